@@ -1,0 +1,42 @@
+"""The event loops of this process, held weakly: which run, which are closed, since when one has not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+
+class LoopBook:
+    """Remembers each loop and when a scan last found it running."""
+
+    def __init__(self) -> None:
+        self._last_running: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def meet(self, loop: Any, now: float) -> None:
+        """Enter a loop. A new one counts as running until a scan finds otherwise."""
+        if loop not in self._last_running:
+            self._last_running[loop] = now
+
+    def look(self, now: float) -> None:
+        """Note which loops run now (seconds of the age clock)."""
+        for loop in self:
+            if not loop.is_closed() and loop.is_running():
+                self._last_running[loop] = now
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self._last_running))
+
+    def ended(self, loop: Any, now: float, age: float) -> str | None:
+        """Return why nothing will run on ``loop`` any more, or None while something may.
+
+        Args:
+            loop: The loop.
+            now: Seconds of the age clock.
+            age: Seconds without running after which a loop counts as stopped.
+        """
+        if loop.is_closed():
+            return "its event loop is closed"
+        if not loop.is_running() and now - self._last_running.get(loop, now) >= age:
+            return "its event loop has stopped"
+        return None

@@ -1,0 +1,204 @@
+"""What runs while the process is instrumented, wired in the direction of the data.
+
+record → census → diagnose → report. Everything else in this package is one of these parts; this is the only place
+that knows them all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+from .census.census import Census, Look
+from .census.counts import LiveCounts, count_live
+from .census.snapshot import Snapshot
+from .diagnose.orphans import OrphanGroup, OrphanSearch
+from .diagnose.picture import take_picture
+from .diagnose.residents import ResidentMemory
+from .record.fork import watch_forks
+from .record.recorder import Recorder
+from .record.site import Site
+from .report.book import ReportBook
+from .report.eventloop_delay import DelayProbe
+from .report.metrics import Histograms, create_instruments, set_metric_source
+from .report.reporter import Reporter
+from .report.series import Publication, SeriesBook
+from .report.sinks import Sinks
+from .settings import Settings
+
+_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+
+
+class Installation:
+    """One instrumented process.
+
+    Args:
+        settings: What was configured.
+        meter: Where metrics go; None for none.
+        tracer: Where spans go.
+        otel_logger: Where log records go.
+    """
+
+    def __init__(self, settings: Settings, *, meter: Any, tracer: Any, otel_logger: Any) -> None:
+        self._settings = settings
+        self._tracer = tracer
+        self._otel_logger = otel_logger
+        self._started_at = time.monotonic()
+        self._last_scan_at = self._started_at
+        self.recorder = Recorder(
+            stack_depth=settings.stack_depth,
+            stack_sampling=settings.stack_sampling,
+            on_record=self._on_record,
+            before_cancel_all=self._final_look,
+            locate=self._locate,
+        )
+        self.census = Census(self.recorder, scan_interval=settings.scan_interval, on_look=self._on_look)
+        self._histograms = self._instruments(meter)
+        self._start_empty()
+
+    def install(self) -> None:
+        """Put the hooks in. The census starts with the first record."""
+        self.census.open()
+        self.recorder.install()
+        watch_forks(self._before_fork, self._in_child)
+        if self._settings.metrics != "none":
+            set_metric_source(self)
+        atexit.register(self._at_exit)
+
+    def uninstall(self) -> None:
+        """Take everything out in reverse order."""
+        atexit.unregister(self._at_exit)
+        set_metric_source(None)
+        watch_forks(None, None)
+        self.recorder.uninstall()
+        self.census.close()
+
+    def live_counts(self) -> LiveCounts:
+        """Count living tasks and threads now."""
+        with self.census.locked():
+            return count_live(self.census)
+
+    def take_snapshot(self) -> Snapshot:
+        """Picture every living task and thread."""
+        with self.census.locked():
+            return take_picture(self.census)
+
+    # What the metric callbacks ask.
+
+    def publication(self) -> Publication:
+        """Return the last publication, and note that it was read."""
+        if self.recorder.task_sites.sites or self.recorder.thread_sites.sites:
+            # After a fork, a parent that creates nothing more still wants its numbers true.
+            self.census.ensure_running()
+        publication = self._series.publication
+        publication.was_read = True
+        return publication
+
+    def age_of(self, created_at: float) -> float:
+        """Return the present age in seconds of something created at a time of the age clock."""
+        return max(0.0, self.census.clock.now() - created_at)
+
+    def reports_dropped(self) -> dict[str, int]:
+        """Return how many reports were dropped, by reason."""
+        return self._reporter.dropped
+
+    def hook_failures(self) -> int:
+        """Return how many times a hook of ours raised."""
+        return self.recorder.hook_failures
+
+    def scan_age_s(self) -> float:
+        """Return the seconds since the last scan, or since the start if there was none."""
+        return time.monotonic() - self._last_scan_at
+
+    def uptime_s(self) -> float:
+        """Return the seconds since instrumentation, or since the fork."""
+        return time.monotonic() - self._started_at
+
+    def _start_empty(self) -> None:
+        """Make everything that remembers; also what a forked child does."""
+        settings = self._settings
+        self._started_at = self._last_scan_at = time.monotonic()
+        self._search = OrphanSearch(
+            task_age=settings.task_age,
+            thread_age=settings.thread_age,
+            residents=ResidentMemory(settings.resident_limit, settings.resident_window),
+            ignore=settings.ignore,
+        )
+        self._series = SeriesBook(
+            max_sites=settings.max_sites,
+            granularity=settings.site_granularity,
+            totals_only=settings.metrics == "totals",
+        )
+        self._reporter = Reporter(
+            Sinks(self._tracer, self._otel_logger, settings.reports, lambda reason: self._reporter.drop(reason)),
+            ReportBook(limit=settings.report_limit, repeat_s=settings.report_repeat, settle_s=settings.task_age),
+            self.census.clock,
+            stack_text_limit=settings.stack_text_limit,
+            with_source=settings.report_source,
+            with_names=settings.report_names,
+        )
+        self._delay = DelayProbe(self._record_delay)
+
+    def _instruments(self, meter: Any) -> Histograms | None:
+        if meter is None or self._settings.metrics == "none":
+            return None
+        try:
+            return create_instruments(meter)
+        except Exception:
+            _logger.warning("The meter provider failed; there will be no metrics.", exc_info=True)
+            return None
+
+    def _on_record(self) -> None:
+        self.census.ensure_running()
+
+    def _locate(self, task: Any) -> Site | None:
+        row = self.census.tasks.row_at_address(id(task))
+        return None if row is None else self.recorder.task_sites.sites[self.census.tasks.sites[row]]
+
+    def _on_look(self, look: Look, pause: Callable[[], None]) -> None:
+        groups: list[OrphanGroup] = []
+        if not look.after_gap:
+            groups = self._search.search(self.census, look, pause)
+        sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
+        if not look.after_gap:
+            self._series.publish(look, {group.site: group.count for group in groups}, sites)
+            self._reporter.scan(groups, look)
+        self._last_scan_at = time.monotonic()
+        if self._histograms is not None:
+            self._histograms.scan_duration.record(self.census.last_duration_s)
+        if not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules and not look.final:
+            self._delay.look(self.census.loops)
+        for name in self.recorder.missing_hooks():
+            _logger.warning("%s was replaced by other code; what it creates is found only by the census.", name)
+
+    def _record_delay(self, delay_s: float, thread_name: str) -> None:
+        if self._histograms is not None:
+            self._histograms.eventloop_delay.record(delay_s, {"thread.name": thread_name})
+
+    def _final_look(self) -> None:
+        """Look once more while what outlived main still exists, and send what waits."""
+        if threading.current_thread() is threading.main_thread() and self.census.last_look is not None:
+            self.census.look(final=True)
+
+    def _at_exit(self) -> None:
+        try:
+            self.census.close()
+            if self.census.last_look is not None:
+                self.census.look(final=True)
+        except Exception:
+            _logger.exception("The last look at exit failed.")
+
+    def _before_fork(self) -> None:
+        self.census.suspend()
+        self.recorder.wake()
+
+    def _in_child(self) -> None:
+        self.recorder.start_empty()
+        self.census.forget()
+        self._start_empty()

@@ -1,0 +1,99 @@
+"""What a piece of code is called: module, qualified function, file and line.
+
+Naming is slow and happens only when somebody reads; recording keeps code objects and instruction offsets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any
+
+_HAS_QUALNAME = sys.version_info >= (3, 11)
+
+
+def line_of(code: CodeType, lasti: int) -> int:
+    """Return the source line of the instruction at ``lasti`` (bytes), or the first line of ``code`` if it has none."""
+    if lasti >= 0:
+        for start, end, line in code.co_lines():
+            if start <= lasti < end:
+                return line or code.co_firstlineno
+    return code.co_firstlineno
+
+
+def function_name(code: CodeType, module: str) -> str:
+    """Return ``module.Class.method`` for ``code``, without ``<locals>`` parts.
+
+    Args:
+        code: The code object to name.
+        module: The ``__name__`` of the module whose globals the code runs with; empty if unknown.
+
+    Cost: one attribute on Python ≥ 3.11; one search through the module, remembered, on 3.10.
+    """
+    if _HAS_QUALNAME:
+        qualified: str = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
+    else:
+        qualified = _search_qualified_name(code, module)
+    qualified = qualified.replace("<locals>.", "")
+    return f"{module}.{qualified}" if module else qualified
+
+
+@lru_cache(maxsize=4096)
+def relative_path(path: str) -> str:
+    """Return ``path`` relative to the longest ``sys.path`` entry that holds it, or unchanged if there is none.
+
+    Metrics carry this form, so that the same line is the same series in every image and checkout.
+    """
+    best = ""
+    for entry in sys.path:
+        prefix = os.path.join(os.path.abspath(entry or os.getcwd()), "")  # noqa: PTH100, PTH109, PTH118 (text only)
+        if path.startswith(prefix) and len(prefix) > len(best):
+            best = prefix
+    return path[len(best) :]
+
+
+@lru_cache(maxsize=4096)
+def absolute_path(path: str) -> str:
+    """Return ``path`` made absolute, leaving names such as ``<string>`` as they are."""
+    return path if path.startswith("<") else os.path.abspath(path)  # noqa: PTH100 (text only)
+
+
+_names_of_module: dict[str, dict[int, tuple[CodeType, str]]] = {}
+
+
+def _search_qualified_name(code: CodeType, module: str) -> str:
+    names = _names_of_module.get(module)
+    if names is None or id(code) not in names:
+        names = _names_of_module[module] = {}
+        for owner in list(vars(sys.modules.get(module, object())).values()) if module in sys.modules else ():
+            _collect_names(owner, module, names)
+        # A code object that nothing in the module leads to keeps its bare name; remember that as well.
+        names.setdefault(id(code), (code, code.co_name))
+    return names[id(code)][1]
+
+
+def _collect_names(owner: Any, module: str, names: dict[int, tuple[CodeType, str]]) -> None:
+    if isinstance(owner, (staticmethod, classmethod)):
+        owner = owner.__func__
+    if isinstance(owner, property):
+        owner = owner.fget
+    if type(owner) is FunctionType:
+        while type(wrapped := owner.__dict__.get("__wrapped__")) is FunctionType:
+            _collect_nested(owner.__code__, owner.__qualname__, names)
+            owner = wrapped
+        _collect_nested(owner.__code__, owner.__qualname__, names)
+    elif isinstance(owner, type) and owner.__module__ == module:
+        for member in list(vars(owner).values()):
+            if not isinstance(member, type):
+                _collect_names(member, module, names)
+
+
+def _collect_nested(code: CodeType, qualified: str, names: dict[int, tuple[CodeType, str]]) -> None:
+    if id(code) in names:
+        return
+    names[id(code)] = (code, qualified)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _collect_nested(constant, f"{qualified}.{constant.co_name}", names)

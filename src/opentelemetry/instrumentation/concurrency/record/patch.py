@@ -1,0 +1,99 @@
+"""One reversible replacement of an attribute, installed by wrapt and taken out without touching anybody else's.
+
+Ours always goes innermost: beneath wrapt wrappers that are there already. Other instrumentations remove the outermost
+wrapper whoever owns it, so whatever they take out is then their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+import wrapt
+
+_MISSING = object()
+
+
+class Patch:
+    """A hook on ``owner.name``.
+
+    Args:
+        owner: A class or module.
+        name: The attribute.
+        build: Given the original, returns the replacement and a function that makes it pass through for good.
+    """
+
+    def __init__(
+        self, owner: Any, name: str, build: Callable[[Any], tuple[Callable[..., Any], Callable[[], None]]]
+    ) -> None:
+        self.owner = owner
+        self.name = name
+        self._build = build
+        self._hook: Any = None
+        self._disarm: Callable[[], None] | None = None
+        self._shadows = False
+
+    def install(self) -> None:
+        """Put the hook in. Does nothing if it is in."""
+        if self._hook is not None:
+            return
+        self._shadows = self.name not in vars(self.owner)
+        top = getattr(self.owner, self.name)
+        below = _innermost_proxy(vars(self.owner).get(self.name))
+        if below is None:
+            wrapt.wrap_object(self.owner, self.name, self._replacement)
+        else:
+            below.__wrapped__ = self._replacement(below.__wrapped__)
+        assert top is not None
+
+    def remove(self) -> None:
+        """Take the hook out, wherever in the chain it stands; if that is impossible it passes through for good."""
+        hook, self._hook = self._hook, None
+        if hook is None:
+            return
+        if self._disarm is not None:
+            self._disarm()
+        current = vars(self.owner).get(self.name, _MISSING)
+        if current is hook:
+            if self._shadows:
+                delattr(self.owner, self.name)
+            else:
+                setattr(self.owner, self.name, hook.__wrapped__)
+            return
+        above = _proxy_above(current, hook)
+        if above is not None:
+            above.__wrapped__ = hook.__wrapped__
+
+    def is_installed(self) -> bool:
+        """Tell whether the hook is still reached from the attribute, through whatever wraps it."""
+        seen = vars(self.owner).get(self.name)
+        for _ in range(100):
+            if seen is self._hook:
+                return True
+            seen = getattr(seen, "__wrapped__", None)
+            if seen is None:
+                break
+        return False
+
+    def _replacement(self, original: Any) -> Any:
+        hook, self._disarm = self._build(original)
+        # The name, the signature and the way back, for `inspect` and for tools that unwrap.
+        update_wrapper(hook, original)
+        self._hook = hook
+        return hook
+
+
+def _innermost_proxy(top: Any) -> Any | None:
+    found = None
+    while isinstance(top, wrapt.ObjectProxy):
+        found, top = top, top.__wrapped__
+    return found
+
+
+def _proxy_above(top: Any, hook: Any) -> Any | None:
+    while isinstance(top, wrapt.ObjectProxy):
+        if top.__wrapped__ is hook:
+            return top
+        top = top.__wrapped__
+    return None

@@ -1,0 +1,298 @@
+"""Which line created a task or thread: creation sites, interned once and found again in two dictionary look-ups.
+
+A site is the innermost frame that is not plumbing. The walk outwards stops at ``Handle._run``, because what lies
+beyond it (the line of ``asyncio.run``) created nothing. If the walk met plumbing alone, the site is the code of the
+coroutine itself. Stacks are kept as (code, offset) pairs; no frame outlives the look at it.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable
+from time import monotonic
+from types import CodeType, FrameType
+from typing import Any, Final, Literal, NamedTuple
+
+from .naming import absolute_path, function_name, line_of, relative_path
+
+MAX_SITES_KNOWN: Final = 100_000
+"""Sites interned at most; later ones share one site named ``_OTHER``, so generated code cannot exhaust memory."""
+
+_PLUMBING: Final = (
+    "asyncio",
+    "concurrent.futures",
+    "threading",
+    "wrapt",
+    "anyio",
+    "uvloop",
+    "opentelemetry.instrumentation",
+    "sentry_sdk",
+    "ddtrace",
+)
+_PLUMBING_PREFIXES: Final = tuple(f"{name}." for name in _PLUMBING)
+# The order is fixed: on uvloop a callback runs straight from C, so the next frame outwards is the one that runs the
+# loop, which only the name it calls gives away.
+_LOOP_RUNNING_CALLS: Final = frozenset({"run", "run_forever", "run_until_complete", "run_app"})
+
+Kind = Literal["task", "thread"]
+
+
+class StackFrame(NamedTuple):
+    """One frame of a creation stack: code, instruction offset in bytes, and the module it ran in."""
+
+    code: CodeType
+    lasti: int
+    module: str
+
+
+class CreationStack(NamedTuple):
+    """A whole creation stack and the creation (its monotonic time) that it belongs to."""
+
+    created_at: float
+    frames: tuple[StackFrame, ...]
+
+
+class Site:
+    """A creation site with its counters.
+
+    The counters are changed by single attribute stores that no other thread can split on a build with the global
+    interpreter lock; they never decrease.
+    """
+
+    __slots__ = (
+        "code",
+        "created",
+        "destroyed",
+        "executor",
+        "first_seen",
+        "first_stack",
+        "function",
+        "kind",
+        "lasti",
+        "latest_stack",
+        "line",
+        "module",
+        "next_stack",
+        "number",
+        "path",
+        "unretrieved",
+    )
+
+    def __init__(self, kind: Kind, number: int, code: CodeType | None, lasti: int, module: str) -> None:
+        self.kind: Kind = kind
+        self.number = number
+        self.code = code
+        self.lasti = lasti
+        self.module = module
+        self.created = 0
+        self.destroyed = 0
+        self.unretrieved = 0
+        self.next_stack: float = 1
+        self.first_stack: CreationStack | None = None
+        self.latest_stack: CreationStack | None = None
+        self.first_seen = monotonic()
+        self.executor = False
+        if code is None:
+            self.function, self.path, self.line = module, "", 0
+        else:
+            self.function = function_name(code, module)
+            self.path = absolute_path(code.co_filename)
+            self.line = line_of(code, lasti)
+
+    @property
+    def metric_path(self) -> str:
+        """The file, relative to its ``sys.path`` entry."""
+        return relative_path(self.path)
+
+    def __repr__(self) -> str:
+        return f"<Site {self.number} {self.function} {self.path}:{self.line}>"
+
+
+class SiteTable:
+    """All sites of one kind, and the two dictionaries that find them from a running frame.
+
+    ``lines_by_code[id(code)]`` is None for plumbing, else maps instruction offsets to sites. Keys are ids, because
+    hashing a code object compares structures (5 µs on ≥ 3.13); every code object met is kept alive in ``_codes``.
+    """
+
+    def __init__(self, kind: Kind, *, stack_depth: int, stack_sampling: int, on_new_site: Callable[[], None]) -> None:
+        self.kind: Kind = kind
+        self.sites: list[Site] = []
+        self.lines_by_code: dict[int, dict[int, Site] | None] = {}
+        self._stack_depth = stack_depth
+        self._stack_sampling = stack_sampling
+        self._on_new_site = on_new_site
+        self._codes: dict[int, CodeType] = {}
+        self._interned: dict[tuple[int, int] | str, Site] = {}
+        self._other: Site | None = None
+        self._by_coroutine: dict[int, list[Site]] = {}
+
+    def forget_lines(self) -> None:
+        """Empty the look-up, so that the next creation takes the slow path and wakes the census. Sites stay."""
+        self.lines_by_code.clear()
+
+    def start_empty(self) -> None:
+        """Set all counters to zero and forget the sampled stacks, in a forked child."""
+        self.forget_lines()
+        for site in self.sites:
+            site.created = site.destroyed = site.unretrieved = 0
+            site.next_stack = 1 if self._stack_sampling else float("inf")
+            site.first_stack = site.latest_stack = None
+
+    def find(self, frame: FrameType | None, coro: object, loop: object = None) -> Site:
+        """Find or make the site for a creation seen from ``frame``, walking outwards. The slow path of every hook.
+
+        Args:
+            frame: The frame at which the fast look-up gave up, or None at the end of the stack.
+            coro: The coroutine of the task, or the target of the thread; names the site if all frames are plumbing.
+            loop: The event loop, or None for threads.
+        """
+        self._on_new_site()
+        while frame is not None:
+            code = frame.f_code
+            if _ends_walk(code):
+                # An empty table makes the fast look-up give up here as well.
+                self._remember(code, {})
+                break
+            if is_plumbing(frame.f_globals.get("__name__")):
+                self._remember(code, None)
+                frame = frame.f_back
+                continue
+            if loop is not None and _runs_foreign_loop(frame, loop):
+                break
+            site = self._intern(code, frame.f_lasti, frame.f_globals.get("__name__"), on_line=True)
+            self.note_coroutine(coro, site)
+            return site
+        return self.of_callable(coro)
+
+    def note_coroutine(self, coro: object, site: Site) -> None:
+        """Remember that ``site`` starts this coroutine function, for tasks met when nothing else leads to a site."""
+        code, _ = code_of(coro)
+        if code is not None:
+            self._codes[id(code)] = code
+            sites = self._by_coroutine.setdefault(id(code), [])
+            if site not in sites:
+                sites.append(site)
+
+    def sites_of_coroutine(self, coro: object) -> list[Site]:
+        """Return the sites known to start this coroutine function, in the order of their discovery."""
+        code, _ = code_of(coro)
+        return [] if code is None else self._by_coroutine.get(id(code), [])
+
+    def of_callable(self, target: object) -> Site:
+        """Return the site of a coroutine's or function's own code, for creations that no application line made."""
+        code, module = code_of(target)
+        if code is None:
+            return self.named(f"{type(target).__module__}.{type(target).__qualname__}")
+        return self._intern(code, -1, module, on_line=False)
+
+    def named(self, name: str) -> Site:
+        """Return the site that stands for ``name`` alone, without file and line."""
+        site = self._interned.get(name)
+        if site is None:
+            site = self._interned[name] = self._new(None, -2, name)
+        return site
+
+    def capture_stack(self, site: Site, frame: FrameType | None, created_at: float) -> None:
+        """Keep the stack from ``frame`` outwards at ``site`` and set when the next one is due."""
+        site.next_stack = site.created + self._stack_sampling if self._stack_sampling else float("inf")
+        if not self._stack_sampling:
+            return
+        frames: list[StackFrame] = []
+        while frame is not None and len(frames) < self._stack_depth and not _ends_walk(frame.f_code):
+            module = frame.f_globals.get("__name__")
+            if frames or not is_plumbing(module):
+                frames.append(StackFrame(frame.f_code, frame.f_lasti, str(module or "")))
+            frame = frame.f_back
+        stack = CreationStack(created_at, tuple(frames))
+        if site.first_stack is None:
+            site.first_stack = stack
+        site.latest_stack = stack
+
+    def _remember(self, code: CodeType, lines: dict[int, Site] | None) -> dict[int, Site] | None:
+        self._codes[id(code)] = code
+        self.lines_by_code[id(code)] = lines
+        return lines
+
+    def _intern(self, code: CodeType, lasti: int, module: object, *, on_line: bool) -> Site:
+        key = (id(code), lasti)
+        site = self._interned.get(key)
+        if site is None:
+            self._codes[id(code)] = code
+            site = self._interned[key] = self._new(code, lasti, module if isinstance(module, str) else "")
+        if on_line:
+            lines = self.lines_by_code.get(id(code))
+            if lines is None:
+                lines = self._remember(code, {})
+                assert lines is not None
+            lines[lasti] = site
+        return site
+
+    def _new(self, code: CodeType | None, lasti: int, module: str) -> Site:
+        if len(self.sites) >= MAX_SITES_KNOWN:
+            if self._other is None:
+                self._other = self._append(None, -2, "_OTHER")
+            return self._other
+        return self._append(code, lasti, module)
+
+    def _append(self, code: CodeType | None, lasti: int, module: str) -> Site:
+        site = Site(self.kind, len(self.sites), code, lasti, module)
+        if not self._stack_sampling:
+            site.next_stack = float("inf")
+        self.sites.append(site)
+        # Two threads may append at once: the number is the place where the site really stands.
+        site.number = len(self.sites) - 1 if self.sites[-1] is site else self.sites.index(site)
+        return site
+
+
+def is_plumbing(module: object) -> bool:
+    """Tell whether a module only passes creations on: asyncio, executors, wrappers and instrumentations."""
+    return isinstance(module, str) and (module in _PLUMBING or module.startswith(_PLUMBING_PREFIXES))
+
+
+def code_of(target: object) -> tuple[CodeType | None, str]:
+    """Return the code of a coroutine, generator or function and its module name, without running anything of it."""
+    for code_name, frame_name in (("cr_code", "cr_frame"), ("gi_code", "gi_frame"), ("ag_code", "ag_frame")):
+        code = getattr(target, code_name, None)
+        if isinstance(code, CodeType):
+            frame = getattr(target, frame_name, None)
+            module = frame.f_globals.get("__name__") if frame is not None else None
+            return code, module if isinstance(module, str) else _module_of_path(code.co_filename)
+    function = getattr(target, "__func__", target)
+    code = getattr(function, "__code__", None)
+    module = getattr(function, "__module__", None)
+    return (code if isinstance(code, CodeType) else None), module if isinstance(module, str) else ""
+
+
+def _module_of_path(path: str) -> str:
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == path:
+            return name
+    return ""
+
+
+def _ends_walk(code: CodeType) -> bool:
+    return code.co_name == "_run" and code.co_filename == _handle_path()
+
+
+def _handle_path() -> str:
+    events = sys.modules.get("asyncio.events")
+    return events.Handle._run.__code__.co_filename if events is not None else ""  # type: ignore[attr-defined]
+
+
+def _runs_foreign_loop(frame: FrameType, loop: Any) -> bool:
+    """Tell whether ``frame`` is the one that runs ``loop``, for loops whose callbacks come from C (uvloop)."""
+    if sys.modules["asyncio"].BaseEventLoop in type(loop).__mro__ or not loop.is_running():
+        return False
+    if frame.f_code.co_flags & 0x80:  # a coroutine runs inside the loop
+        return False
+    called = ""
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset > frame.f_lasti:
+            break
+        if instruction.opname in {"LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL", "LOAD_NAME"}:
+            name = instruction.argval
+            if isinstance(name, str) and name in _LOOP_RUNNING_CALLS:
+                called = name
+    return bool(called)

@@ -1,0 +1,113 @@
+"""The hook on task creation: the only code of ours that an application runs for each task.
+
+It is one plain function on the loop's class. It takes no lock, formats nothing, holds nothing alive, and lets no
+exception out. The arguments pass through untouched: keyword names differ between Python 3.10 and 3.15.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+from weakref import ref
+
+from .creator import creator_span, current_thread_reference, raw_context
+from .failure import HookFailure
+from .site import SiteTable
+from .young import YoungList
+
+CreateTask = Callable[..., Any]
+
+
+def task_is_gone(task: Any) -> bool:
+    """Tell whether a task is done."""
+    done: bool = task.done()
+    return done
+
+
+def current_task_of() -> Callable[[Any], Any]:
+    """Return the fastest way to ask for a loop's current task.
+
+    Up to 3.13 it is a dictionary (`current_task` itself is Python code on ≤ 3.11); from 3.14 on a C function.
+    """
+    import asyncio
+
+    if sys.version_info < (3, 14):
+        current: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined,unused-ignore]
+        return current.get
+    return asyncio.current_task
+
+
+def create_task_hook(
+    create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure
+) -> tuple[CreateTask, Callable[[], None]]:
+    """Build the replacement of a loop class's ``create_task``.
+
+    Args:
+        create: The method being replaced.
+        table: The sites of tasks.
+        young: Where the entries go.
+        failure: Told when the hook raises; the hook then passes through for good.
+
+    Returns:
+        The replacement, and a function that makes it pass through for good.
+    """
+    getframe = sys._getframe
+    lines_by_code = table.lines_by_code
+    current_task = current_task_of()
+    append = young.entries.append
+    context, span_key = raw_context()
+    armed = True
+
+    def disarm() -> None:
+        nonlocal armed
+        armed = False
+
+    # `self` and `coro` are named as in asyncio, for callers that pass them by keyword.
+    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+        task = create(self, coro, **kwargs)
+        try:
+            if armed:
+                frame: Any = getframe(1)
+                try:
+                    while (lines := lines_by_code[id(frame.f_code)]) is None:
+                        frame = frame.f_back
+                    site = lines[frame.f_lasti]
+                except (KeyError, AttributeError):
+                    site = table.find(frame, coro, self)
+                now = monotonic()
+                number = site.created = site.created + 1
+                if number >= site.next_stack:
+                    table.capture_stack(site, frame, now)
+                creator = current_task(self)
+                span = context().get(span_key)
+                append(
+                    (
+                        ref(task),
+                        site,
+                        now,
+                        current_thread_reference() if creator is None else ref(creator),
+                        span and creator_span(span),
+                    )
+                )
+                if len(young.entries) > young.limit:
+                    young.prune()
+                if task._source_traceback:
+                    _hide_own_frame(task)
+            return task  # noqa: TRY300 (see the finally)
+        except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
+            failure(error, disarm)
+            return task
+        finally:
+            # An eager task's exception holds this frame; without the local there is no reference cycle (gh-128552).
+            del task
+
+    return create_task, disarm
+
+
+def _hide_own_frame(task: Any) -> None:
+    """Delete our frame from a debug-mode creation traceback, as `BaseEventLoop.create_task` does with its own."""
+    traceback = getattr(task, "_source_traceback", None)
+    if traceback and traceback[-1].name == "create_task" and traceback[-1].filename == __file__:
+        del traceback[-1]

@@ -1,0 +1,112 @@
+"""The names and values that a report carries, the same for span events and log records."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opentelemetry.util.types import AttributeValue
+
+from ..diagnose.verdict import Finding
+from ..record.naming import relative_path
+from .stack_text import stack_text
+
+TASK_ORPHANED: Final = "python.asyncio.task.orphaned"
+THREAD_ORPHANED: Final = "python.thread.orphaned"
+RESOLVED: Final = "python.leak.resolved"
+
+CODE_FUNCTION_NAME: Final = "code.function.name"
+CODE_FILE_PATH: Final = "code.file.path"
+CODE_LINE_NUMBER: Final = "code.line.number"
+CODE_STACKTRACE: Final = "code.stacktrace"
+WAITING_AT: Final = "python.leak.waiting_at"
+CREATION_STACKTRACE: Final = "python.leak.creation_stacktrace"
+CREATION_SAMPLED: Final = "python.leak.creation_stacktrace_sampled"
+CREATOR_SPAN_NAME: Final = "python.leak.creator.span_name"
+VERDICT: Final = "python.leak.verdict"
+REASON: Final = "python.leak.reason"
+COUNT: Final = "python.leak.count"
+FINGERPRINT: Final = "python.leak.fingerprint"
+REPORT_ID: Final = "python.leak.report.id"
+TASK_NAME: Final = "python.asyncio.task.name"
+TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
+TASK_AGE: Final = "python.asyncio.task.age"
+TASK_WAIT_REASON: Final = "python.asyncio.task.wait_reason"
+THREAD_NAME: Final = "thread.name"
+THREAD_ID: Final = "thread.id"
+THREAD_AGE: Final = "python.thread.age"
+THREAD_DAEMON: Final = "python.thread.daemon"
+
+STACK_ATTRIBUTES: Final = (CODE_STACKTRACE, CREATION_STACKTRACE, CREATION_SAMPLED)
+
+Attributes = dict[str, AttributeValue]
+
+
+def event_name(finding: Finding) -> str:
+    """Return the event's name for a finding."""
+    return TASK_ORPHANED if finding.kind == "task" else THREAD_ORPHANED
+
+
+def report_attributes(
+    finding: Finding, report_id: str, *, stack_text_limit: int, with_source: bool, with_names: bool
+) -> Attributes:
+    """Return the attributes of a report.
+
+    Args:
+        finding: What was found.
+        report_id: The same on span event and log record.
+        stack_text_limit: Bytes of each stack text.
+        with_source: Show source lines in stacks.
+        with_names: Show task and thread names.
+    """
+    attributes: Attributes = {
+        **site_attributes(finding),
+        VERDICT: finding.verdict,
+        REASON: finding.reason,
+        COUNT: finding.count,
+        FINGERPRINT: finding.fingerprint,
+        REPORT_ID: report_id,
+    }
+    stack = stack_text(finding.chain, limit_bytes=stack_text_limit, with_source=with_source)
+    if finding.chain_note:
+        stack = f"{stack}\n  ({finding.chain_note})"
+    if stack:
+        attributes[CODE_STACKTRACE] = stack
+    if finding.waiting_at is not None:
+        at = finding.waiting_at
+        attributes[WAITING_AT] = f"{at.function} ({relative_path(at.path)}:{at.line})"
+    if finding.creation:
+        attributes[CREATION_STACKTRACE] = stack_text(
+            finding.creation, limit_bytes=stack_text_limit, with_source=with_source
+        )
+        attributes[CREATION_SAMPLED] = finding.creation_sampled
+    if finding.creator_span_name:
+        attributes[CREATOR_SPAN_NAME] = finding.creator_span_name
+    attributes.update(_representative(finding, with_names=with_names))
+    return attributes
+
+
+def site_attributes(finding: Finding) -> Attributes:
+    """Return the creation site of a finding, its path absolute."""
+    attributes: Attributes = {CODE_FUNCTION_NAME: finding.function}
+    if finding.path:
+        attributes[CODE_FILE_PATH] = finding.path
+        attributes[CODE_LINE_NUMBER] = finding.line
+    return attributes
+
+
+def _representative(finding: Finding, *, with_names: bool) -> Attributes:
+    if finding.kind == "thread":
+        attributes: Attributes = {
+            THREAD_ID: finding.thread_id,
+            THREAD_AGE: finding.age_s,
+            THREAD_DAEMON: finding.is_daemon,
+        }
+        if with_names:
+            attributes[THREAD_NAME] = finding.name
+        return attributes
+    attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: finding.wait_reason}
+    if finding.coroutine:
+        attributes[TASK_COROUTINE] = finding.coroutine
+    if with_names:
+        attributes[TASK_NAME] = finding.name
+    return attributes

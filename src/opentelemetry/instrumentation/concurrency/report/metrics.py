@@ -1,0 +1,197 @@
+"""The instruments. Their callbacks read the last census; they never walk tasks, and run in any thread.
+
+Instruments cannot be removed from a meter, and the callback of a second one with the same name is ignored. So the
+callbacks are functions of this module that ask whatever source is current, and yield nothing when there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Protocol
+
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+
+from ..record.site import Kind
+from .attributes import THREAD_DAEMON, VERDICT
+from .series import Counter, Publication, series_of
+from .sinks import DROP_REASONS
+
+DROP_REASON: Final = "python.leak.drop_reason"
+DELAY_BOUNDARIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SCAN_BOUNDARIES_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
+
+
+class MetricSource(Protocol):
+    """What the callbacks ask."""
+
+    def publication(self) -> Publication:
+        """Return the last publication, and note that it was read."""
+
+    def age_of(self, created_at: float) -> float:
+        """Return the present age in seconds of something created at a time of the age clock."""
+
+    def reports_dropped(self) -> dict[str, int]:
+        """Return how many reports were dropped, by reason."""
+
+    def hook_failures(self) -> int:
+        """Return how many times a hook of ours raised."""
+
+    def scan_age_s(self) -> float:
+        """Return the seconds since the last scan, or since the start if there was none."""
+
+    def uptime_s(self) -> float:
+        """Return the seconds since instrumentation, or since the fork."""
+
+
+_source: MetricSource | None = None
+
+
+def set_metric_source(source: MetricSource | None) -> None:
+    """Make ``source`` what all instruments of this module report; None for nothing."""
+    global _source
+    _source = source
+
+
+class Histograms:
+    """The two instruments that are told, not asked."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.eventloop_delay: Histogram = meter.create_histogram(
+            "python.asyncio.eventloop.delay",
+            unit="s",
+            description="How late the event loop answers a ping.",
+            explicit_bucket_boundaries_advisory=DELAY_BOUNDARIES_S,
+        )
+        self.scan_duration: Histogram = meter.create_histogram(
+            "python.concurrency.scan.duration",
+            unit="s",
+            description="How long one look at all live tasks and threads takes.",
+            explicit_bucket_boundaries_advisory=_SCAN_BOUNDARIES_S,
+        )
+
+
+Reader = Callable[[MetricSource], Iterator[Observation]]
+
+
+def _counted(kind: Kind, counter: Counter) -> Reader:
+    def read(source: MetricSource) -> Iterator[Observation]:
+        for attributes, values in series_of(source.publication(), kind):
+            yield Observation(values.counters[counter], attributes)
+
+    return read
+
+
+def _oldest(kind: Kind) -> Reader:
+    def read(source: MetricSource) -> Iterator[Observation]:
+        for attributes, values in series_of(source.publication(), kind):
+            yield Observation(0.0 if values.oldest_at is None else source.age_of(values.oldest_at), attributes)
+
+    return read
+
+
+def _orphans(kind: Kind) -> Reader:
+    def read(source: MetricSource) -> Iterator[Observation]:
+        for attributes, values in series_of(source.publication(), kind):
+            yield Observation(values.orphans, {**attributes, VERDICT: "orphaned"})
+
+    return read
+
+
+def _live_tasks(source: MetricSource) -> Iterator[Observation]:
+    for attributes, values in series_of(source.publication(), "task"):
+        yield Observation(values.live, attributes)
+
+
+def _live_threads(source: MetricSource) -> Iterator[Observation]:
+    for attributes, values in series_of(source.publication(), "thread"):
+        yield Observation(values.daemons, {**attributes, THREAD_DAEMON: True})
+        yield Observation(values.live - values.daemons, {**attributes, THREAD_DAEMON: False})
+
+
+def _dropped(source: MetricSource) -> Iterator[Observation]:
+    dropped = source.reports_dropped()
+    for reason in DROP_REASONS:
+        yield Observation(dropped.get(reason, 0), {DROP_REASON: reason})
+
+
+def _one(value: Callable[[MetricSource], float]) -> Reader:
+    def read(source: MetricSource) -> Iterator[Observation]:
+        yield Observation(value(source))
+
+    return read
+
+
+_UP_DOWN: Final = "create_observable_up_down_counter"
+_COUNTER: Final = "create_observable_counter"
+_GAUGE: Final = "create_observable_gauge"
+
+OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
+    (_UP_DOWN, "python.asyncio.task.count", "{task}", "Live tasks by creation site.", _live_tasks),
+    (_UP_DOWN, "python.thread.count", "{thread}", "Live threads by creation site.", _live_threads),
+    (_COUNTER, "python.asyncio.task.created", "{task}", "Tasks created.", _counted("task", "created")),
+    (_COUNTER, "python.thread.created", "{thread}", "Threads started.", _counted("thread", "created")),
+    (_GAUGE, "python.asyncio.task.age.max", "s", "Age of the oldest live task.", _oldest("task")),
+    (_GAUGE, "python.thread.age.max", "s", "Age of the oldest live thread.", _oldest("thread")),
+    (_UP_DOWN, "python.asyncio.task.orphan.count", "{task}", "Tasks nobody waits for, left over.", _orphans("task")),
+    (_UP_DOWN, "python.thread.orphan.count", "{thread}", "Threads left over.", _orphans("thread")),
+    (
+        _COUNTER,
+        "python.asyncio.task.destroyed",
+        "{task}",
+        "Tasks garbage-collected while pending.",
+        _counted("task", "destroyed"),
+    ),
+    (
+        _COUNTER,
+        "python.asyncio.task.unretrieved",
+        "{task}",
+        "Tasks that failed and nobody looked.",
+        _counted("task", "unretrieved"),
+    ),
+    (
+        _UP_DOWN,
+        "python.concurrency.site.count",
+        "{site}",
+        "Creation sites known.",
+        _one(lambda source: source.publication().sites_known),
+    ),
+    (
+        _UP_DOWN,
+        "python.concurrency.site.overflow",
+        "{site}",
+        "Creation sites with survivors that found no room for series of their own.",
+        _one(lambda source: source.publication().sites_overflowing),
+    ),
+    (_COUNTER, "python.concurrency.report.dropped", "{report}", "Reports that did not get out.", _dropped),
+    (
+        _GAUGE,
+        "python.concurrency.scan.age",
+        "s",
+        "Time since the last scan.",
+        _one(lambda source: source.scan_age_s()),
+    ),
+    (_GAUGE, "python.concurrency.uptime", "s", "Time since instrumentation.", _one(lambda source: source.uptime_s())),
+    (
+        _COUNTER,
+        "python.concurrency.hook.failed",
+        "{failure}",
+        "Times that a hook of ours raised.",
+        _one(lambda source: source.hook_failures()),
+    ),
+)
+"""Method of the meter, name, unit, description and reader of every observed instrument."""
+
+
+def create_instruments(meter: Meter) -> Histograms:
+    """Create all instruments on ``meter``. May raise what the meter raises."""
+    for method, name, unit, description, read in OBSERVED:
+        getattr(meter, method)(name, callbacks=[_callback(read)], unit=unit, description=description)
+    return Histograms(meter)
+
+
+def _callback(read: Reader) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        source = _source
+        return [] if source is None else list(read(source))
+
+    return observe

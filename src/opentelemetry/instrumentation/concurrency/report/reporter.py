@@ -1,0 +1,121 @@
+"""From groups of orphans to reports that got out, or are counted as dropped."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Hashable
+from typing import Final
+
+from opentelemetry._logs import SeverityNumber
+
+from ..census.ageing import AgeClock
+from ..census.census import Look
+from ..diagnose.orphans import OrphanGroup
+from ..diagnose.verdict import Finding, describe
+from .attributes import (
+    COUNT,
+    FINGERPRINT,
+    REASON,
+    REPORT_ID,
+    RESOLVED,
+    VERDICT,
+    Attributes,
+    event_name,
+    report_attributes,
+    site_attributes,
+)
+from .book import ReportBook
+from .sinks import Sinks
+
+_SEVERITY: Final = {
+    "orphaned": SeverityNumber.WARN,
+    "growing": SeverityNumber.WARN,
+    "destroyed": SeverityNumber.WARN,
+    "unwakeable": SeverityNumber.ERROR,
+}
+
+
+class Reporter:
+    """Sends what is due after each scan.
+
+    Args:
+        sinks: Where to.
+        book: When.
+        clock: The age clock.
+        stack_text_limit: Bytes of each stack text.
+        with_source: Show source lines in stacks.
+        with_names: Show task and thread names.
+    """
+
+    def __init__(
+        self,
+        sinks: Sinks,
+        book: ReportBook[OrphanGroup],
+        clock: AgeClock,
+        *,
+        stack_text_limit: int,
+        with_source: bool,
+        with_names: bool,
+    ) -> None:
+        self.dropped: dict[str, int] = {}
+        self._sinks = sinks
+        self._book = book
+        self._clock = clock
+        self._stack_text_limit = stack_text_limit
+        self._with_source = with_source
+        self._with_names = with_names
+        self._last: dict[Hashable, tuple[Finding, str]] = {}
+
+    def drop(self, reason: str) -> None:
+        """Count one report that did not get out."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+    def scan(self, groups: list[OrphanGroup], look: Look) -> None:
+        """Send what is due after a scan. The caller holds the census' lock."""
+        if self._sinks.is_off:
+            return
+        keyed = [((group.site.kind, group.site.number), group) for group in groups]
+        due = self._book.scan(keyed, look.at, final=look.final)
+        for _ in range(due.newly_limited):
+            self.drop("limit")
+        for key, group in due.reports:
+            self._report(key, group)
+        for key in due.resolved:
+            self._resolve(key)
+
+    def _report(self, key: Hashable, group: OrphanGroup) -> None:
+        finding = describe(group, self._clock)
+        if finding is None:
+            return
+        report_id = secrets.token_hex(8)
+        attributes = report_attributes(
+            finding,
+            report_id,
+            stack_text_limit=self._stack_text_limit,
+            with_source=self._with_source,
+            with_names=self._with_names,
+        )
+        self._last[key] = (finding, report_id)
+        self._sinks.send(
+            event_name(finding),
+            attributes,
+            severity=_SEVERITY[finding.verdict],
+            links=finding.links,
+            recording_span=group.creator_span.recording_span() if group.creator_span is not None else None,
+        )
+
+    def _resolve(self, key: Hashable) -> None:
+        last = self._last.get(key)
+        if last is None:
+            return
+        finding, report_id = last
+        noun = f"{finding.kind}{'' if finding.count == 1 else 's'}"
+        attributes: Attributes = {
+            **site_attributes(finding),
+            VERDICT: finding.verdict,
+            REASON: f"The {finding.count} {noun} reported at this line are gone.",
+            COUNT: 0,
+            FINGERPRINT: finding.fingerprint,
+            REPORT_ID: report_id,
+        }
+        self._sinks.send(RESOLVED, attributes, severity=SeverityNumber.INFO, links=finding.links[:1])
