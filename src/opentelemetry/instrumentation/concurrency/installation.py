@@ -136,7 +136,7 @@ class Installation:
             totals_only=settings.metrics == "totals",
         )
         self._reporter = Reporter(
-            Sinks(self._tracer, self._otel_logger, settings.reports, lambda reason: self._reporter.drop(reason)),
+            Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report),
             ReportBook(limit=settings.report_limit, repeat_s=settings.report_repeat, settle_s=settings.task_age),
             self.census.clock,
             stack_text_limit=settings.stack_text_limit,
@@ -144,6 +144,9 @@ class Installation:
             with_names=settings.report_names,
         )
         self._delay = DelayProbe(self._record_delay)
+
+    def _drop_report(self, reason: str) -> None:
+        self._reporter.drop(reason)
 
     def _instruments(self, meter: Any) -> Histograms | None:
         if meter is None or self._settings.metrics == "none":

@@ -9,12 +9,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
-from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined,unused-ignore]
+
+from opentelemetry import _logs, metrics, trace
 
 from .installation import Installation
 from .package import _instruments
-from .settings import Settings, load_settings
+from .settings import DeclarativeOptions, Settings, load_settings
 from .version import __version__
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
@@ -30,13 +31,15 @@ def current_installation() -> Installation | None:
     return _installation
 
 
-class ConcurrencyInstrumentor(BaseInstrumentor):
+class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
     """Records where asyncio tasks and threads are created, and reports the ones that leak.
 
     ``instrument(tracer_provider=None, meter_provider=None, logger_provider=None, **settings)`` takes the settings of
     the documentation in lower case, durations in seconds or as `datetime.timedelta`. It never raises into the
     application: a bad setting is one warning and the default.
     """
+
+    configuration = DeclarativeOptions
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return nothing: what is instrumented is the standard library."""
@@ -45,8 +48,11 @@ class ConcurrencyInstrumentor(BaseInstrumentor):
     def _instrument(self, **kwargs: Any) -> None:
         global _installation
         try:
-            providers = {name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")}
-            settings = load_settings(kwargs, os.environ, warn=_logger.warning)
+            providers = {
+                name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")
+            }
+            options = {**(kwargs.pop("declarative", None) or {}), **kwargs}
+            settings = load_settings(options, os.environ, warn=_logger.warning)
             if settings.disabled or _is_never_patched() or _installation is not None:
                 return
             _installation = _build(settings, providers)

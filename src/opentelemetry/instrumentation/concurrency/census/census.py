@@ -42,7 +42,7 @@ _JOIN_TIMEOUT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one scan counted at one site: how many are live, when the oldest was created, how many are daemon threads."""
+    """What one scan counted at one site: live ones, daemon threads among them, and when the oldest was created."""
 
     site: Site
     live: int
@@ -99,6 +99,7 @@ class Census:
         self.last_look: Look | None = None
         self.last_duration_s = 0.0
         self._looks = 0
+        self._failure_said = False
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
@@ -222,9 +223,7 @@ class Census:
         rows = {address: row for row, address in enumerate(columns.addresses)}
         references = columns.references
         return [
-            ref(found)
-            for found in existing
-            if (row := rows.get(id(found))) is None or references[row]() is not found
+            ref(found) for found in existing if (row := rows.get(id(found))) is None or references[row]() is not found
         ]
 
     def _still_strangers(
@@ -239,10 +238,8 @@ class Census:
                 yield found
 
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
-        if found is threading.main_thread():
-            site = table.named("threading.MainThread")
-        else:
-            site = table.of_callable(target)
+        is_main = found is threading.main_thread()
+        site = table.named("threading.MainThread") if is_main else table.of_callable(target)
         site.created += 1
         self._entered[id(found)] = ref(found)
         columns.add(found, ref(found), site, self.clock.now(), None, None)
@@ -280,8 +277,11 @@ class Census:
             try:
                 self.look()
             except Exception:
-                # A census that dies in silence would look like health.
-                _logger.exception("A scan failed; the next one is in %.1f s.", self._expected_gap)
+                # A census that dies in silence would look like health; `scan.age` goes on telling what the log
+                # says only once.
+                if not self._failure_said:
+                    _logger.exception("A scan failed; there will be no log line for later ones.")
+                self._failure_said = True
             spent = time.thread_time() - before
             self._expected_gap = max(self._scan_interval, spent / _CPU_SHARE)
 

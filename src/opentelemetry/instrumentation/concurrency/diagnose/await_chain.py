@@ -25,6 +25,7 @@ from .known_waits import (
     first_undone_child,
     is_future,
     is_pending,
+    is_relative,
     is_task,
     shielded_by,
     type_module,
@@ -229,10 +230,8 @@ _frames: dict[tuple[int, int], Frame] = {}
 
 
 def _module_of_relative_path(path: str) -> str:
-    stem, dot, extension = path.rpartition(".")
-    if dot and extension in {"pyx", "py"} and not path.startswith(("/", "<", "\\")):
-        return stem.replace("/", ".")
-    return ""
+    stem, dot, _ = path.rpartition(".")
+    return stem.replace("\\", "/").replace("/", ".") if dot and is_relative(path) else ""
 
 
 def _running(

@@ -1,4 +1,7 @@
-"""Threads that belong to the machinery: counted and shown, never orphans. One predicate a class, each with its reason."""
+"""Threads that belong to the machinery: counted and shown, never orphans.
+
+One predicate a class, each with its reason.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,12 @@ def is_pool_worker(thread: threading.Thread) -> bool:
 
 
 def is_anyio_worker(thread: threading.Thread) -> bool:
-    """anyio's workers end by themselves after ten idle seconds."""
+    """Workers of anyio end by themselves after ten idle seconds."""
     return type(thread).__module__.startswith("anyio.")
 
 
 def is_child_watcher(thread: threading.Thread) -> bool:
-    """asyncio's ThreadedChildWatcher waits in ``waitpid`` for one child process."""
+    """The ThreadedChildWatcher of asyncio waits in ``waitpid`` for one child process."""
     return re.fullmatch(r"(asyncio-)?waitpid-\d+", thread.name) is not None
 
 

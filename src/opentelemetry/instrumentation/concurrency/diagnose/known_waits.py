@@ -19,6 +19,7 @@ Table = Mapping[str, Mapping[str, str]]
 type_name: Final[Any] = type.__dict__["__name__"].__get__
 type_mro: Final[Any] = type.__dict__["__mro__"].__get__
 type_dict: Final[Any] = type.__dict__["__dict__"].__get__
+_type_module: Final[Any] = type.__dict__["__module__"]
 _module_dict: Final[Any] = type_dict(ModuleType)["__dict__"].__get__
 
 
@@ -212,7 +213,7 @@ def _search_reason(names: Mapping[str, str], code: CodeType, module: str) -> str
         if bare != code.co_name:
             continue
         # Cython's functions have no code object to compare before one of their coroutines runs.
-        if code.co_filename.endswith(".pyx") or _find_code(module, name) is code:
+        if is_relative(code.co_filename) or _find_code(module, name) is code:
             return reason
     # A function that somebody replaced is not found by its name, but its code still knows how it was called.
     return names.get(getattr(code, "co_qualname", ""))
@@ -262,10 +263,17 @@ def c_field(kind: type, name: str) -> Any:
     return None
 
 
+def is_relative(path: str) -> bool:
+    """Tell whether a code object's path is relative, as Cython's are: to the root of the sources it was built from."""
+    return not path.startswith(("/", "\\", "<")) and ":" not in path
+
+
 def type_module(kind: type) -> str:
-    """Return the module of a type without asking its metaclass; empty if it is not a string."""
+    """Return the module of a type without asking its metaclass, unless that one is C's; empty if it is no string."""
     try:
-        module = type.__dict__["__module__"].__get__(kind)
+        # Cython's coroutine types keep their module in a field of their own metaclass.
+        getter = None if type(kind) is type else c_field(type(kind), "__module__")
+        module = (getter or _type_module).__get__(kind)
     except AttributeError:
         return ""
     return module if type(module) is str else ""

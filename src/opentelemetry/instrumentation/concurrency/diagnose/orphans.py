@@ -70,7 +70,9 @@ class OrphanSearch:
         ignore: Globs on ``module.function`` or file path; such sites have no orphans.
     """
 
-    def __init__(self, *, task_age: float, thread_age: float, residents: ResidentMemory, ignore: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, task_age: float, thread_age: float, residents: ResidentMemory, ignore: tuple[str, ...]
+    ) -> None:
         self._age: dict[Kind, float] = {"task": task_age, "thread": thread_age}
         self._residents = residents
         self._ignore = ignore
@@ -98,7 +100,7 @@ class OrphanSearch:
             for number, found in candidates.items():
                 # A row can end between the scan and this; its site then has no tally any more.
                 if number in by_number:
-                    group = self._group(kind, columns, by_number[number], found, look)
+                    group = self._group(kind, columns, by_number[number], found)
                     if group is not None:
                         groups.append(group)
         return groups
@@ -156,9 +158,7 @@ class OrphanSearch:
             here.youngest_by_span = max(here.youngest_by_span or created_at, created_at)
         del found
 
-    def _group(
-        self, kind: Kind, columns: Columns, tally: Tally, found: _SiteCandidates, look: Look
-    ) -> OrphanGroup | None:
+    def _group(self, kind: Kind, columns: Columns, tally: Tally, found: _SiteCandidates) -> OrphanGroup | None:
         site = tally.site
         if self._is_ignored(site):
             return None
@@ -194,9 +194,7 @@ def _waits_for_network(task: Any) -> bool:
     return wait_reason(task, walk_await_chain(task.get_coro())).startswith("io.")
 
 
-def _grouped(
-    site: Site, columns: Columns, rows: list[int], evidence: dict[int, str], *, all_live: bool
-) -> OrphanGroup:
+def _grouped(site: Site, columns: Columns, rows: list[int], evidence: dict[int, str], *, all_live: bool) -> OrphanGroup:
     oldest = min(rows, key=lambda row: columns.created_at[row])
     sampled = [row for row in rows if (span := columns.creator_spans[row]) is not None and span.is_sampled]
     chosen = min(sampled, key=lambda row: columns.created_at[row]) if sampled else oldest

@@ -30,7 +30,7 @@ def is_owned(task: Any) -> bool:
     chain = [task]
     while chain and len(seen) < _CHAIN_LIMIT:
         waited_for = chain.pop()
-        owners = [owner for owner in owners_of(waited_for)]
+        owners = list(owners_of(waited_for))
         if not owners and waited_for is not task:
             return True
         for owner in owners:

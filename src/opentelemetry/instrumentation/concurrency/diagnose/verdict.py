@@ -136,9 +136,7 @@ def named_stack(stack: CreationStack | None) -> tuple[NamedFrame, ...]:
     """Return a creation stack as named frames, innermost last; empty for None."""
     if stack is None:
         return ()
-    return tuple(
-        _named(frame.code, line_of(frame.code, frame.lasti), frame.module) for frame in reversed(stack.frames)
-    )
+    return tuple(_named(frame.code, line_of(frame.code, frame.lasti), frame.module) for frame in reversed(stack.frames))
 
 
 def duration_text(seconds: float) -> str:
@@ -153,7 +151,9 @@ def duration_text(seconds: float) -> str:
 def _reason(group: OrphanGroup, waits_for: str, age: float) -> str:
     noun = group.site.kind
     if group.count == 1:
-        return f"1 {noun} is {duration_text(age)} old: {group.evidence}, nothing waits for it, and it is in {waits_for}."
+        return (
+            f"1 {noun} is {duration_text(age)} old: {group.evidence}, nothing waits for it, and it is in {waits_for}."
+        )
     return (
         f"{group.count} {noun}s created at this line are left over; the one shown is {duration_text(age)} old: "
         f"{group.evidence}, nothing waits for it, and it is in {waits_for}."

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
-from opentelemetry import context as context_api
 from opentelemetry.trace import SpanContext, SpanKind, get_current_span
+
+from opentelemetry import context as context_api
 
 _ENTRY_KINDS: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 

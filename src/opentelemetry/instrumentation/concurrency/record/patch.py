@@ -39,13 +39,11 @@ class Patch:
         if self._hook is not None:
             return
         self._shadows = self.name not in vars(self.owner)
-        top = getattr(self.owner, self.name)
         below = _innermost_proxy(vars(self.owner).get(self.name))
         if below is None:
-            wrapt.wrap_object(self.owner, self.name, self._replacement)
+            wrapt.wrap_object(self.owner, self.name, self._replacement)  # type: ignore[arg-type, unused-ignore]
         else:
             below.__wrapped__ = self._replacement(below.__wrapped__)
-        assert top is not None
 
     def remove(self) -> None:
         """Take the hook out, wherever in the chain it stands; if that is impossible it passes through for good."""

@@ -154,7 +154,9 @@ class Recorder:
             ),
         )
 
-    def _add(self, owner: Any, name: str, build: Callable[[Any], tuple[Callable[..., Any], Callable[[], None]]]) -> None:
+    def _add(
+        self, owner: Any, name: str, build: Callable[[Any], tuple[Callable[..., Any], Callable[[], None]]]
+    ) -> None:
         if not hasattr(owner, name) or any(patch.owner is owner and patch.name == name for patch in self._patches):
             return
         patch = Patch(owner, name, build)

@@ -278,7 +278,7 @@ def _ends_walk(code: CodeType) -> bool:
 
 def _handle_path() -> str:
     events = sys.modules.get("asyncio.events")
-    return events.Handle._run.__code__.co_filename if events is not None else ""  # type: ignore[attr-defined]
+    return events.Handle._run.__code__.co_filename if events is not None else ""
 
 
 def _runs_foreign_loop(frame: FrameType, loop: Any) -> bool:

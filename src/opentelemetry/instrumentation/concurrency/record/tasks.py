@@ -95,7 +95,7 @@ def create_task_hook(
                     young.prune()
                 if task._source_traceback:
                     _hide_own_frame(task)
-            return task  # noqa: TRY300 (see the finally)
+            return task
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
             failure(error, disarm)
             return task

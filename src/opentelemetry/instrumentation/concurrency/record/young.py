@@ -1,7 +1,7 @@
 """The young list: every creation since the last scan, as one small tuple each.
 
 It prunes itself: left to a slow scan, a long list of tuples makes the garbage collector run full collections that the
-application never had (0 → 5 in 300,000 tasks). Between two scans it holds at most 256 + 2 × survivors entries.
+application never had (0 → 5 in 300,000 tasks). Between two scans it holds at most 256 + 2 * survivors entries.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class YoungList:
         try:
             entries, is_gone = self.entries, self._is_gone
             seen = len(entries)
-            alive = [
-                entry for entry in entries[:seen] if (found := entry[0]()) is not None and not is_gone(found)
-            ]
+            alive = [entry for entry in entries[:seen] if (found := entry[0]()) is not None and not is_gone(found)]
             entries[:seen] = alive
             self.limit = _PRUNE_ABOVE + 3 * len(alive)
         finally:

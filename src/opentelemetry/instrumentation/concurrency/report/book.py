@@ -6,9 +6,9 @@ A group settles when its count stops growing from one scan to the next; a leak t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Final, Generic, Hashable, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 SETTLE_S: Final = 10.0
 """Seconds a growing group waits for its first report at most, or the age limit if that is longer."""

@@ -85,4 +85,5 @@ class DelayProbe:
 
 def _is_selecting(frame: Any) -> bool:
     code = frame.f_code
-    return code.co_name == "select" and code.co_filename.endswith("selectors.py")
+    is_select: bool = code.co_name == "select" and code.co_filename.endswith("selectors.py")
+    return is_select

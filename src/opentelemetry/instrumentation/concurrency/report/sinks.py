@@ -1,4 +1,7 @@
-"""Where reports go: a short span with links, a log record in the creator's trace, or both; what is dropped is counted."""
+"""Where reports go: a short span with links, a log record in the creator's trace, or both.
+
+What is dropped is counted.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from opentelemetry import trace
 from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Tracer
+
+from opentelemetry import trace
 
 from .attributes import COUNT, STACK_ATTRIBUTES, Attributes
 
@@ -122,7 +126,7 @@ class Sinks:
     def _guarded(self, send: Callable[..., DropReason | None], *args: Any) -> DropReason | None:
         try:
             return send(*args)
-        except Exception:
+        except Exception:  # noqa: BLE001 (a provider may do anything; said once, with the traceback)
             self._warn_once("error", "A report could not be sent; later failures are only counted.", failed=True)
             return "error"
 
