@@ -13,8 +13,8 @@ import weakref
 
 import anyio
 import pytest
-
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+
 from opentelemetry.instrumentation.concurrency.diagnose.await_chain import (
     leaf_waiter,
     plumbing_free_coroutine,

@@ -17,8 +17,8 @@ import types
 
 import anyio
 import pytest
-
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+
 from opentelemetry.instrumentation.concurrency.diagnose.await_chain import AwaitChain, Frame, walk_await_chain
 from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import (
     WAIT_REASONS,

@@ -120,8 +120,8 @@ class Census:
         self._thread = thread
         try:
             thread.start()
-        except RuntimeError:
-            # No thread can be started (limits, interpreter shutdown): the next creation tries again.
+        except Exception:  # noqa: BLE001 (thread limits, interpreter shutdown, another's wrapper: none is the hook's)
+            # The next new site tries again.
             self._thread = None
 
     def open(self) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import wrapt
 
 _MISSING = object()
+# wrapt 2 split the base of its function wrappers from ObjectProxy.
+_PROXY: type = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 
 
 class Patch:
@@ -84,13 +86,13 @@ class Patch:
 
 def _innermost_proxy(top: Any) -> Any | None:
     found = None
-    while isinstance(top, wrapt.ObjectProxy):
+    while isinstance(top, _PROXY):
         found, top = top, top.__wrapped__
     return found
 
 
 def _proxy_above(top: Any, hook: Any) -> Any | None:
-    while isinstance(top, wrapt.ObjectProxy):
+    while isinstance(top, _PROXY):
         if top.__wrapped__ is hook:
             return top
         top = top.__wrapped__
