@@ -51,7 +51,8 @@ async def drive(port: int) -> None:
 def complete(receiver: OtlpReceiver) -> bool:
     tasks, threads = (receiver.reports(f"python.{kind}.orphaned") for kind in ("asyncio.task", "thread"))
     live = receiver.last("python.asyncio.task.orphan.count", code__function__name=SITE)
-    return bool(tasks and threads and live == REQUESTS["/query"])
+    left = receiver.last("python.thread.orphan.count", code__function__name="shop.search.report")
+    return bool(tasks and threads and live == REQUESTS["/query"] and left == REQUESTS["/report"])
 
 
 def print_live(points: list[Point], kind: str, metric: str) -> int:
@@ -78,9 +79,8 @@ def print_live(points: list[Point], kind: str, metric: str) -> int:
 
 
 def print_report(receiver: OtlpReceiver) -> dict:
-    report = max(
-        receiver.reports("python.asyncio.task.orphaned"), key=lambda span: span.events[0][1]["python.leak.count"]
-    )
+    reports = receiver.reports("python.asyncio.task.orphaned")
+    report = max(reports, key=lambda span: span.events[0][1]["python.leak.count"])
     event = report.events[0][1]
     print(f"\nspan event {report.events[0][0]}, {event['python.leak.count']} tasks in one report:")
     print(f"  {event['python.leak.reason']}")

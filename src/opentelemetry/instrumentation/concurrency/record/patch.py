@@ -14,7 +14,7 @@ import wrapt
 
 _MISSING = object()
 # wrapt 2 split the base of its function wrappers from ObjectProxy.
-_PROXY: type = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
+_PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 
 
 class Patch:
