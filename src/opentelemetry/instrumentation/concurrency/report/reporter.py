@@ -80,7 +80,8 @@ class Reporter:
             self.drop("limit")
         for key, group in due.reports:
             self._report(key, group)
-        for key in due.resolved:
+        # What ends with the process was not mended.
+        for key in () if look.final else due.resolved:
             self._resolve(key)
 
     def _report(self, key: Hashable, group: OrphanGroup) -> None:

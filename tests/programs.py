@@ -1,0 +1,20 @@
+"""Runs small programs in a subprocess, as users run them: under ``opentelemetry-instrument``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_program(source: str, *, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess:
+    """Run ``source`` and return what it printed and its exit code; a hang fails with its output."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+    instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+    return subprocess.run(
+        [instrument, sys.executable, "-X", "faulthandler", "-c", source],
+        env={**clean, "OTEL_SERVICE_NAME": "program", **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
