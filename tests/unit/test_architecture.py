@@ -25,7 +25,14 @@ def test_module_keeps_the_house_rules(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             documented = ast.get_docstring(node) is not None
             first = node.body[1 if documented and len(node.body) > 1 else 0].lineno
-            assert node.end_lineno - first < 50, f"{node.name} has {node.end_lineno - first + 1} lines"
+            # A hook is a closure: the function around it and the one within are two.
+            nested = sum(
+                inner.end_lineno - inner.lineno + 1
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.FunctionDef) and inner is not node
+            )
+            lines = node.end_lineno - first + 1 - nested
+            assert lines <= 40, f"{node.name} has {lines} lines"
         if isinstance(node, ast.ImportFrom) and node.level == 2 and relative.parts[0] in STAGES:
             imported = (node.module or "").split(".")[0]
             if imported in STAGES:

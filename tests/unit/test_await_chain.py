@@ -19,7 +19,7 @@ from opentelemetry.instrumentation.concurrency.diagnose.await_chain import (
     leaf_waiter,
     plumbing_free_coroutine,
     walk_await_chain,
-)
+)from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -548,6 +548,10 @@ class LyingFuture(asyncio.Future):
         note("done")
         return super().done()
 
+    def __bool__(self):
+        note("__bool__")
+        return True
+
     def __getattribute__(self, name):
         note(name)
         return super().__getattribute__(name)
@@ -584,14 +588,19 @@ class TestForeignCode:
         async def main():
             future = LyingFuture(loop=asyncio.get_running_loop())
             task = asyncio.create_task(outer(future))
-            await asyncio.sleep(0)
+            owner = asyncio.create_task(outer(task))
+            for _ in range(3):
+                await asyncio.sleep(0)
             with nothing_touched():
                 chain = walk_await_chain(task.get_coro())
-                leaf = leaf_waiter(task)
+                reason = wait_reason(task, chain)
+                leaf, leaf_of_owner = leaf_waiter(task), leaf_waiter(owner)
             assert chain.awaited is future
+            assert reason == "future"
             assert leaf is future
+            assert leaf_of_owner is future
             asyncio.Future.set_result(future, None)
-            await task
+            await owner
 
         asyncio.run(main())
 

@@ -111,7 +111,8 @@ def walk_await_chain(
         limit: Frames to give at most.
         current_frames: ``sys._current_frames()``, to see inside a coroutine that is running.
 
-    Cost: under 1 µs a frame. On ≥ 3.11 each coroutine looked at keeps a frame object of about 100 bytes until it ends.
+    Cost: 3 µs a chain and 0.5 µs a frame. On ≥ 3.11 a coroutine that was looked at keeps a frame object of 150 to 180
+    bytes until it ends, so walk the chains of suspects and of what somebody asked for, not of all tasks at each scan.
     """
     frames: list[Frame] = []
     try:
@@ -142,7 +143,7 @@ def leaf_waiter(task: object) -> object | None:
     Where the way ends in a circle, this is the last waiter before it would repeat. None if the task waits for nothing
     or is no asyncio task. Never raises.
 
-    Cost: about 1 µs a step.
+    Cost: 2 µs, and 1 µs for each step after the first.
     """
     leaf: object | None = None
     try:
@@ -153,7 +154,9 @@ def leaf_waiter(task: object) -> object | None:
             leaf = waiter
             if not is_pending(waiter):
                 break
-            waiter = waiter_of(waiter) or first_undone_child(waiter) or shielded_by(waiter)
+            # Not by truth: that may be asked of the application's own class.
+            ways = (waiter_of(waiter), first_undone_child(waiter), shielded_by(waiter))
+            waiter = next((each for each in ways if each is not None), None)
     except Exception:  # noqa: BLE001, S110 (an observer must not fail because of what it observes)
         pass
     return leaf
@@ -301,7 +304,7 @@ def _only_coroutine_within(holder: object, *, started: bool) -> object | None:
     """Return the one coroutine that an object of unknown type holds: aiohttp's request managers, proxies."""
     found: object | None = None
     for each in gc.get_referents(holder):
-        for candidate in dict.values(each) if type(each) is dict else (each,):
+        for candidate in list(dict.values(each)) if type(each) is dict else (each,):
             if not _has_frame(candidate) or candidate is found:
                 continue
             seen = _look(candidate)
