@@ -19,7 +19,8 @@ from opentelemetry.instrumentation.concurrency.diagnose.await_chain import (
     leaf_waiter,
     plumbing_free_coroutine,
     walk_await_chain,
-)from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
+)
+from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
 
 uvloop = pytest.importorskip("uvloop")
 

@@ -20,6 +20,12 @@ import pytest
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
 
 from opentelemetry.instrumentation.concurrency.diagnose.await_chain import AwaitChain, Frame, walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.known_waits import (
+    INNERMOST_THREAD_WAITS,
+    PLAIN_FUTURE_WAITS,
+    TASK_WAITS,
+    THREAD_WAITS,
+)
 from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import (
     WAIT_REASONS,
     thread_wait_reason,
@@ -750,3 +756,9 @@ class TestThreads:
         thread.join()
         assert found == "running"
         assert thread_wait_reason(sys._getframe()) == "running"
+
+
+@pytest.mark.parametrize("table", [TASK_WAITS, PLAIN_FUTURE_WAITS, THREAD_WAITS, INNERMOST_THREAD_WAITS])
+def test_tables_give_words_of_the_closed_list(table):
+    """No table can bring a reason into a report that the contract does not have."""
+    assert {reason for names in table.values() for reason in names.values()} <= WAIT_REASONS
