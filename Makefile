@@ -11,7 +11,7 @@ MADE := $(VENV)/.made
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-# Only a finished environment counts: one that broke off is made anew. An old pip may search for versions for ever.
+# Only a finished environment counts: one that broke off is mended. An old pip may search for versions for ever.
 $(MADE):
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.10 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -19,7 +19,7 @@ $(MADE):
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments."; \
 		echo "On Debian and Ubuntu: apt-get install python3-venv. Or name another: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once; the packages take a moment"
-	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip -q install --upgrade pip
 	@touch $@
 
