@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python >= 3.10, make and the package index; they set up the rest themselves.
 
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3.15 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
@@ -13,11 +13,9 @@ help: ## what can be made
 
 # Only a finished environment counts: one that broke off is mended. An old pip may search for versions for ever.
 $(MADE):
-	@test -n "$(PYTHON)" || { echo "No Python >= 3.10 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "$(PYTHON) is no Python >= 3.10. Name another: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments."; \
-		echo "On Debian and Ubuntu: apt-get install python3-venv. Or name another: make PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+		echo "Needed: Python >= 3.10 with the modules venv and ensurepip. $(if $(PYTHON),$(PYTHON) is none,PATH has none)."; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once; the packages take a moment"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip -q install --upgrade pip
