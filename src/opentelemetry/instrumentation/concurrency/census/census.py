@@ -22,7 +22,7 @@ from weakref import ReferenceType, ref
 from ..record.recorder import Recorder
 from ..record.site import Site, SiteTable
 from ..record.tasks import task_is_gone
-from ..record.threads import OWN_THREAD, target_of, thread_is_gone
+from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import YoungList
 from .ageing import AgeClock
 from .columns import Columns
@@ -119,7 +119,7 @@ class Census:
         setattr(thread, OWN_THREAD, True)
         self._thread = thread
         try:
-            thread.start()
+            start_unseen(thread)
         except Exception:  # noqa: BLE001 (thread limits, interpreter shutdown, another's wrapper: none is the hook's)
             # The next new site tries again.
             self._thread = None
