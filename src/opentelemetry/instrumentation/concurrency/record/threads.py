@@ -11,6 +11,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from .creator import creator_span, current_creator, raw_context
 from .failure import HookFailure
+from .long_lived import EVER_DECLARED, note_thread
 from .site import Site, SiteTable
 from .young import YoungList
 
@@ -74,6 +75,8 @@ def thread_start_hook(
                     table.capture_stack(site, frame, now)
                 found = context()
                 span = found.get(span_key) if found else None
+                if EVER_DECLARED:
+                    note_thread(self)
                 entries.append((ref(self), site, now, creator(), None if span is None else creator_span(span)))
                 if len(entries) > young.limit:
                     young.prune()

@@ -1,0 +1,40 @@
+"""Sites with more live tasks than anybody has on purpose: without owner and not waiting for the network."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..census.census import Tally
+from ..census.columns import Columns
+from .await_chain import walk_await_chain
+from .ownership import is_owned
+from .wait_reason import wait_reason
+
+_SAMPLE: Final = 200
+"""Tasks of a site that are looked at; the share among them stands for the whole."""
+
+
+def crowded_without_owner(columns: Columns, tally: Tally, limit: int) -> str | None:
+    """Return the evidence, as a clause for people, if a site holds more than ``limit`` tasks of that sort, else None.
+
+    Args:
+        columns: Where the rows are.
+        tally: The site and how many are live there.
+        limit: The setting ``LIVE_LIMIT``.
+
+    Cost: one search for the site's rows, and `_SAMPLE` await chains.
+    """
+    rows = [row for row in range(len(columns)) if columns.sites[row] == tally.site.number]
+    chosen = rows[:: max(1, len(rows) // _SAMPLE)]
+    looked_at = [task for row in chosen if (task := columns.references[row]()) is not None]
+    left_alone = 0
+    for task in looked_at:
+        chain = walk_await_chain(task.get_coro())
+        left_alone += not is_owned(task) and not wait_reason(task, chain).startswith("io.")
+    if not looked_at or tally.live * left_alone / len(looked_at) <= limit:
+        return None
+    share = "all" if left_alone == len(looked_at) else f"about {100 * left_alone // len(looked_at)} %"
+    return (
+        f"{tally.live} are live at once, more than {limit}, and {share} of them have nobody who waits for them "
+        "and do not wait for the network"
+    )
