@@ -48,10 +48,17 @@ class DelayProbe:
     Args:
         record: Takes a delay in seconds and the name of the loop's thread.
         on_answer: Takes a loop and its delay in seconds.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, record: Callable[[float, str], None], on_answer: Callable[[Any, float], None]) -> None:
+    def __init__(
+        self,
+        record: Callable[[float, str], None],
+        on_answer: Callable[[Any, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._record = record
+        self._clock = clock
         self._on_answer = on_answer
         self._answers: deque[tuple[Ping, float, int, str]] = deque()
         self._pending: WeakKeyDictionary[Any, Ping] = WeakKeyDictionary()
@@ -102,11 +109,11 @@ class DelayProbe:
         known_id, known_name = self._threads.get(loop, (0, ""))
         thread_id = getattr(loop, "_thread_id", None) or known_id
         thread = threading._active.get(thread_id)  # type: ignore[attr-defined]
-        ping = Ping(loop, time.monotonic(), thread_id, thread.name if thread is not None else known_name)
-        answers = self._answers
+        ping = Ping(loop, self._clock(), thread_id, thread.name if thread is not None else known_name)
+        answers, clock = self._answers, self._clock
 
         def answer() -> None:
-            delay = time.monotonic() - ping.sent_at
+            delay = clock() - ping.sent_at
             answers.append((ping, delay, threading.get_ident(), threading.current_thread().name))
 
         self._pending[loop] = ping
