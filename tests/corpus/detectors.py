@@ -6,6 +6,7 @@ task would be one more thing for the next detector to see.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
@@ -57,7 +58,9 @@ def _rows(census: Any) -> Iterator[tuple[Living, Any, int]]:
 
 
 def _function(site: Any) -> str:
-    return site.function.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
+    # Up to 3.11 a comprehension is a function of its own.
+    name = re.sub(r"\.<(list|set|dict)comp>", "", site.function)
+    return name.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
 
 
 def _available() -> dict[str, Callable[[Any], set[Living]]]:
