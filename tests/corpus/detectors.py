@@ -63,9 +63,43 @@ def _function(site: Any) -> str:
     return name.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
 
 
+def unwakeable(installation: Any) -> set[Living]:
+    """Return what the proof, run on demand over every suspended task, proves."""
+    proof_on_demand = _proof()
+    with installation.census.locked():
+        rows = [(living, columns.references[row]()) for living, columns, row in _rows(installation.census)]
+    tasks = [task for living, task in rows if living.kind == "task" and task is not None]
+    proven = {id(task) for task in proof_on_demand(tasks, lambda: None)}
+    return {living for living, task in rows if id(task) in proven}
+
+
+def identify(installation: Any, found: list[Any]) -> set[Living]:
+    """Return what another tool found, as living ones of the census."""
+    if not found:
+        return set()
+    census = installation.census
+    with census.locked():
+        census.admit_young()
+        census.reconcile(at_once=True)
+        wanted = {id(one) for one in found}
+        return {living for living, columns, row in _rows(census) if columns.addresses[row] in wanted}
+
+
+def _proof() -> Any:
+    from opentelemetry.instrumentation.concurrency.diagnose import wakeability
+
+    return wakeability.proof_on_demand
+
+
 def _available() -> dict[str, Callable[[Any], set[Living]]]:
     found: dict[str, Callable[[Any], set[Living]]] = {"orphaned": orphaned, "old": old}
-    return found
+    try:
+        _proof()
+    except ImportError:
+        return found
+    return {**found, "unwakeable": unwakeable}
 
 
 DETECTORS: Final = _available()
+VERDICTS: Final = ("growing", "orphaned", "unwakeable")
+"""Ours among the detectors, weakest first."""

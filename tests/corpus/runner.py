@@ -14,15 +14,15 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from unittest import mock
 
-from corpus.detectors import DETECTORS, Living, living_of
+from corpus.detectors import DETECTORS, Living, identify, living_of
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
@@ -61,17 +61,34 @@ class SimulatedTime:
         return self.monotonic() - self._began
 
 
+class Peer(Protocol):
+    """Another tool, watching a program from its start.
+
+    Attributes:
+        name: The name of its column.
+    """
+
+    name: str
+
+    async def start(self) -> None:
+        """Begin to watch; called in the program's main task."""
+
+    async def leaked(self) -> list[Any]:
+        """Return the tasks and threads that it takes for leaks now; called in the program's main task."""
+
+
 class Park:
     """What a program is given: requests, passing time, and the moment at which somebody looks.
 
     Attributes:
         living: After the look, every task and thread that lived then.
-        flagged: After the look, what each detector flagged, by the detector's name.
+        flagged: After the look, what each detector and peer flagged, by name.
     """
 
-    def __init__(self, clock: SimulatedTime, watcher: _Watcher) -> None:
+    def __init__(self, clock: SimulatedTime, watcher: _Watcher, peers: Sequence[Peer] = ()) -> None:
         self._clock = clock
         self._watcher = watcher
+        self._peers = peers
         self._open_requests: set[asyncio.Task[Any]] = set()
         self.living: list[Living] = []
         self.flagged: dict[str, set[Living]] = {}
@@ -82,7 +99,13 @@ class Park:
         if at is not None and at > self._clock.elapsed:
             await self.advance(at - self._clock.elapsed)
         await _settle()
+        flagged = await self.ask_peers()
         await self._watcher.do(self._look)
+        self.flagged.update(flagged)
+
+    async def ask_peers(self) -> dict[str, set[Living]]:
+        """Return what the other tools take for leaks now."""
+        return {peer.name: identify(current_installation(), await peer.leaked()) for peer in self._peers}
 
     async def advance(self, seconds: float) -> None:
         """Let ``seconds`` of service time pass; the census looks as often as it would in production."""
@@ -138,7 +161,9 @@ class Park:
             try:
                 handle(number)
             finally:
-                loop.call_soon_threadsafe(done.set)
+                # A request that hung may end after its service.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(done.set)
 
         loop.call_soon(accept_in_thread, serve)
         try:
@@ -189,7 +214,8 @@ class Run:
         dragged: Its ``DRAGGED``.
         counts: How many leaked ones there should be at each site of ``expected``.
         living: Every task and thread at the look.
-        flagged: What each detector flagged.
+        flagged: What each detector and peer flagged.
+        flagged_at_end: What each peer flagged when ``main`` had stopped what it stops.
     """
 
     program: str
@@ -198,6 +224,7 @@ class Run:
     counts: dict[str, int]
     living: list[Living] = field(default_factory=list)
     flagged: dict[str, set[Living]] = field(default_factory=dict)
+    flagged_at_end: dict[str, set[Living]] = field(default_factory=dict)
 
     def count(self, detector: str, function: str) -> int:
         """Return how many of a creation site a detector flagged."""
@@ -217,12 +244,13 @@ def programs(folder: str) -> list[Path]:
     return sorted(path for path in (HERE / folder).glob("*.py") if not path.stem.startswith("_"))
 
 
-def run(path: Path, loop: Loop = "asyncio", **settings: Any) -> Run:
+def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **settings: Any) -> Run:
     """Run one program in a fresh loop, instrumented, and return what was found.
 
     Args:
         path: The program.
         loop: Which event loop.
+        peers: Other tools to ask as well.
         settings: Settings of the instrumentation, over those of the corpus.
     """
     clock = SimulatedTime()
@@ -235,19 +263,26 @@ def run(path: Path, loop: Loop = "asyncio", **settings: Any) -> Run:
             frozenset(getattr(program, "DRAGGED", ())),
             dict(count) if isinstance(count, dict) else dict.fromkeys(expected, count),
         )
-        park = Park(clock, watcher)
-        _run_main(program.main, park, loop)
+        park = Park(clock, watcher, peers)
+
+        async def main() -> None:
+            for peer in peers:
+                await peer.start()
+            await program.main(park)
+            result.flagged_at_end = await park.ask_peers()
+
+        _run_main(main, loop)
         result.living, result.flagged = park.living, park.flagged
     return result
 
 
-def _run_main(main: Callable[[Park], Awaitable[None]], park: Park, kind: Loop) -> None:
+def _run_main(main: Callable[[], Coroutine[Any, Any, None]], kind: Loop) -> None:
     loop = _new_loop(kind)
     # What leaks is destroyed at the end; that is no news here.
     loop.set_exception_handler(lambda *_: None)
     try:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(main(park))
+        loop.run_until_complete(main())
     finally:
         try:
             _end(loop)
