@@ -69,7 +69,7 @@ def unwakeable(installation: Any) -> set[Living]:
     with installation.census.locked():
         rows = [(living, columns.references[row]()) for living, columns, row in _rows(installation.census)]
     tasks = [task for living, task in rows if living.kind == "task" and task is not None]
-    proven = {id(task) for task in proof_on_demand(tasks, lambda: None)}
+    proven = {id(reference()) for reference in proof_on_demand(tasks, pause=lambda: None).unwakeable}
     return {living for living, task in rows if id(task) in proven}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
 from .census.snapshot import Snapshot
-from .diagnose.diagnosis import Diagnosis
+from .diagnose.diagnosis import Diagnosed, Diagnosis
 from .diagnose.picture import take_picture
 from .record.fork import watch_forks
 from .record.recorder import Recorder
@@ -52,6 +52,7 @@ class Installation:
         self._started_at = time.monotonic()
         self._last_scan_at = self._started_at
         self._leaves_main = False
+        self.diagnosed = Diagnosed()
         self.recorder = Recorder(
             stack_depth=settings.stack_depth,
             stack_sampling=settings.stack_sampling,
@@ -94,7 +95,7 @@ class Installation:
     def take_snapshot(self) -> Snapshot:
         """Picture every living task and thread."""
         with self.census.locked():
-            return take_picture(self.census)
+            return take_picture(self.census, self.diagnosis)
 
     # What the metric callbacks ask.
 
@@ -179,7 +180,7 @@ class Installation:
         self.diagnosis.destroyed.note(site, task)
 
     def _on_look(self, look: Look, pause: Callable[[], None]) -> None:
-        diagnosed = self.diagnosis.look(self.census, look, pause)
+        diagnosed = self.diagnosed = self.diagnosis.look(self.census, look, pause)
         if not look.after_gap:
             sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
             self._series.publish(look, diagnosed, sites)

@@ -63,6 +63,7 @@ class Diagnosis:
         self._settings = settings
         self._started_at = started_at
         self._since: dict[tuple[Site, str], float] = {}
+        self.reasons: dict[int, str] = {}
         self.stalls = StallBook()
         self.destroyed = DestroyedBook()
         self._ignored = IgnoreList(settings.ignore)
@@ -98,6 +99,7 @@ class Diagnosis:
             self.proofs.gap()
             return diagnosed
         self.stalls.begin_look()
+        self.reasons = {}
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
@@ -125,6 +127,8 @@ class Diagnosis:
         for row in proven:
             columns.is_orphan[row] = UNWAKEABLE
         others = [row for row in orphans.rows if columns.is_orphan[row] == ORPHANED]
+        if orphans.site.kind == "task":
+            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in orphans.rows)
         counted = diagnosed.orphans.setdefault(orphans.site, SiteVerdicts())
         counted.orphaned += len(others)
         counted.unwakeable += len(proven)

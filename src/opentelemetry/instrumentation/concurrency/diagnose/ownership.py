@@ -55,6 +55,26 @@ def owners_of(future: Any) -> Iterator[Any]:
                 yield owner
 
 
+def owning_tasks(task: Any) -> list[Any]:
+    """Return the undone tasks that wait for ``task``, directly or behind gathers, shields and other futures.
+
+    Cost: as `is_owned`, to the nearest tasks only.
+    """
+    found: dict[int, Any] = {}
+    seen = {id(task)}
+    pending = [task]
+    while pending and len(seen) < _REACH_LIMIT:
+        for owner in owners_of(pending.pop()):
+            if owner is _OTHER_OWNER or id(owner) in seen:
+                continue
+            seen.add(id(owner))
+            if _is_task(owner):
+                found[id(owner)] = owner
+            else:
+                pending.append(owner)
+    return list(found.values())
+
+
 def linked_concurrent_future(task: Any) -> Any | None:
     """Return the `concurrent.futures.Future` that ``run_coroutine_threadsafe`` tied to ``task``, or None."""
     for callback in _callbacks(task):
