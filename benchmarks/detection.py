@@ -1,9 +1,9 @@
 """What is found in the corpus and what is wrongly accused: ours by verdict, beside other tools, in one run.
 
 Counted are creation sites, because a report names a line. A leak is found when something that leaks there is flagged;
-a false alarm is any other site with something flagged, in healthy programs and in the healthy parts of leaking ones. `pyleak` (when
-installed) is a test tool: its block is closed where the others look; in the column «after shutdown» it is closed when
-a healthy program has stopped what it stops, as in a test.
+a false alarm is any other site with something flagged, in healthy programs and in the healthy parts of leaking ones.
+`pyleak` (when installed) is a test tool: its block is closed where the others look; in the row «after shutdown» it is
+closed when a healthy program has stopped what it stops, as in a test.
 """
 
 import sys
