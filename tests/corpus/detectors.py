@@ -13,6 +13,9 @@ from typing import Any, Final, Literal, NamedTuple
 AGE_RULE_S: Final = 60.0
 """What the plain rule «older than» takes for a leak."""
 
+MACHINERY: Final = frozenset({"MainThread", "Census._run", "_Watcher._work", "_run_main"})
+"""What runs the program and watches it; no detector is asked about that."""
+
 
 class Living(NamedTuple):
     """One living task or thread: kind, serial number, and the function of its creation site without its module."""
@@ -38,11 +41,7 @@ def old(installation: Any) -> set[Living]:
     census = installation.census
     now = census.clock.now()
     with census.locked():
-        return {
-            living
-            for living, columns, row in _rows(census)
-            if living.function != "MainThread" and now - columns.created_at[row] >= AGE_RULE_S
-        }
+        return {living for living, columns, row in _rows(census) if now - columns.created_at[row] >= AGE_RULE_S}
 
 
 def _rows(census: Any) -> Iterator[tuple[Living, Any, int]]:
@@ -51,16 +50,17 @@ def _rows(census: Any) -> Iterator[tuple[Living, Any, int]]:
         ("thread", census.threads, census.recorder.thread_sites),
     ):
         for row, number in enumerate(columns.sites):
-            found = columns.references[row]()
-            if found is None or columns.is_gone(found):
+            found, function = columns.references[row](), _function(table.sites[number])
+            if found is None or columns.is_gone(found) or function in MACHINERY:
                 continue
-            yield Living(kind, columns.serials[row], _function(table.sites[number])), columns, row
+            yield Living(kind, columns.serials[row], function), columns, row
 
 
 def _function(site: Any) -> str:
     # Up to 3.11 a comprehension is a function of its own.
     name = re.sub(r"\.<(list|set|dict)comp>", "", site.function)
-    return name.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
+    name = name.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
+    return name.removeprefix("opentelemetry.instrumentation.concurrency.census.census.")
 
 
 def unwakeable(installation: Any) -> set[Living]:

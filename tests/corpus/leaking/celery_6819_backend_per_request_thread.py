@@ -1,6 +1,6 @@
 """The result backend lives in a thread local; a threading server uses a new thread a request, so each makes its own.
 
-Each backend has a thread that drains results, which nobody stops when the request's thread ends.
+What stays behind is shown here as a thread that drains results; in the issue it is a connection.
 
 Source: https://github.com/celery/celery/issues/6819
 """

@@ -1,4 +1,4 @@
-"""Each request starts a timer that would warn if it were slow; the error path never cancels it.
+"""Each request starts a timer that would warn if it were slow; one that ends without ``finish`` leaves it waiting.
 
 Source: https://github.com/nesquena/hermes-webui/pull/4975
 """

@@ -1,6 +1,6 @@
-"""Each request makes an executor of its own and keeps it in a cache; their idle workers stay.
+"""Each call makes an executor of its own, and something else keeps it from going away; its idle workers stay.
 
-Source: https://github.com/tornadoweb/tornado/issues/2168
+Source: https://github.com/mem0ai/mem0/issues/4586
 """
 
 import concurrent.futures
