@@ -14,6 +14,7 @@ _ATTRIBUTES = {
     "python.thread.count": "site, `python.thread.daemon`",
     "python.asyncio.task.orphan.count": "site, `python.leak.verdict`",
     "python.thread.orphan.count": "site, `python.leak.verdict`",
+    "python.leak.suspect.count": "`python.leak.kind`",
     "python.concurrency.report.dropped": "`python.leak.drop_reason`",
 }
 _HISTOGRAMS = (
@@ -44,11 +45,7 @@ def metrics_table() -> str:
 
 def events_table() -> str:
     names = [value for key, value in vars(attributes).items() if key.isupper() and isinstance(value, str)]
-    carried = [
-        name
-        for name in names
-        if name not in (attributes.TASK_ORPHANED, attributes.THREAD_ORPHANED, attributes.RESOLVED)
-    ]
+    carried = [name for name in names if name not in attributes.EVENTS]
     return "Attributes: " + ", ".join(f"`{name}`" for name in sorted(carried)) + "."
 
 

@@ -25,8 +25,9 @@ from .census.counts import count_live as _count_live
 from .census.snapshot import Snapshot as Snapshot
 from .instrumentor import ConcurrencyInstrumentor as ConcurrencyInstrumentor
 from .instrumentor import current_installation as _current_installation
+from .record.long_lived import long_lived as long_lived
 
-__all__ = ["ConcurrencyInstrumentor", "LiveCounts", "Snapshot", "live_counts", "take_snapshot"]
+__all__ = ["ConcurrencyInstrumentor", "LiveCounts", "Snapshot", "live_counts", "long_lived", "take_snapshot"]
 
 
 def live_counts() -> LiveCounts:

@@ -18,12 +18,12 @@ from typing import Any
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
 from .census.snapshot import Snapshot
-from .diagnose.orphans import OrphanGroup, OrphanSearch
+from .diagnose.diagnosis import Diagnosed, Diagnosis
 from .diagnose.picture import take_picture
-from .diagnose.residents import ResidentMemory
 from .record.fork import watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
+from .report.blocked_loops import BlockedLoops
 from .report.book import ReportBook
 from .report.eventloop_delay import DelayProbe
 from .report.metrics import Histograms, create_instruments, set_metric_source
@@ -51,14 +51,22 @@ class Installation:
         self._otel_logger = otel_logger
         self._started_at = time.monotonic()
         self._last_scan_at = self._started_at
+        self._leaves_main = False
+        self.diagnosed = Diagnosed()
         self.recorder = Recorder(
             stack_depth=settings.stack_depth,
             stack_sampling=settings.stack_sampling,
             on_record=self._on_record,
             before_cancel_all=self._final_look,
             locate=self._locate,
+            on_destroyed=self._on_destroyed,
         )
-        self.census = Census(self.recorder, scan_interval=settings.scan_interval, on_look=self._on_look)
+        self.census = Census(
+            self.recorder,
+            scan_interval=settings.scan_interval,
+            on_look=self._on_look,
+            between_looks=self._between_looks,
+        )
         self._histograms = self._instruments(meter)
         self._start_empty()
 
@@ -87,7 +95,7 @@ class Installation:
     def take_snapshot(self) -> Snapshot:
         """Picture every living task and thread."""
         with self.census.locked():
-            return take_picture(self.census)
+            return take_picture(self.census, self.diagnosis)
 
     # What the metric callbacks ask.
 
@@ -124,26 +132,30 @@ class Installation:
         """Make everything that remembers; also what a forked child does."""
         settings = self._settings
         self._started_at = self._last_scan_at = time.monotonic()
-        self._search = OrphanSearch(
-            task_age=settings.task_age,
-            thread_age=settings.thread_age,
-            residents=ResidentMemory(settings.resident_limit, settings.resident_window),
-            ignore=settings.ignore,
-        )
+        self.diagnosis = Diagnosis(settings, self.census.clock.now())
+        self.census.ages_s = self.diagnosis.ages_s
         self._series = SeriesBook(
             max_sites=settings.max_sites,
             granularity=settings.site_granularity,
             totals_only=settings.metrics == "totals",
         )
+        sinks = Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report)
         self._reporter = Reporter(
-            Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report),
+            sinks,
             ReportBook(limit=settings.report_limit, repeat_s=settings.report_repeat, settle_s=settings.task_age),
             self.census.clock,
+            self.diagnosis.stalls,
             stack_text_limit=settings.stack_text_limit,
             with_source=settings.report_source,
             with_names=settings.report_names,
         )
-        self._delay = DelayProbe(self._record_delay)
+        self._blocked = BlockedLoops(
+            settings.blocked_age,
+            sinks,
+            stack_text_limit=settings.stack_text_limit,
+            with_source=settings.report_source,
+        )
+        self._delay = DelayProbe(self._record_delay, self._blocked.answered)
 
     def _drop_report(self, reason: str) -> None:
         self._reporter.drop(reason)
@@ -164,30 +176,51 @@ class Installation:
         row = self.census.tasks.row_at_address(id(task))
         return None if row is None else self.recorder.task_sites.sites[self.census.tasks.sites[row]]
 
+    def _on_destroyed(self, site: Site, task: Any) -> None:
+        self.diagnosis.destroyed.note(site, task)
+
     def _on_look(self, look: Look, pause: Callable[[], None]) -> None:
-        groups: list[OrphanGroup] = []
+        diagnosed = self.diagnosed = self.diagnosis.look(self.census, look, pause)
         if not look.after_gap:
-            groups = self._search.search(self.census, look, pause)
-        sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
-        if not look.after_gap:
-            self._series.publish(look, {group.site: group.count for group in groups}, sites)
+            sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
+            self._series.publish(look, diagnosed, sites)
+            groups = diagnosed.groups
+            if self._leaves_main:
+                groups += self.diagnosis.look_at_exit(self.census, look)
             self._reporter.scan(groups, look)
         self._last_scan_at = time.monotonic()
         if self._histograms is not None:
             self._histograms.scan_duration.record(self.census.last_duration_s)
-        if not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules and not look.final:
+        if self._pings and not look.final:
             self._delay.look(self.census.loops)
         for name in self.recorder.missing_hooks():
             _logger.warning("%s was replaced by other code; what it creates is found only by the census.", name)
+
+    @property
+    def _pings(self) -> bool:
+        return not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules
+
+    def _between_looks(self) -> float | None:
+        if not self._pings:
+            return None
+        pending = self._delay.pending()
+        self._blocked.check(pending)
+        return self._blocked.wait_s(pending)
 
     def _record_delay(self, delay_s: float, thread_name: str) -> None:
         if self._histograms is not None:
             self._histograms.eventloop_delay.record(delay_s, {"thread.name": thread_name})
 
-    def _final_look(self) -> None:
+    def _final_look(self, loop: Any) -> None:
         """Look once more while what outlived main still exists, and send what waits."""
-        if threading.current_thread() is threading.main_thread() and self.census.last_look is not None:
-            self.census.look(final=True)
+        left = sys.modules["asyncio"].all_tasks(loop)
+        if left and threading.current_thread() is threading.main_thread():
+            del left
+            self._leaves_main = True
+            try:
+                self.census.look(final=True)
+            finally:
+                self._leaves_main = False
 
     def _at_exit(self) -> None:
         try:

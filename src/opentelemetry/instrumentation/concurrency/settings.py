@@ -151,7 +151,7 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
 
 RESERVED: Final = frozenset(
     {
-        "growth_window", "growth_scans", "growth_min", "live_limit", "blocked_age", "proof_interval",
+
         "debug_address", "debug_token", "debug_token_file", "debug_tls_cert", "debug_tls_key", "debug_insecure",
         "agent_disabled", "agent_dir", "allow_cancel", "dump_signal",
     }

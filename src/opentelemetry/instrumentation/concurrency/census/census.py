@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
 from ..record.recorder import Recorder
 from ..record.site import Site, SiteTable
 from ..record.tasks import task_is_gone
-from ..record.threads import OWN_THREAD, target_of, thread_is_gone
+from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import YoungList
 from .ageing import AgeClock
 from .columns import Columns
@@ -42,11 +43,20 @@ _JOIN_TIMEOUT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one scan counted at one site: live ones, daemon threads among them, and when the oldest was created."""
+    """What one scan counted at one site.
+
+    Attributes:
+        site: The site.
+        live: How many are live.
+        oldest_at: When the oldest of them was created, in seconds of the age clock.
+        older: How many of them are older than each of the ages that the diagnosis asked for.
+        daemons: How many of them are daemon threads.
+    """
 
     site: Site
     live: int
     oldest_at: float
+    older: tuple[int, ...] = ()
     daemons: int = 0
 
 
@@ -78,6 +88,8 @@ class Census:
         recorder: Where creations come from.
         scan_interval: Seconds between two scans, at least.
         on_look: Called at the end of each scan, in the scanning thread, with the census locked.
+        between_looks: Called in the scanning thread while it waits; returns the seconds after which it wants to be
+            called again, None for not before the next scan.
         clock: The age clock.
     """
 
@@ -87,11 +99,13 @@ class Census:
         *,
         scan_interval: float,
         on_look: Callable[[Look, Callable[[], None]], None],
+        between_looks: Callable[[], float | None] = lambda: None,
         clock: AgeClock | None = None,
     ) -> None:
         self.recorder = recorder
         self._scan_interval = scan_interval
         self._on_look = on_look
+        self._between_looks = between_looks
         self.clock = clock or AgeClock()
         self.tasks = Columns(task_is_gone)
         self.threads = Columns(thread_is_gone)
@@ -103,6 +117,7 @@ class Census:
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
+        self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -119,7 +134,7 @@ class Census:
         setattr(thread, OWN_THREAD, True)
         self._thread = thread
         try:
-            thread.start()
+            start_unseen(thread)
         except Exception:  # noqa: BLE001 (thread limits, interpreter shutdown, another's wrapper: none is the hook's)
             # The next new site tries again.
             self._thread = None
@@ -262,15 +277,22 @@ class Census:
 
     def _sweep(self, columns: Columns, table: SiteTable, pause: Callable[[], None]) -> tuple[Tally, ...]:
         counted: dict[int, list[float]] = {}
-        columns.sweep(SLICE, counted, pause)
-        return tuple(Tally(table.sites[number], int(live), oldest) for number, (live, oldest) in counted.items())
+        now = self.clock.now()
+        births = sorted(now - age for age in self.ages_s)
+        place = [births.index(now - age) for age in self.ages_s]
+        columns.sweep(SLICE, counted, pause, births)
+        tallies = []
+        for number, (live, oldest, *between) in counted.items():
+            before = [int(count) for count in accumulate(between)]
+            tallies.append(Tally(table.sites[number], int(live), oldest, tuple(before[at] for at in place)))
+        return tuple(tallies)
 
     def _pause(self) -> None:
         time.sleep(_PAUSE_S)
 
     def _run(self) -> None:
         me, wake = threading.current_thread(), self._wake
-        while not wake.wait(self._expected_gap):
+        while not self._wait(wake):
             if self._thread is not me:
                 return
             before = time.thread_time()
@@ -284,6 +306,15 @@ class Census:
                 self._failure_said = True
             spent = time.thread_time() - before
             self._expected_gap = max(self._scan_interval, spent / _CPU_SHARE)
+
+    def _wait(self, wake: threading.Event) -> bool:
+        """Wait until the next scan is due; return True where the thread shall end."""
+        due_at = time.monotonic() + self._expected_gap
+        while (left := due_at - time.monotonic()) > 0:
+            soon = self._between_looks()
+            if wake.wait(left if soon is None else min(left, soon)):
+                return True
+        return wake.is_set()
 
 
 def _no_pause() -> None:

@@ -7,7 +7,8 @@ serial number, address. No attribute on the task (290 bytes on 3.11), no diction
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ReferenceType
 
@@ -32,11 +33,12 @@ class Columns:
         self.creator_spans: list[CreatorSpan | None] = []
         self.serials: array[int] = array("Q")
         self.addresses: array[int] = array("Q")
-        # The diagnosis' memory of each row: when its creator was first seen ended (0 = not yet), and for how many
-        # scans in a row it has looked like an orphan.
+        # The diagnosis' memory of each row: when its creator was first seen ended (0 = not yet), for how many scans in
+        # a row it has looked like an orphan, what it was judged to be, and what the proof said of it.
         self.creator_ended_at: array[float] = array("d")
         self.suspected_looks = bytearray()
         self.is_orphan = bytearray()
+        self.proof = bytearray()
         self.is_gone = is_gone
         self._serial = 0
 
@@ -64,37 +66,47 @@ class Columns:
         self.creator_ended_at.append(0.0)
         self.suspected_looks.append(0)
         self.is_orphan.append(0)
+        self.proof.append(0)
         return self._serial
 
-    def sweep(self, slice_size: int, tally: dict[int, list[float]], pause: Callable[[], None]) -> None:
+    def sweep(
+        self, slice_size: int, tally: dict[int, list[float]], pause: Callable[[], None], births: Sequence[float]
+    ) -> None:
         """Drop the rows that ended, in place, and count the others by site.
 
         Args:
             slice_size: Rows between two pauses.
-            tally: Site number → [live, creation time of the oldest]; filled here.
+            tally: Site number → [live, creation time of the oldest, and how many were created between each two of
+                ``births``, those before the first at first and those after the last left out]; filled here.
             pause: Lets the application run.
+            births: Times, the earliest first.
         """
         write, total = 0, len(self.references)
         for start in range(0, total, slice_size):
-            write = self._sweep_slice(start, min(start + slice_size, total), write, tally)
+            write = self._sweep_slice(start, min(start + slice_size, total), write, tally, births)
             pause()
         for column in self._columns():
             del column[write:]
 
-    def _sweep_slice(self, start: int, stop: int, write: int, tally: dict[int, list[float]]) -> int:
+    def _sweep_slice(
+        self, start: int, stop: int, write: int, tally: dict[int, list[float]], births: Sequence[float]
+    ) -> int:
+        latest = births[-1]
         references, sites, created_at, is_gone = self.references, self.sites, self.created_at, self.is_gone
         for row in range(start, stop):
             found = references[row]()
             if found is None or is_gone(found):
                 continue
             site = sites[row]
+            born = created_at[row]
             counted = tally.get(site)
             if counted is None:
-                tally[site] = [1, created_at[row]]
-            else:
-                counted[0] += 1
-                if created_at[row] < counted[1]:
-                    counted[1] = created_at[row]
+                counted = tally[site] = [0, born, *(0 for _ in births)]
+            counted[0] += 1
+            if born < counted[1]:
+                counted[1] = born
+            if born <= latest:
+                counted[2 + bisect_left(births, born)] += 1
             if write != row:
                 self._move(row, write)
             write += 1
@@ -112,6 +124,7 @@ class Columns:
             self.creator_ended_at,
             self.suspected_looks,
             self.is_orphan,
+            self.proof,
         )
 
     def _move(self, row: int, to: int) -> None:

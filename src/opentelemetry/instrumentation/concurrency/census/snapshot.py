@@ -42,8 +42,18 @@ class LivePicture:
         creator: Serial number of the task that created it, None if none did or it is gone.
         stack: Where it is suspended or runs, innermost last.
         wait_reason: What it waits for, one of the contract's closed list.
-        verdict: ``orphaned``, or None.
+        verdict: ``orphaned``, ``unwakeable``, or None.
         is_daemon: Whether a thread is a daemon.
+        stalled_s: Seconds for which it has waited for the very same thing, as far as scans saw; None if unknown.
+        reason: The evidence for the verdict in one sentence; empty without one.
+        creation_stack: Where it was created, innermost last; empty if the site has no sampled stack.
+        creation_sampled: Whether that stack belongs to another creation of the same site.
+        waits_for: Serial number of the task that it awaits; None if it awaits none.
+        owners: Serial numbers of the undone tasks that wait for it.
+        deadlock: Serial numbers of the tasks of its deadlock cycle, itself first; empty if it is in none.
+        loop: Name of the thread that runs its event loop, ``closed`` or ``stopped`` for a loop that no thread runs;
+            empty for threads.
+        note: Why the stack is not whole, for people; empty if it is.
     """
 
     kind: Literal["task", "thread"]
@@ -56,6 +66,15 @@ class LivePicture:
     wait_reason: str
     verdict: str | None
     is_daemon: bool = False
+    stalled_s: float | None = None
+    reason: str = ""
+    creation_stack: tuple[StackEntry, ...] = ()
+    creation_sampled: bool = False
+    waits_for: int | None = None
+    owners: tuple[int, ...] = ()
+    deadlock: tuple[int, ...] = ()
+    loop: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,9 @@ class LiveGroup:
         orphans: How many of them are orphans.
         stack: The stack they share; empty in groups by site.
         wait_reason: What they share in waiting for; empty in groups by site.
+        verdict: The verdict they share, or None; None in groups by site.
+        longest_stall_s: The longest that one of them has waited for the very same thing; None if unknown.
+        creation_stack: A sampled creation stack of their site, innermost last; empty if there is none.
     """
 
     kind: Literal["task", "thread"]
@@ -79,6 +101,9 @@ class LiveGroup:
     orphans: int
     stack: tuple[StackEntry, ...] = ()
     wait_reason: str = ""
+    verdict: str | None = None
+    longest_stall_s: float | None = None
+    creation_stack: tuple[StackEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +116,7 @@ class Snapshot:
         tasks: One picture a task, in order of discovery.
         threads: One picture a thread.
         by_site: One group a creation site and kind.
-        by_stack: One group a kind, creation site, stack and wait reason.
+        by_stack: One group a kind, creation site, stack, wait reason and verdict.
     """
 
     taken_at: float
@@ -108,8 +133,10 @@ def group_by_site(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
 
 
 def group_by_stack(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
-    """Return one group a kind, creation site, stack and wait reason, most first."""
-    return _grouped(pictures, lambda one: (one.kind, one.site, one.stack, one.wait_reason), with_stack=True)
+    """Return one group a kind, creation site, stack, wait reason and verdict, most first."""
+    return _grouped(
+        pictures, lambda one: (one.kind, one.site, one.stack, one.wait_reason, one.verdict), with_stack=True
+    )
 
 
 def _grouped(
@@ -127,6 +154,9 @@ def _grouped(
             orphans=sum(one.verdict is not None for one in alike),
             stack=alike[0].stack if with_stack else (),
             wait_reason=alike[0].wait_reason if with_stack else "",
+            verdict=alike[0].verdict if with_stack else None,
+            longest_stall_s=max((one.stalled_s for one in alike if one.stalled_s is not None), default=None),
+            creation_stack=alike[0].creation_stack,
         )
         for alike in groups.values()
     ]

@@ -4,51 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Final
-from weakref import ReferenceType
 
 from ..census.census import SLICE, Census, Look, Tally
 from ..census.columns import Columns
-from ..record.creator import CreatorSpan
+from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
+from ..record.threads import executor_of
 from .await_chain import walk_await_chain
 from .creator_ended import creator_ended, loop_ended
+from .ignored import IgnoreList
 from .infrastructure import is_infrastructure
 from .ownership import is_owned
 from .residents import ResidentMemory
+from .stalls import StallBook
 from .wait_reason import wait_reason
 
-MAX_LINKS: Final = 8
-"""Creators' spans that a report links to."""
 _LOOKS_TO_BE_SURE: Final = 2
 
 
 @dataclass(slots=True)
-class OrphanGroup:
+class SiteOrphans:
     """The orphans of one site.
 
     Attributes:
         site: Where they were created.
-        count: How many there are.
-        reference: The representative: the oldest whose creator's context is sampled, else the oldest.
-        serial: Its serial number.
-        created_at: When it was created, in seconds of the age clock.
-        creator_span: The span it was created under.
-        evidence: How its creator is known to have ended.
-        spans: Distinct sampled creators' spans, the representative's first, at most `MAX_LINKS`.
-        all_live: Whether every live one of the site is an orphan.
+        rows: Their rows in the census' columns.
+        evidence: By row, how its creator is known to have ended.
+        live: How many are live at the site, orphans or not.
     """
 
     site: Site
-    count: int
-    reference: ReferenceType[Any]
-    serial: int
-    created_at: float
-    creator_span: CreatorSpan | None
-    evidence: str
-    spans: list[CreatorSpan] = field(default_factory=list)
-    all_live: bool = False
+    rows: list[int]
+    evidence: dict[int, str]
+    live: int
 
 
 @dataclass(slots=True)
@@ -56,7 +45,9 @@ class _SiteCandidates:
     rows: list[int] = field(default_factory=list)
     evidence: dict[int, str] = field(default_factory=dict)
     unsampled_rows: list[int] = field(default_factory=list)
-    older_than_age: int = 0
+    old_rows: list[int] = field(default_factory=list)
+    worker_rows: list[int] = field(default_factory=list)
+    executors: set[int] = field(default_factory=set)
     youngest_by_span: float | None = None
 
 
@@ -67,43 +58,47 @@ class OrphanSearch:
         task_age: Seconds a task must have outlived its creator.
         thread_age: The same for threads.
         residents: The resident rule.
-        ignore: Globs on ``module.function`` or file path; such sites have no orphans.
+        ignored: What is never an orphan because somebody said so.
+        stalls: Told of every old task, to know since when it waits.
     """
 
     def __init__(
-        self, *, task_age: float, thread_age: float, residents: ResidentMemory, ignore: tuple[str, ...]
+        self, *, task_age: float, thread_age: float, residents: ResidentMemory, ignored: IgnoreList, stalls: StallBook
     ) -> None:
         self._age: dict[Kind, float] = {"task": task_age, "thread": thread_age}
         self._residents = residents
-        self._ignore = ignore
+        self._ignored = ignored
+        self._stalls = stalls
+        self.resident_rows: list[int] = []
 
-    def search(self, census: Census, look: Look, pause: Callable[[], None]) -> list[OrphanGroup]:
-        """Return one group for each site with orphans. The caller holds the census' lock.
+    def search(self, kind: Kind, census: Census, look: Look, pause: Callable[[], None]) -> list[SiteOrphans]:
+        """Return the orphans of one kind by site, and mark their rows. The caller holds the census' lock.
+
+        ``resident_rows`` are then the rows of old tasks at resident sites, for the proof.
 
         Args:
+            kind: Tasks or threads.
             census: Where the rows are.
             look: The scan just made.
             pause: Called between slices of rows.
 
-        Cost: about 0.3 µs a live task, and 1 µs for one whose creator has ended.
+        Cost: about 0.3 µs a live task, and 1 µs for one that is old or whose creator has ended.
         """
-        groups: list[OrphanGroup] = []
-        parts: tuple[tuple[Kind, Columns, tuple[Tally, ...]], ...] = (
-            ("task", census.tasks, look.tasks),
-            ("thread", census.threads, look.threads),
-        )
-        for kind, columns, tallies in parts:
-            for tally in tallies:
-                self._residents.look(tally.site, tally.live, tally.oldest_at, look.at)
-            candidates = self._candidates(kind, columns, census, look, pause)
-            by_number = {tally.site.number: tally for tally in tallies}
-            for number, found in candidates.items():
-                # A row can end between the scan and this; its site then has no tally any more.
-                if number in by_number:
-                    group = self._group(kind, columns, by_number[number], found)
-                    if group is not None:
-                        groups.append(group)
-        return groups
+        columns, tallies = (census.tasks, look.tasks) if kind == "task" else (census.threads, look.threads)
+        for tally in tallies:
+            self._residents.look(tally.site, tally.live, tally.oldest_at, look.at)
+        self.resident_rows = []
+        candidates = self._candidates(kind, columns, census, look, pause)
+        by_number = {tally.site.number: tally for tally in tallies}
+        found = []
+        for number, here in candidates.items():
+            # A row can end between the scan and this; its site then has no tally any more.
+            tally_here = by_number.get(number)
+            if tally_here is not None:
+                orphans = self._orphans_of_site(kind, columns, tally_here, here)
+                if orphans is not None:
+                    found.append(orphans)
+        return found
 
     def _candidates(
         self, kind: Kind, columns: Columns, census: Census, look: Look, pause: Callable[[], None]
@@ -122,95 +117,103 @@ class OrphanSearch:
         age_limit = self._age[kind]
         span = columns.creator_spans[row]
         is_old = look.at - columns.created_at[row] >= age_limit
-        here = candidates.get(columns.sites[row])
-        if is_old:
-            if here is None:
-                here = candidates[columns.sites[row]] = _SiteCandidates()
-            here.older_than_age += 1
+        number = columns.sites[row]
         evidence = creator_ended(columns.creators[row], span)
-        found = None
-        if evidence is None and kind == "task" and is_old:
-            found = columns.references[row]()
-            if found is not None:
-                evidence = loop_ended(found, columns.creators[row], census.loops, look.at, age_limit)
+        if not is_old and evidence is None:
+            columns.creator_ended_at[row] = 0.0
+            return
+        found = columns.references[row]()
+        if found is None:
+            return
+        here = candidates.get(number)
+        if here is None:
+            here = candidates[number] = _SiteCandidates()
+        if is_old:
+            here.old_rows.append(row)
+            if kind == "task":
+                self._stalls.look(columns.serials[row], number, found, look.at)
+                if evidence is None:
+                    evidence = loop_ended(found, columns.creators[row], census.loops, look.at, age_limit)
         if evidence is None:
             columns.creator_ended_at[row] = 0.0
             columns.suspected_looks[row] = 0
-            if here is not None and is_old and span is not None and not span.is_sampled:
+            if is_old and span is not None and not span.is_sampled:
                 here.unsampled_rows.append(row)
-            return
+        else:
+            self._look_at_left_over(kind, columns, row, found, evidence, look, here)
+
+    def _look_at_left_over(
+        self, kind: Kind, columns: Columns, row: int, found: Any, evidence: str, look: Look, here: _SiteCandidates
+    ) -> None:
+        """Judge a row whose creator has ended."""
         if not columns.creator_ended_at[row]:
             columns.creator_ended_at[row] = look.at
-        if look.at - columns.creator_ended_at[row] < age_limit:
+        if look.at - columns.creator_ended_at[row] < self._age[kind]:
             return
-        found = found or columns.references[row]()
-        if found is None or _is_kept(kind, found):
+        executor = executor_of(found) if kind == "thread" else None
+        if executor is None and _is_kept(kind, found, columns, row):
             columns.suspected_looks[row] = 0
             return
         columns.suspected_looks[row] = min(columns.suspected_looks[row] + 1, 255)
         if columns.suspected_looks[row] < _LOOKS_TO_BE_SURE and not look.final:
             return
-        here = here or candidates.setdefault(columns.sites[row], _SiteCandidates())
-        here.rows.append(row)
         here.evidence[row] = evidence
+        if executor is not None:
+            here.executors.add(id(executor))
+            here.worker_rows.append(row)
+            return
+        here.rows.append(row)
+        span = columns.creator_spans[row]
         if span is not None and span.is_entry:
             created_at = columns.created_at[row]
             here.youngest_by_span = max(here.youngest_by_span or created_at, created_at)
-        del found
 
-    def _group(self, kind: Kind, columns: Columns, tally: Tally, found: _SiteCandidates) -> OrphanGroup | None:
+    def _orphans_of_site(self, kind: Kind, columns: Columns, tally: Tally, here: _SiteCandidates) -> SiteOrphans | None:
         site = tally.site
-        if self._is_ignored(site):
+        if self._ignored.holds_site(site):
             return None
-        rows = found.rows
-        if rows and found.youngest_by_span is not None:
-            # The site leaks under sampled requests, so its unsampled ones of that age do as well.
-            for row in found.unsampled_rows:
-                task = columns.references[row]()
-                if columns.created_at[row] <= found.youngest_by_span and task is not None and not _is_kept(kind, task):
-                    rows.append(row)
-                    found.evidence[row] = "others of the same line outlived their requests"
-        if not rows or self._residents.is_resident_site(site, tally.live, found.older_than_age):
+        rows = here.rows
+        if rows and here.youngest_by_span is not None:
+            self._extend_to_unsampled(kind, columns, here)
+        if len(here.executors) > self._residents.limit:
+            # Not the workers are too many but the executors: nobody makes so many that are meant to stay.
+            for row in here.worker_rows:
+                here.evidence[row] = f"one of {len(here.executors)} executors made at this line and never shut down"
+            rows += here.worker_rows
+        if self._residents.is_resident_site(site, tally.live, len(here.old_rows)):
+            self.resident_rows += here.old_rows
             return None
         if kind == "task" and tally.live <= self._residents.limit:
             rows = [row for row in rows if not _waits_for_network(columns.references[row]())]
+        if kind == "task" and rows and self._ignored.has_fingerprints:
+            rows = [row for row in rows if not self._ignored.holds_task(site, columns.references[row]())]
         if not rows:
             return None
         for row in rows:
             columns.is_orphan[row] = 1
-        return _grouped(site, columns, rows, found.evidence, all_live=len(rows) >= tally.live)
+        return SiteOrphans(site, rows, here.evidence, tally.live)
 
-    def _is_ignored(self, site: Site) -> bool:
-        return any(fnmatchcase(site.function, glob) or fnmatchcase(site.path, glob) for glob in self._ignore)
+    def _extend_to_unsampled(self, kind: Kind, columns: Columns, here: _SiteCandidates) -> None:
+        """Add the old tasks of unsampled requests: the site leaks under sampled ones, so under these as well."""
+        assert here.youngest_by_span is not None
+        for row in here.unsampled_rows:
+            found = columns.references[row]()
+            if (
+                columns.created_at[row] <= here.youngest_by_span
+                and found is not None
+                and not _is_kept(kind, found, columns, row)
+            ):
+                here.rows.append(row)
+                here.evidence[row] = "others of the same line outlived their requests"
 
 
-def _is_kept(kind: Kind, found: Any) -> bool:
-    return is_owned(found) if kind == "task" else is_infrastructure(found)
+def _is_kept(kind: Kind, found: Any, columns: Columns, row: int) -> bool:
+    if kind == "thread":
+        return is_infrastructure(found) or declared_thread(found) is not None
+    return is_owned(found) or declared_task(found, columns.creators[row]) is not None
 
 
 def _waits_for_network(task: Any) -> bool:
     if task is None:
         return True
     return wait_reason(task, walk_await_chain(task.get_coro())).startswith("io.")
-
-
-def _grouped(site: Site, columns: Columns, rows: list[int], evidence: dict[int, str], *, all_live: bool) -> OrphanGroup:
-    oldest = min(rows, key=lambda row: columns.created_at[row])
-    sampled = [row for row in rows if (span := columns.creator_spans[row]) is not None and span.is_sampled]
-    chosen = min(sampled, key=lambda row: columns.created_at[row]) if sampled else oldest
-    spans: dict[int, CreatorSpan] = {}
-    for row in [chosen, *sampled]:
-        span = columns.creator_spans[row]
-        if span is not None and span.is_sampled and len(spans) < MAX_LINKS:
-            spans.setdefault(span.context.span_id, span)
-    return OrphanGroup(
-        site=site,
-        count=len(rows),
-        reference=columns.references[chosen],
-        serial=columns.serials[chosen],
-        created_at=columns.created_at[chosen],
-        creator_span=columns.creator_spans[chosen],
-        evidence=evidence[chosen],
-        spans=list(spans.values()),
-        all_live=all_live,
-    )

@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
-from types import BuiltinMethodType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, Final
 
 _CHAIN_LIMIT: Final = 10_000
 _REACH_LIMIT: Final = 200
-_CUT: Final = (type, ModuleType, FunctionType, CodeType, str, bytes, int, float)
+_CUT: Final = (
+    type, ModuleType, FunctionType, CodeType, FrameType, TracebackType, BaseException, str, bytes, int, float
+)  # fmt: skip
 
 _OTHER_OWNER: Final = object()
 """Stands for an owner that is no asyncio future, such as the thread behind a concurrent future."""
@@ -51,6 +53,26 @@ def owners_of(future: Any) -> Iterator[Any]:
         for owner in awaited_by if isinstance(awaited_by, (set, frozenset)) else (awaited_by,):
             if not owner.done():
                 yield owner
+
+
+def owning_tasks(task: Any) -> list[Any]:
+    """Return the undone tasks that wait for ``task``, directly or behind gathers, shields and other futures.
+
+    Cost: as `is_owned`, to the nearest tasks only.
+    """
+    found: dict[int, Any] = {}
+    seen = {id(task)}
+    pending = [task]
+    while pending and len(seen) < _REACH_LIMIT:
+        for owner in owners_of(pending.pop()):
+            if owner is _OTHER_OWNER or id(owner) in seen:
+                continue
+            seen.add(id(owner))
+            if _is_task(owner):
+                found[id(owner)] = owner
+            else:
+                pending.append(owner)
+    return list(found.values())
 
 
 def linked_concurrent_future(task: Any) -> Any | None:
@@ -123,8 +145,9 @@ def _futures_within_reach(callback: Any) -> Iterator[Any]:
         if id(found) in seen or isinstance(found, _CUT):
             continue
         seen.add(id(found))
-        if _is_undone_future(found):
-            if not _is_task(found):
+        if _is_future(found):
+            # A finished one owns nothing; through its exception every local of the application could be reached.
+            if not found.done() and not _is_task(found):
                 yield found
             continue
         if hasattr(found, "get_coro") or hasattr(found, "cr_frame") or hasattr(found, "run_forever"):
@@ -158,9 +181,13 @@ def _is_asyncio(callback: Any) -> bool:
     return isinstance(module, str) and module.startswith("asyncio")
 
 
-def _is_undone_future(found: Any) -> bool:
+def _is_future(found: Any) -> bool:
     futures = sys.modules["asyncio.futures"]
-    return isinstance(found, (futures.Future, futures._PyFuture)) and not found.done()
+    return isinstance(found, (futures.Future, futures._PyFuture))
+
+
+def _is_undone_future(found: Any) -> bool:
+    return _is_future(found) and not found.done()
 
 
 def _is_task(found: Any) -> bool:

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import threading
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from opentelemetry.trace import SpanContext
 
 from ..census.ageing import AgeClock
-from ..record.naming import absolute_path, function_name, line_of
-from ..record.site import CreationStack, Kind, Site, is_plumbing
+from ..record.site import CreationStack, Kind, Site
 from .await_chain import AwaitChain, walk_await_chain
-from .orphans import OrphanGroup
+from .fingerprint import NamedFrame, fingerprint, named_chain, named_frame, named_stack, waiting_at
+from .group import Group, Verdict
+from .stalls import StallBook
 from .wait_reason import thread_wait_reason, wait_reason
-
-Verdict = Literal["orphaned", "growing", "unwakeable", "destroyed"]
 
 _MAX_THREAD_FRAMES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFrame:
-    """One frame as text: qualified function, absolute path, line, and whether it is the application's own."""
+class Sight:
+    """What one look at a task or thread shows, as values.
 
-    function: str
-    path: str
-    line: int
-    is_application: bool
+    Attributes:
+        name: The name of the task or thread.
+        coroutine: Qualified name of the task's coroutine function; empty for threads.
+        chain: Where it is suspended or runs, innermost frame last.
+        chain_note: Why the chain is not whole, for people; empty if it is.
+        wait_reason: What it waits for.
+        thread_id: Identifier of the thread, 0 for tasks.
+        is_daemon: Whether the thread is a daemon.
+    """
+
+    name: str
+    coroutine: str
+    chain: tuple[NamedFrame, ...]
+    chain_note: str
+    wait_reason: str
+    thread_id: int = 0
+    is_daemon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +54,19 @@ class Finding:
         path: Its file, absolute; empty if unknown.
         line: Its line.
         verdict: What is wrong.
-        reason: One sentence with the evidence.
+        since_s: For how many seconds the verdict has stood.
+        evidence: What it rests on, as a clause.
+        reason: The same in one sentence for people.
         count: How many are in the group.
         fingerprint: 16 hex digits, the same for the same bug in every process and release.
-        chain: Where the representative is suspended, innermost frame last.
-        chain_note: Why the chain is not whole, for people; empty if it is.
+        sight: The representative as it was seen.
         creation: Where it was created, innermost frame last; empty if no stack was sampled.
         creation_sampled: Whether ``creation`` belongs to another of the same site.
-        wait_reason: What it waits for.
         waiting_at: The innermost frame of the application; None if there is none.
         creator_span_name: Which request or job leaks.
         links: Contexts of distinct sampled creators' spans, the representative's first.
-        name: The name of the task or thread.
-        coroutine: Qualified name of the task's coroutine function; empty for threads.
         age_s: Age of the representative in seconds.
-        thread_id: Identifier of the thread, 0 for tasks.
-        is_daemon: Whether the thread is a daemon.
+        stalled_s: Seconds for which it has waited for the very same thing; None if unknown.
     """
 
     kind: Kind
@@ -66,77 +74,89 @@ class Finding:
     path: str
     line: int
     verdict: Verdict
+    since_s: float
+    evidence: str
     reason: str
     count: int
     fingerprint: str
-    chain: tuple[NamedFrame, ...]
-    chain_note: str
+    sight: Sight
     creation: tuple[NamedFrame, ...]
     creation_sampled: bool
-    wait_reason: str
     waiting_at: NamedFrame | None
     creator_span_name: str
     links: tuple[SpanContext, ...]
-    name: str
-    coroutine: str
     age_s: float
-    thread_id: int = 0
-    is_daemon: bool = False
+    stalled_s: float | None
 
 
-def describe(group: OrphanGroup, clock: AgeClock) -> Finding | None:
+def describe(group: Group, clock: AgeClock, stalls: StallBook) -> Finding | None:
     """Look at the representative of ``group`` and put the group into words, or return None if it has just ended.
 
     Cost: one await chain.
     """
-    found = group.reference()
-    if found is None:
+    shown = group.representative
+    found = None if shown is None else shown.reference()
+    sight = group.last_sight if found is None else look_at(group.site.kind, found)
+    if sight is None:
         return None
-    if group.site.kind == "task":
-        chain = walk_await_chain(found.get_coro(), current_frames=sys._current_frames())
-        waits_for, frames, note = wait_reason(found, chain), _named_chain(chain), _chain_note(chain)
-        name, coroutine, thread_id, is_daemon = found.get_name(), _coroutine_name(found), 0, False
-    else:
-        waits_for, frames = _thread_stack(found)
-        name, coroutine, thread_id, is_daemon, note = found.name, "", found.ident or 0, found.daemon, ""
-    creation, creation_sampled = _creation_stack(group, clock)
-    age = max(0.0, clock.now() - group.created_at)
+    now = clock.now()
+    age = max(0.0, now - shown.created_at) if shown is not None else 0.0
+    since = stalls.since(shown.serial) if shown is not None and group.site.kind == "task" else None
+    stalled = None if since is None else max(0.0, now - since)
+    creation, creation_sampled = creation_stack(group.site, clock, None if shown is None else shown.created_at)
     return Finding(
         kind=group.site.kind,
         function=group.site.function,
         path=group.site.path,
         line=group.site.line,
-        verdict="orphaned",
-        reason=_reason(group, waits_for, age),
+        verdict=group.verdict,
+        since_s=max(0.0, now - group.since),
+        evidence=group.evidence,
+        reason=_reason(group, sight, age, stalled),
         count=group.count,
-        fingerprint=fingerprint(group.site, frames, waits_for),
-        chain=frames,
-        chain_note=note,
+        fingerprint=fingerprint(group.site, sight.chain, sight.wait_reason),
+        sight=sight,
         creation=named_stack(creation),
         creation_sampled=creation_sampled,
-        wait_reason=waits_for,
-        waiting_at=_waiting_at(frames),
-        creator_span_name=group.creator_span.name if group.creator_span is not None else "",
+        waiting_at=waiting_at(sight.chain),
+        creator_span_name=_span_name(group),
         links=tuple(span.context for span in group.spans),
-        name=str(name),
-        coroutine=coroutine,
         age_s=age,
-        thread_id=thread_id,
-        is_daemon=is_daemon,
+        stalled_s=stalled,
     )
 
 
-def fingerprint(site: Site, frames: tuple[NamedFrame, ...], waits_for: str) -> str:
-    """Return 16 hex digits over kind, creating function, functions of the chain and wait reason; no lines, no paths."""
-    parts = [site.kind, site.function, *(frame.function for frame in frames), waits_for]
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
+def look_at(kind: Kind, found: Any) -> Sight:
+    """Return what a task or thread shows now. Cost: one await chain, or one stack."""
+    if kind == "thread":
+        waits_for, frames = _thread_stack(found)
+        return Sight(str(found.name), "", frames, "", waits_for, found.ident or 0, bool(found.daemon))
+    chain = walk_await_chain(found.get_coro(), current_frames=sys._current_frames())
+    return Sight(
+        str(found.get_name()), _coroutine_name(found), named_chain(chain), chain_note(chain), wait_reason(found, chain)
+    )
 
 
-def named_stack(stack: CreationStack | None) -> tuple[NamedFrame, ...]:
-    """Return a creation stack as named frames, innermost last; empty for None."""
-    if stack is None:
-        return ()
-    return tuple(_named(frame.code, line_of(frame.code, frame.lasti), frame.module) for frame in reversed(stack.frames))
+def chain_note(chain: AwaitChain) -> str:
+    """Return why a chain is not whole, for people; empty if it is."""
+    if chain.truncated:
+        return f"only the outermost {len(chain.frames)} frames were followed"
+    return chain.partial or ""
+
+
+def creation_stack(site: Site, clock: AgeClock, created_at: float | None) -> tuple[CreationStack | None, bool]:
+    """Return the sampled stack of a site to show, and whether it belongs to another creation than the one asked for.
+
+    Args:
+        site: The site.
+        clock: The age clock.
+        created_at: When the one asked for was created, in seconds of the age clock; None for no one in particular.
+    """
+    sampled = [stack for stack in (site.latest_stack, site.first_stack) if stack is not None]
+    for stack in sampled:
+        if clock.convert(stack.created_at) == created_at:
+            return stack, False
+    return (sampled[0] if sampled else None), True
 
 
 def duration_text(seconds: float) -> str:
@@ -148,50 +168,25 @@ def duration_text(seconds: float) -> str:
     return f"{int(seconds // 86400)} days"
 
 
-def _reason(group: OrphanGroup, waits_for: str, age: float) -> str:
+def _reason(group: Group, sight: Sight, age: float, stalled: float | None) -> str:
     noun = group.site.kind
+    many = f"{group.count} {noun}s created at this line"
+    waits = f"in {sight.wait_reason}"
+    if stalled is not None and stalled >= 1:
+        waits += f" for the same thing since {duration_text(stalled)}"
+    if group.verdict == "destroyed":
+        subject = f"1 {noun}" if group.count == 1 else many
+        return f"{subject} {'was' if group.count == 1 else 'were'} garbage-collected while pending: {group.evidence}."
+    if group.verdict == "growing":
+        return f"The number of {noun}s created at this line does not stop growing: {group.evidence}."
     if group.count == 1:
-        return (
-            f"1 {noun} is {duration_text(age)} old: {group.evidence}, nothing waits for it, and it is in {waits_for}."
-        )
-    return (
-        f"{group.count} {noun}s created at this line are left over; the one shown is {duration_text(age)} old: "
-        f"{group.evidence}, nothing waits for it, and it is in {waits_for}."
-    )
+        return f"1 {noun} is {duration_text(age)} old: {group.evidence}, and it is {waits}."
+    return f"{many} are left over; the one shown is {duration_text(age)} old: {group.evidence}, and it is {waits}."
 
 
-def _named(code: Any, line: int, module: str) -> NamedFrame:
-    path = absolute_path(code.co_filename)
-    return NamedFrame(function_name(code, module), path, line, not is_plumbing(module) and _is_application_path(path))
-
-
-def _is_application_path(path: str) -> bool:
-    return not path.startswith((_STDLIB, "<frozen")) and not _is_library_path(path)
-
-
-def _is_library_path(path: str) -> bool:
-    return "site-packages" in path or "dist-packages" in path
-
-
-def _waiting_at(frames: tuple[NamedFrame, ...]) -> NamedFrame | None:
-    """Return the innermost frame of the application; where there is none, of a library."""
-    for frame in reversed(frames):
-        if frame.is_application:
-            return frame
-    return next((frame for frame in reversed(frames) if _is_library_path(frame.path)), None)
-
-
-_STDLIB: Final = threading.__file__.removesuffix("threading.py")
-
-
-def _named_chain(chain: AwaitChain) -> tuple[NamedFrame, ...]:
-    return tuple(_named(frame.code, frame.line, frame.module) for frame in chain.frames)
-
-
-def _chain_note(chain: AwaitChain) -> str:
-    if chain.truncated:
-        return f"only the outermost {len(chain.frames)} frames were followed"
-    return chain.partial or ""
+def _span_name(group: Group) -> str:
+    span = group.representative.creator_span if group.representative is not None else None
+    return span.name if span is not None else ""
 
 
 def _coroutine_name(task: Any) -> str:
@@ -207,15 +202,6 @@ def _thread_stack(thread: threading.Thread) -> tuple[str, tuple[NamedFrame, ...]
     frames: list[NamedFrame] = []
     while frame is not None and len(frames) < _MAX_THREAD_FRAMES:
         module = frame.f_globals.get("__name__")
-        frames.append(_named(frame.f_code, frame.f_lineno, module if isinstance(module, str) else ""))
+        frames.append(named_frame(frame.f_code, frame.f_lineno or 0, module if isinstance(module, str) else ""))
         frame = frame.f_back
     return waits_for, tuple(reversed(frames))
-
-
-def _creation_stack(group: OrphanGroup, clock: AgeClock) -> tuple[CreationStack | None, bool]:
-    """Return the sampled stack to show, and whether it belongs to another creation than the representative's."""
-    sampled = [stack for stack in (group.site.latest_stack, group.site.first_stack) if stack is not None]
-    for stack in sampled:
-        if clock.convert(stack.created_at) == group.created_at:
-            return stack, False
-    return (sampled[0] if sampled else None), True

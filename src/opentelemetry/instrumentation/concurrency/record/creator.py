@@ -5,6 +5,7 @@ Spans are weakly referenced; their context, name and kind are kept as values, be
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,6 +15,8 @@ from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from opentelemetry import context as context_api
 
+_modules: Final[dict[str, Any]] = sys.modules
+_threads: Final[dict[int, threading.Thread]] = threading._active  # type: ignore[attr-defined]
 _ENTRY_KINDS: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 
 
@@ -83,7 +86,21 @@ def forget_latest_span() -> None:
 def current_thread_reference() -> ReferenceType[threading.Thread] | None:
     """Return a weak reference to the running thread, or None for one that `threading` does not know."""
     # current_thread() would invent a _DummyThread and leave it behind.
-    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    thread = _threads.get(threading.get_ident())
+    return None if thread is None else ref(thread)
+
+
+def current_creator() -> ReferenceType[Any] | None:
+    """Return a weak reference to the running task, or to the running thread where no task runs."""
+    # asyncio is not imported for the question.
+    asyncio = _modules.get("asyncio")
+    if asyncio is not None:
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            task = asyncio.current_task(loop)
+            if task is not None:
+                return ref(task)
+    thread = _threads.get(threading.get_ident())
     return None if thread is None else ref(thread)
 
 

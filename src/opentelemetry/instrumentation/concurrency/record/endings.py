@@ -53,13 +53,13 @@ def exception_handler_hook(
 
 
 def cancel_all_tasks_hook(
-    cancel_all: Callable[..., None], before: Callable[[], None], failure: HookFailure
+    cancel_all: Callable[..., None], before: Callable[[Any], None], failure: HookFailure
 ) -> tuple[Callable[..., None], Callable[[], None]]:
     """Build the replacement of `asyncio.runners._cancel_all_tasks`: what outlived main is looked at a last time.
 
     Args:
         cancel_all: The function being replaced.
-        before: Called before the tasks are cancelled.
+        before: Called with the loop before its tasks are cancelled.
         failure: Told when the hook raises.
 
     Returns:
@@ -71,12 +71,12 @@ def cancel_all_tasks_hook(
         nonlocal armed
         armed = False
 
-    def _cancel_all_tasks(*args: Any, **kwargs: Any) -> None:
+    def _cancel_all_tasks(loop: Any, *args: Any, **kwargs: Any) -> None:
         try:
             if armed:
-                before()
+                before(loop)
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
             failure(error, disarm)
-        cancel_all(*args, **kwargs)
+        cancel_all(loop, *args, **kwargs)
 
     return _cancel_all_tasks, disarm

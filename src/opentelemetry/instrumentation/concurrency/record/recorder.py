@@ -31,8 +31,9 @@ class Recorder:
         stack_depth: Frames kept of a creation stack, at least 1.
         stack_sampling: One creation in so many records its stack besides the first of a site; 0 = none does.
         on_record: Called when a site is met for the first time or again after a fork; starts the census.
-        before_cancel_all: Called before ``asyncio.run`` cancels what outlived main.
+        before_cancel_all: Called with the loop before ``asyncio.run`` cancels what outlived main.
         locate: Given a task that weak references no longer lead to, returns its site if the census knows it.
+        on_destroyed: Called with the site of a task that is garbage-collected while pending, and the task.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Recorder:
         stack_depth: int,
         stack_sampling: int,
         on_record: Callable[[], None],
-        before_cancel_all: Callable[[], None],
+        before_cancel_all: Callable[[Any], None],
         locate: Callable[[Any], Site | None],
+        on_destroyed: Callable[[Site, Any], None],
     ) -> None:
         self.task_sites = SiteTable(
             "task", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=on_record
@@ -56,6 +58,7 @@ class Recorder:
         self.hook_failures = 0
         self._before_cancel_all = before_cancel_all
         self._locate = locate
+        self._on_destroyed = on_destroyed
         self._patches: list[Patch] = []
         self._reported_missing: set[str] = set()
 
@@ -177,6 +180,7 @@ class Recorder:
         site = self._site_of_dying(task)
         if ending == "destroyed":
             site.destroyed += 1
+            self._on_destroyed(site, task)
         else:
             site.unretrieved += 1
 

@@ -9,13 +9,16 @@ from time import monotonic
 from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from .creator import creator_span, current_thread_reference, raw_context
+from .creator import creator_span, current_creator, raw_context
 from .failure import HookFailure
+from .long_lived import EVER_DECLARED, note_thread
 from .site import Site, SiteTable
 from .young import YoungList
 
 OWN_THREAD: Final = "_otel_concurrency_own"
 """Set on our own threads: counted, never recorded as the application's, never orphans."""
+
+_MAX_WRAPPERS: Final = 100
 
 Disarm = Callable[[], None]
 
@@ -45,6 +48,9 @@ def thread_start_hook(
         The replacement, and a function that makes it pass through for good.
     """
     getframe = sys._getframe
+    lines_by_code = table.lines_by_code
+    entries = young.entries
+    creator = current_creator
     context, span_key = raw_context()
     armed = True
 
@@ -54,22 +60,41 @@ def thread_start_hook(
 
     def start(self: threading.Thread) -> None:
         wrapped(self)
+        # Caches are cold after the switch to the new thread: every look-up costs several times what it costs elsewhere.
         try:
-            if not armed or getattr(self, OWN_THREAD, False):
-                return
-            site = _executor_site(self, executor_sites) or _thread_site(table, getframe(1), self)
-            now = monotonic()
-            site.created += 1
-            if site.created >= site.next_stack:
-                table.capture_stack(site, getframe(1), now)
-            span = context().get(span_key)
-            young.entries.append((ref(self), site, now, _creator(), span and creator_span(span)))
-            if len(young.entries) > young.limit:
-                young.prune()
+            if armed:
+                frame = getframe(1)
+                try:
+                    # Executors start their workers from plumbing, which has no lines.
+                    site = lines_by_code[id(frame.f_code)][frame.f_lasti]  # type: ignore[index]
+                except (KeyError, TypeError):
+                    site = _executor_site(self, executor_sites) or _thread_site(table, frame, self)
+                now = monotonic()
+                number = site.created = site.created + 1
+                if number >= site.next_stack:
+                    table.capture_stack(site, frame, now)
+                found = context()
+                span = found.get(span_key) if found else None
+                if EVER_DECLARED:
+                    note_thread(self)
+                entries.append((ref(self), site, now, creator(), None if span is None else creator_span(span)))
+                if len(entries) > young.limit:
+                    young.prune()
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
             failure(error, disarm)
 
     return start, disarm
+
+
+def start_unseen(thread: threading.Thread) -> None:
+    """Start a thread of ours past every wrapper, so that the hook needs no look at whose it is. Raises as ``start``."""
+    start: Any = threading.Thread.start
+    for _ in range(_MAX_WRAPPERS):
+        below = getattr(start, "__wrapped__", None)
+        if below is None:
+            break
+        start = below
+    start(thread)
 
 
 def executor_init_hook(
@@ -139,15 +164,3 @@ def target_of(thread: threading.Thread) -> Any:
     """Return what a thread runs: its target, or the ``run`` method of its class."""
     target = getattr(thread, "_target", None)
     return target if target is not None else type(thread).run
-
-
-def _creator() -> ReferenceType[Any] | None:
-    # The running task, if there is one, created this thread; asyncio is not imported for the question.
-    tasks = sys.modules.get("asyncio")
-    if tasks is not None:
-        loop = tasks._get_running_loop()
-        if loop is not None:
-            task = tasks.current_task(loop)
-            if task is not None:
-                return ref(task)
-    return current_thread_reference()

@@ -6,13 +6,19 @@ from typing import Final
 
 from opentelemetry.util.types import AttributeValue
 
+from ..diagnose.fingerprint import NamedFrame
 from ..diagnose.verdict import Finding
 from ..record.naming import relative_path
 from .stack_text import stack_text
 
 TASK_ORPHANED: Final = "python.asyncio.task.orphaned"
 THREAD_ORPHANED: Final = "python.thread.orphaned"
+SUSPECTED: Final = "python.leak.suspected"
+TASK_DESTROYED: Final = "python.asyncio.task.destroyed"
+LOOP_BLOCKED: Final = "python.asyncio.eventloop.blocked"
 RESOLVED: Final = "python.leak.resolved"
+
+EVENTS: Final = (TASK_ORPHANED, THREAD_ORPHANED, SUSPECTED, TASK_DESTROYED, LOOP_BLOCKED, RESOLVED)
 
 CODE_FUNCTION_NAME: Final = "code.function.name"
 CODE_FILE_PATH: Final = "code.file.path"
@@ -31,6 +37,7 @@ TASK_NAME: Final = "python.asyncio.task.name"
 TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
 TASK_AGE: Final = "python.asyncio.task.age"
 TASK_WAIT_REASON: Final = "python.asyncio.task.wait_reason"
+BLOCKED_FOR: Final = "python.asyncio.eventloop.blocked_for"
 THREAD_NAME: Final = "thread.name"
 THREAD_ID: Final = "thread.id"
 THREAD_AGE: Final = "python.thread.age"
@@ -43,6 +50,10 @@ Attributes = dict[str, AttributeValue]
 
 def event_name(finding: Finding) -> str:
     """Return the event's name for a finding."""
+    if finding.verdict == "growing":
+        return SUSPECTED
+    if finding.verdict == "destroyed":
+        return TASK_DESTROYED
     return TASK_ORPHANED if finding.kind == "task" else THREAD_ORPHANED
 
 
@@ -66,14 +77,13 @@ def report_attributes(
         FINGERPRINT: finding.fingerprint,
         REPORT_ID: report_id,
     }
-    stack = stack_text(finding.chain, limit_bytes=stack_text_limit, with_source=with_source)
-    if finding.chain_note:
-        stack = f"{stack}\n  ({finding.chain_note})"
+    stack = stack_text(finding.sight.chain, limit_bytes=stack_text_limit, with_source=with_source)
+    if finding.sight.chain_note:
+        stack = f"{stack}\n  ({finding.sight.chain_note})"
     if stack:
         attributes[CODE_STACKTRACE] = stack
     if finding.waiting_at is not None:
-        at = finding.waiting_at
-        attributes[WAITING_AT] = f"{at.function} ({relative_path(at.path)}:{at.line})"
+        attributes[WAITING_AT] = frame_attribute(finding.waiting_at)
     if finding.creation:
         attributes[CREATION_STACKTRACE] = stack_text(
             finding.creation, limit_bytes=stack_text_limit, with_source=with_source
@@ -83,6 +93,11 @@ def report_attributes(
         attributes[CREATOR_SPAN_NAME] = finding.creator_span_name
     attributes.update(_representative(finding, with_names=with_names))
     return attributes
+
+
+def frame_attribute(frame: NamedFrame) -> str:
+    """Return one frame as ``shop.search.ask (shop/search.py:24)``."""
+    return f"{frame.function} ({relative_path(frame.path)}:{frame.line})"
 
 
 def site_attributes(finding: Finding) -> Attributes:
@@ -95,18 +110,19 @@ def site_attributes(finding: Finding) -> Attributes:
 
 
 def _representative(finding: Finding, *, with_names: bool) -> Attributes:
+    sight = finding.sight
     if finding.kind == "thread":
         attributes: Attributes = {
-            THREAD_ID: finding.thread_id,
+            THREAD_ID: sight.thread_id,
             THREAD_AGE: finding.age_s,
-            THREAD_DAEMON: finding.is_daemon,
+            THREAD_DAEMON: sight.is_daemon,
         }
         if with_names:
-            attributes[THREAD_NAME] = finding.name
+            attributes[THREAD_NAME] = sight.name
         return attributes
-    attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: finding.wait_reason}
-    if finding.coroutine:
-        attributes[TASK_COROUTINE] = finding.coroutine
+    attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: sight.wait_reason}
+    if sight.coroutine:
+        attributes[TASK_COROUTINE] = sight.coroutine
     if with_names:
-        attributes[TASK_NAME] = finding.name
+        attributes[TASK_NAME] = sight.name
     return attributes

@@ -1,7 +1,8 @@
 """When a group is reported: once when it has settled, again after a while, and once more when it is gone.
 
-A group settles when its count stops growing from one scan to the next; a leak that goes on for ever is reported after
-`SETTLE_S` at the latest. So a burst of a thousand leaks is one report of a thousand, not one of the first six.
+A group settles when its count stops growing from one scan to the next and the proof has decided about it; a leak that
+goes on for ever is reported after `SETTLE_S` at the latest. So a burst of a thousand leaks is one report of a thousand,
+not one of the first six, and what is proven is not first reported as something less.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Group(Protocol):
     """What the book needs to know of a group."""
 
     count: int
-    all_live: bool
+    is_complete: bool
+    awaits_proof: bool
 
 
 G = TypeVar("G", bound=Group)
@@ -93,7 +95,9 @@ class ReportBook(Generic[G]):
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = _Page(first_at=now)
-        settled = final or group.all_live or group.count == page.count or now - page.first_at >= self._settle_s
+        waited = now - page.first_at >= self._settle_s
+        settled = group.is_complete or group.count == page.count
+        settled = final or waited or (settled and not group.awaits_proof)
         page.count = group.count
         if page.reported_at is None:
             return settled

@@ -14,11 +14,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 MAX_THREAD_NAMES: Final = 16
 _SELDOM: Final = 12
 _OWN_METHODS: Final = ("time", "_run_once", "call_soon_threadsafe")
+
+
+class Ping:
+    """One unanswered question to a loop.
+
+    Attributes:
+        loop: The loop, weakly.
+        sent_at: When it was asked, monotonic seconds.
+        thread_id: Of the thread that runs the loop; 0 if unknown.
+        thread_name: Its name.
+        is_void: Whether the process could not run meanwhile, so that the answer says nothing.
+    """
+
+    __slots__ = ("is_void", "loop", "sent_at", "thread_id", "thread_name")
+
+    def __init__(self, loop: Any, sent_at: float, thread_id: int, thread_name: str) -> None:
+        self.loop: ReferenceType[Any] = ref(loop)
+        self.sent_at = sent_at
+        self.thread_id = thread_id
+        self.thread_name = thread_name
+        self.is_void = False
 
 
 class DelayProbe:
@@ -26,20 +47,28 @@ class DelayProbe:
 
     Args:
         record: Takes a delay in seconds and the name of the loop's thread.
+        on_answer: Takes a loop and its delay in seconds.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, record: Callable[[float, str], None]) -> None:
+    def __init__(
+        self,
+        record: Callable[[float, str], None],
+        on_answer: Callable[[Any, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._record = record
-        self._answers: deque[tuple[float, str]] = deque()
-        self._pending: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+        self._clock = clock
+        self._on_answer = on_answer
+        self._answers: deque[tuple[Ping, float, int, str]] = deque()
+        self._pending: WeakKeyDictionary[Any, Ping] = WeakKeyDictionary()
+        self._threads: WeakKeyDictionary[Any, tuple[int, str]] = WeakKeyDictionary()
         self._looks = 0
         self._names: set[str] = set()
 
     def look(self, loops: Iterable[Any]) -> None:
         """Record the answers that came in and send new pings."""
-        while self._answers:
-            delay, name = self._answers.popleft()
-            self._record(delay, self._bounded(name))
+        self.collect()
         self._looks += 1
         if self._looks < 2:
             return
@@ -47,6 +76,23 @@ class DelayProbe:
         for loop in loops:
             if self._should_ping(loop, frames):
                 self._ping(loop)
+
+    def collect(self) -> None:
+        """Record the answers that came in."""
+        while self._answers:
+            ping, delay, thread_id, name = self._answers.popleft()
+            loop = ping.loop()
+            if loop is not None:
+                self._pending.pop(loop, None)
+                self._threads[loop] = (thread_id, name)
+                self._on_answer(loop, delay)
+            if not ping.is_void:
+                self._record(delay, self._bounded(name))
+
+    def pending(self) -> list[Ping]:
+        """Return the unanswered pings."""
+        self.collect()
+        return list(self._pending.values())
 
     def _should_ping(self, loop: Any, frames: dict[int, Any]) -> bool:
         if loop in self._pending or loop.is_closed() or not loop.is_running():
@@ -60,19 +106,21 @@ class DelayProbe:
         return frame is not None and not _is_selecting(frame)
 
     def _ping(self, loop: Any) -> None:
-        pending, answers = self._pending, self._answers
-        sent_at = time.monotonic()
+        known_id, known_name = self._threads.get(loop, (0, ""))
+        thread_id = getattr(loop, "_thread_id", None) or known_id
+        thread = threading._active.get(thread_id)  # type: ignore[attr-defined]
+        ping = Ping(loop, self._clock(), thread_id, thread.name if thread is not None else known_name)
+        answers, clock = self._answers, self._clock
 
         def answer() -> None:
-            answers.append((time.monotonic() - sent_at, threading.current_thread().name))
-            pending.pop(loop_reference(), None)
+            delay = clock() - ping.sent_at
+            answers.append((ping, delay, threading.get_ident(), threading.current_thread().name))
 
-        loop_reference = ref(loop)
-        pending[loop] = True
+        self._pending[loop] = ping
         try:
             loop.call_soon_threadsafe(answer)
         except RuntimeError:  # closed in the meantime
-            pending.pop(loop, None)
+            self._pending.pop(loop, None)
 
     def _bounded(self, thread_name: str) -> str:
         name = re.sub(r"\d+", "N", thread_name)

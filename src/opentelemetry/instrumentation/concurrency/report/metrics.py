@@ -17,6 +17,7 @@ from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
 
 DROP_REASON: Final = "python.leak.drop_reason"
+KIND: Final = "python.leak.kind"
 DELAY_BOUNDARIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SCAN_BOUNDARIES_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
@@ -92,7 +93,8 @@ def _oldest(kind: Kind) -> Reader:
 def _orphans(kind: Kind) -> Reader:
     def read(source: MetricSource) -> Iterator[Observation]:
         for attributes, values in series_of(source.publication(), kind):
-            yield Observation(values.orphans, {**attributes, VERDICT: "orphaned"})
+            yield Observation(values.orphaned, {**attributes, VERDICT: "orphaned"})
+            yield Observation(values.unwakeable, {**attributes, VERDICT: "unwakeable"})
 
     return read
 
@@ -106,6 +108,11 @@ def _live_threads(source: MetricSource) -> Iterator[Observation]:
     for attributes, values in series_of(source.publication(), "thread"):
         yield Observation(values.daemons, {**attributes, THREAD_DAEMON: True})
         yield Observation(values.live - values.daemons, {**attributes, THREAD_DAEMON: False})
+
+
+def _suspects(source: MetricSource) -> Iterator[Observation]:
+    for kind, count in source.publication().suspects.items():
+        yield Observation(count, {KIND: kind})
 
 
 def _dropped(source: MetricSource) -> Iterator[Observation]:
@@ -148,6 +155,7 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         "Tasks that failed and nobody looked.",
         _counted("task", "unretrieved"),
     ),
+    (_UP_DOWN, "python.leak.suspect.count", "{site}", "Sites whose tasks or threads grow in number.", _suspects),
     (
         _UP_DOWN,
         "python.concurrency.site.count",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Hashable
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
 
 from ..census.ageing import AgeClock
 from ..census.census import Look
-from ..diagnose.orphans import OrphanGroup
+from ..diagnose.group import Group
+from ..diagnose.stalls import StallBook
 from ..diagnose.verdict import Finding, describe
+from ..record.site import Site
 from .attributes import (
     COUNT,
     FINGERPRINT,
@@ -42,6 +44,7 @@ class Reporter:
         sinks: Where to.
         book: When.
         clock: The age clock.
+        stalls: Since when tasks wait for the same thing.
         stack_text_limit: Bytes of each stack text.
         with_source: Show source lines in stacks.
         with_names: Show task and thread names.
@@ -50,8 +53,9 @@ class Reporter:
     def __init__(
         self,
         sinks: Sinks,
-        book: ReportBook[OrphanGroup],
+        book: ReportBook[Group],
         clock: AgeClock,
+        stalls: StallBook,
         *,
         stack_text_limit: int,
         with_source: bool,
@@ -61,31 +65,36 @@ class Reporter:
         self._sinks = sinks
         self._book = book
         self._clock = clock
+        self._stalls = stalls
         self._stack_text_limit = stack_text_limit
         self._with_source = with_source
         self._with_names = with_names
         self._last: dict[Hashable, tuple[Finding, str]] = {}
+        self._sites: dict[Hashable, Site] = {}
 
     def drop(self, reason: str) -> None:
         """Count one report that did not get out."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    def scan(self, groups: list[OrphanGroup], look: Look) -> None:
+    def scan(self, groups: list[Group], look: Look) -> None:
         """Send what is due after a scan. The caller holds the census' lock."""
         if self._sinks.is_off:
             return
-        keyed = [((group.site.kind, group.site.number), group) for group in groups]
+        keyed = [((group.site.kind, group.site.number, group.verdict), group) for group in groups]
         due = self._book.scan(keyed, look.at, final=look.final)
         for _ in range(due.newly_limited):
             self.drop("limit")
         for key, group in due.reports:
             self._report(key, group)
-        # What ends with the process was not mended.
+        # What ends with the process was not mended, and what has another verdict now is not gone.
+        judged = {group.site for group in groups}
         for key in () if look.final else due.resolved:
-            self._resolve(key)
+            site = self._sites.pop(key, None)
+            if site is not None and site not in judged:
+                self._resolve(key)
 
-    def _report(self, key: Hashable, group: OrphanGroup) -> None:
-        finding = describe(group, self._clock)
+    def _report(self, key: Hashable, group: Group) -> None:
+        finding = describe(group, self._clock, self._stalls)
         if finding is None:
             return
         report_id = secrets.token_hex(8)
@@ -97,26 +106,39 @@ class Reporter:
             with_names=self._with_names,
         )
         self._last[key] = (finding, report_id)
+        self._sites[key] = group.site
         self._sinks.send(
             event_name(finding),
             attributes,
             severity=_SEVERITY[finding.verdict],
             links=finding.links,
-            recording_span=group.creator_span.recording_span() if group.creator_span is not None else None,
+            recording_span=_recording_span(group),
         )
+        if group.on_report is not None:
+            group.on_report()
 
     def _resolve(self, key: Hashable) -> None:
         last = self._last.get(key)
         if last is None:
             return
         finding, report_id = last
+        if finding.verdict == "destroyed":
+            return
         noun = f"{finding.kind}{'' if finding.count == 1 else 's'}"
+        gone = f"The {finding.count} {noun} reported at this line are gone."
+        if finding.verdict == "growing":
+            gone = f"The number of {finding.kind}s created at this line has stopped growing."
         attributes: Attributes = {
             **site_attributes(finding),
             VERDICT: finding.verdict,
-            REASON: f"The {finding.count} {noun} reported at this line are gone.",
+            REASON: gone,
             COUNT: 0,
             FINGERPRINT: finding.fingerprint,
             REPORT_ID: report_id,
         }
         self._sinks.send(RESOLVED, attributes, severity=SeverityNumber.INFO, links=finding.links[:1])
+
+
+def _recording_span(group: Group) -> Any:
+    span = group.representative.creator_span if group.representative is not None else None
+    return span.recording_span() if span is not None else None

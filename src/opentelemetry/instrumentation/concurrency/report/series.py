@@ -1,9 +1,9 @@
 """Which sites have metric series of their own, and what each series says.
 
 A site gets its own series once something of it has survived a scan, while there is room; a quarter of the room is kept
-for sites with orphans. All others are summed in one series named ``_OTHER``. A site keeps its series for the life of
-the process, no counter ever falls, and what ``_OTHER`` has exported it does not give back. The sum over all series is
-the whole.
+for sites with orphans or suspected of growing. All others are summed in one series named ``_OTHER``. A site keeps its
+series for the life of the process, no counter ever falls, and what ``_OTHER`` has exported it does not give back. The
+sum over all series is the whole.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ..census.census import Look, Tally
+from ..diagnose.diagnosis import Diagnosed
 from ..record.naming import relative_path
 from ..record.site import Kind, Site
 from .attributes import CODE_FILE_PATH, CODE_FUNCTION_NAME, CODE_LINE_NUMBER, Attributes
@@ -31,7 +32,8 @@ class KindValues:
     live: int = 0
     daemons: int = 0
     oldest_at: float | None = None
-    orphans: int = 0
+    orphaned: int = 0
+    unwakeable: int = 0
     counters: dict[Counter, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
 
@@ -54,6 +56,7 @@ class Publication:
     series: tuple[Series, ...]
     sites_known: int
     sites_overflowing: int
+    suspects: dict[Kind, int] = field(default_factory=lambda: {"task": 0, "thread": 0})
     was_read: bool = False
 
 
@@ -78,19 +81,19 @@ class SeriesBook:
         self._folded: dict[Site, dict[Counter, int]] = {}
         self.publication = Publication((self._other(),), 0, 0)
 
-    def publish(self, look: Look, orphans: dict[Site, int], sites: Iterable[Site]) -> Publication:
+    def publish(self, look: Look, diagnosed: Diagnosed, sites: Iterable[Site]) -> Publication:
         """Add up the series after a scan and make them the publication that readers get.
 
         Args:
             look: The scan.
-            orphans: Orphans by site.
+            diagnosed: What was found in it.
             sites: Every site known.
         """
         if self.publication.was_read:
             self._given.update(self._folded)
         tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
         if not self._totals_only:
-            self._admit(tallies, orphans)
+            self._admit(tallies, diagnosed)
         other = self._other()
         series: dict[SeriesKey, Series] = {}
         self._folded = {}
@@ -102,24 +105,28 @@ class SeriesBook:
                 own = series.get(key)
                 if own is None:
                     own = series[key] = Series(self._attributes(key))
-                self._add(own.of(site.kind), site, tallies.get(site), orphans.get(site, 0), self._given.get(site))
+                self._add(own.of(site.kind), site, tallies.get(site), diagnosed, self._given.get(site))
             else:
                 counted = {name: int(getattr(site, name)) for name in COUNTERS}
                 self._folded[site] = counted
-                self._add(other.of(site.kind), site, tallies.get(site), orphans.get(site, 0), None)
+                self._add(other.of(site.kind), site, tallies.get(site), diagnosed, None)
         for site, given in self._given.items():
             if self._key(site) in self._members:
                 for name in COUNTERS:
                     other.of(site.kind).counters[name] += given[name]
-        self.publication = Publication((*series.values(), other), known, len(self._overflowing))
+        suspects: dict[Kind, int] = {"task": 0, "thread": 0}
+        for site in diagnosed.suspects:
+            suspects[site.kind] += 1
+        self.publication = Publication((*series.values(), other), known, len(self._overflowing), suspects)
         return self.publication
 
-    def _admit(self, tallies: dict[Site, Tally], orphans: dict[Site, int]) -> None:
-        for site in sorted(tallies, key=lambda site: (-orphans.get(site, 0), -tallies[site].live)):
+    def _admit(self, tallies: dict[Site, Tally], diagnosed: Diagnosed) -> None:
+        accused = diagnosed.suspects | diagnosed.orphans.keys()
+        for site in sorted(tallies, key=lambda site: (site not in accused, -tallies[site].live)):
             key = self._key(site)
             if key in self._members:
                 continue
-            room = self._max_sites if orphans.get(site) else self._open_room
+            room = self._max_sites if site in accused else self._open_room
             if len(self._members) < room:
                 self._members.add(key)
                 self._overflowing.discard(key)
@@ -127,11 +134,19 @@ class SeriesBook:
                 self._overflowing.add(key)
 
     def _add(
-        self, values: KindValues, site: Site, tally: Tally | None, orphans: int, given: dict[Counter, int] | None
+        self,
+        values: KindValues,
+        site: Site,
+        tally: Tally | None,
+        diagnosed: Diagnosed,
+        given: dict[Counter, int] | None,
     ) -> None:
         for name in COUNTERS:
             values.counters[name] += getattr(site, name) - (given[name] if given else 0)
-        values.orphans += orphans
+        verdicts = diagnosed.orphans.get(site)
+        if verdicts is not None:
+            values.orphaned += verdicts.orphaned
+            values.unwakeable += verdicts.unwakeable
         if tally is not None:
             values.live += tally.live
             values.daemons += tally.daemons

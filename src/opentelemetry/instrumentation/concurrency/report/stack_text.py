@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 from collections.abc import Iterable
 
-from ..diagnose.verdict import NamedFrame
+from ..diagnose.fingerprint import NamedFrame
 
 
 def stack_text(frames: Iterable[NamedFrame], *, limit_bytes: int, with_source: bool = False) -> str:

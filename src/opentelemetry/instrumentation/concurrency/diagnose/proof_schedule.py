@@ -1,0 +1,108 @@
+"""When the proof runs, over what, and what it has said of each task.
+
+It runs soon after a task is first found left over, once more at the next scan, because only what two proofs agree on
+counts, and then every ``PROOF_INTERVAL`` over all orphans and residents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from ..census.census import Look
+from ..census.columns import Columns
+from .orphans import SiteOrphans
+from .wakeability import ProofMemory, Stuck, evidence, prove
+
+MAX_SUSPECTS: Final = 10_000
+"""Tasks that one proof looks at; of larger groups the oldest, site by site in turn."""
+
+
+class ProofSchedule:
+    """Runs proofs and keeps their results in ``Columns.proof``.
+
+    Args:
+        interval_s: Seconds between two proofs of everything; 0 for none in the background.
+    """
+
+    NEW: Final = 0
+    SEEN_STUCK: Final = 1
+    PROVEN: Final = 2
+    WAKEABLE: Final = 3
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._memory = ProofMemory()
+        self._last_at: float | None = None
+        self._confirm_next = False
+        self.cycles: tuple[tuple[Any, ...], ...] = ()
+        self.undecided = ""
+
+    def gap(self) -> None:
+        """Forget the first of two proofs: the process could not run in between."""
+        self._memory.forget()
+
+    def look(
+        self, columns: Columns, orphans: list[SiteOrphans], residents: list[int], look: Look, pause: Callable[[], None]
+    ) -> None:
+        """Run a proof if one is due, and note the results.
+
+        Args:
+            columns: Where the rows of tasks are.
+            orphans: The orphans by site.
+            residents: Rows of old tasks at resident sites.
+            look: The scan.
+            pause: Lets the application run.
+        """
+        if not self._interval_s or look.final:
+            return
+        rows = [row for found in orphans for row in found.rows]
+        fresh = any(columns.proof[row] == self.NEW for row in rows)
+        due = self._last_at is None or look.at - self._last_at >= self._interval_s
+        if (not rows and not (due and residents)) or not (fresh or due or self._confirm_next):
+            return
+        if due:
+            self._last_at = look.at
+        suspects = {
+            row: task for row in _in_turn(orphans, residents) if (task := columns.references[row]()) is not None
+        }
+        proof = prove(suspects.values(), pause=pause)
+        self.undecided = proof.undecided
+        self.cycles = proof.cycles
+        confirmed = _addresses(self._memory.confirm(proof))
+        stuck = _addresses(proof.stuck)
+        self._confirm_next = False
+        for row, task in suspects.items():
+            if id(task) in confirmed:
+                columns.proof[row] = self.PROVEN
+            elif id(task) in stuck:
+                columns.proof[row] = self.SEEN_STUCK
+                self._confirm_next = True
+            else:
+                columns.proof[row] = self.WAKEABLE
+
+    def awaits(self, columns: Columns, rows: Iterable[int]) -> bool:
+        """Tell whether the next scan may prove some of these rows."""
+        return self._confirm_next and any(columns.proof[row] == self.SEEN_STUCK for row in rows)
+
+    def evidence(self, task: Any) -> str:
+        """Return how we know that a proven task can never wake, as a clause for people."""
+        cycle = next((found for found in self.cycles if any(member() is task for member in found)), ())
+        return evidence(cycle)
+
+
+def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
+    """Return at most `MAX_SUSPECTS` rows, one of each site in turn, so that no site hides another."""
+    lists = [found.rows for found in orphans] + [residents]
+    if sum(map(len, lists)) <= MAX_SUSPECTS:
+        return [row for rows in lists for row in rows]
+    taken: list[int] = []
+    depth = 0
+    while len(taken) < MAX_SUSPECTS:
+        taken += [rows[depth] for rows in lists if depth < len(rows)]
+        depth += 1
+    return taken[:MAX_SUSPECTS]
+
+
+def _addresses(found: Iterable[Stuck]) -> set[int]:
+    return {id(task) for each in found if (task := each.task()) is not None}
