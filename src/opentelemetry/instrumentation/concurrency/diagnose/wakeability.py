@@ -277,13 +277,19 @@ def _roots(
 
 
 def _only_ours(found: Any, count: int, loops: Iterable[Any]) -> bool:
-    """Tell whether all weak references to an object are ours, or the loop's book of async generators."""
+    """Tell whether all weak references to an object are ours, or asyncio's books of tasks and async generators.
+
+    Those books wake nobody: the one lists what is not done, and the other is for the end of the loop.
+    """
     references = weakref.getweakrefs(found)
     if len(references) != count:
         return False
+    foreign = [each for each in references if type(each) is not StallMark]
     if type(found) is AsyncGeneratorType:
-        return all(type(each) is StallMark or _is_in_asyncgens(each, loops) for each in references)
-    return all(type(each) is StallMark for each in references)
+        return all(_is_in_asyncgens(each, loops) for each in foreign)
+    if is_task(found):
+        return all(_is_in_registry(each) for each in foreign)
+    return not foreign
 
 
 def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
@@ -295,6 +301,12 @@ def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
             if type(found) is WeakSet and reference in found.data:  # type: ignore[attr-defined]
                 return True
     return False
+
+
+def _is_in_registry(reference: Any) -> bool:
+    tasks = sys.modules["asyncio.tasks"]
+    books = (getattr(tasks, name, None) for name in ("_all_tasks", "_scheduled_tasks"))
+    return any(type(book) is WeakSet and reference in book.data for book in books)  # type: ignore[attr-defined]
 
 
 class _Propagation:
