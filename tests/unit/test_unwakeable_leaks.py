@@ -1,7 +1,6 @@
 """What can never wake again is proven: the leaks that a proof must find, and what it leaves open."""
 
 import asyncio
-import functools
 import gc
 import sys
 import weakref
@@ -9,7 +8,7 @@ import weakref
 import pytest
 from healthy_waits import LOOPS, forget_registry, new_future, on, registry, run_on
 
-from opentelemetry.instrumentation.concurrency.diagnose import wakeability
+from opentelemetry.instrumentation.concurrency.diagnose import closure
 from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallMark
 from opentelemetry.instrumentation.concurrency.diagnose.wakeability import (
     ProofMemory,
@@ -148,6 +147,17 @@ def anyio_event(start):
         await anyio.Event().wait()
 
     start(wait())
+
+
+@leak
+def coroutine_that_an_instrumentation_remembers_weakly(start):
+    registry.met = weakref.WeakSet()
+
+    async def wrapper(coro):
+        registry.met.add(coro)
+        await coro
+
+    start(wrapper(on(new_future())))
 
 
 @leak
@@ -308,10 +318,21 @@ def test_interpreter_without_lock_gives_no_verdict_and_says_so(monkeypatch):
 
 
 def test_closure_that_is_too_large_gives_no_verdict_and_says_so(monkeypatch):
-    monkeypatch.setattr(wakeability, "MAX_OBJECTS", 1000)
-    monkeypatch.setattr(wakeability, "collect", functools.partial(wakeability.collect, limit=1000))
+    ballast = [[number] for number in range(closure.MAX_OBJECTS)]
+    proof, _ = proven_among(lambda start: (start(on_with(ballast)), start(on(new_future()))))
+    assert len(proof.unwakeable) == 1 and "50000 objects" in proof.undecided
+
+
+def test_too_much_work_gives_no_verdict_and_says_so(monkeypatch):
+    monkeypatch.setattr(closure, "MAX_WORK", 100)
     proof, _ = proven_among(lambda start: start(on_with([[number] for number in range(5000)])))
-    assert proof.unwakeable == () and "1000 objects" in proof.undecided
+    assert proof.unwakeable == () and "ten seconds" in proof.undecided
+
+
+def test_more_tasks_than_one_reading_takes_are_proven_in_batches(monkeypatch):
+    monkeypatch.setattr(closure.Closure.__init__, "__defaults__", (200,))
+    proof, count = proven_among(lambda start: [start(on(new_future())) for _ in range(100)])
+    assert (len(proof.unwakeable), proof.undecided) == (count, "")
 
 
 async def on_with(ballast):

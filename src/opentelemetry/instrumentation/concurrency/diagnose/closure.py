@@ -1,6 +1,6 @@
 """What a set of tasks reaches, and who else holds any of it: reference accounting, as CPython's collector does it.
 
-`collect` walks outwards from the tasks. It stops at modules, classes, code, event loops and at a limit; what it does
+A `Closure` walks outwards from the tasks. It stops at modules, classes, code, event loops and at a limit; what it does
 not expand leaves references that nobody accounts for, which only ever makes an object look held.
 
 `account` then reads, in one call of C during which no other thread runs, the reference count, the weak-reference count
@@ -22,11 +22,41 @@ from typing import Any, Final
 
 MAX_OBJECTS: Final = 50_000
 """Objects of one closure; the one call of C takes about 10 ms for so many."""
+MAX_WORK: Final = 20_000_000
+"""References that one proof looks at; some ten seconds."""
 _SLICE: Final = 500
+_PAUSE_AFTER: Final = 5_000
 _CUT: Final = (type, ModuleType, CodeType, GetSetDescriptorType, MemberDescriptorType)
 
 
 _dictionary_of: Final[Any] = ModuleType.__dict__["__dict__"].__get__  # type: ignore[index]
+
+
+class TooMuchWorkError(Exception):
+    """Raised when a proof would take too long."""
+
+
+class Pace:
+    """Lets other threads run after so much work, however it is cut into pieces, and ends it at a limit.
+
+    Args:
+        pause: Lets them run.
+    """
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        self._pause = pause
+        self._done = 0
+        self._left = MAX_WORK
+
+    def work(self, references: int) -> None:
+        """Note work done, counted in references looked at; raises `TooMuchWorkError` at the limit."""
+        self._done += references
+        self._left -= references
+        if self._left < 0:
+            raise TooMuchWorkError
+        if self._done >= _PAUSE_AFTER:
+            self._done = 0
+            self._pause()
 
 
 class Cut:
@@ -51,40 +81,58 @@ class Cut:
         return kind is BuiltinFunctionType and issubclass(type(found.__self__), ModuleType)  # type: ignore[attr-defined]
 
 
-def collect(
-    start: Iterable[object], cut: Cut, pause: Callable[[], None], *, limit: int = MAX_OBJECTS, depth: int | None = None
-) -> list[Any]:
-    """Return ``start`` and everything that it reaches, breadth first, each object once.
+class Closure:
+    """Some objects and everything that they reach, each once.
+
+    The objects are held alive as long as this is: drop it soon.
 
     Args:
-        start: Where the walk begins.
-        cut: Where it stops.
-        pause: Called between slices of objects.
-        limit: Objects at which it ends.
-        depth: Steps after which it ends; None for no end.
-
-    Returns:
-        The objects. They are held alive as long as the list is: drop it soon.
-
-    Cost: about half a microsecond a reference.
+        cut: Where the walk stops.
+        pace: Told of the work.
+        limit: Objects at which the walk ends.
     """
-    found = list(start)
-    seen = set(map(id, found))
-    begin, steps = 0, 0
-    while begin < len(found) < limit and (depth is None or steps < depth):
-        end = len(found)
-        for at in range(begin, end, _SLICE):
-            for reached in gc.get_referents(*found[at : min(at + _SLICE, end)]):
-                address = id(reached)
-                if address not in seen and gc.is_tracked(reached) and not cut.stops_at(reached):
-                    seen.add(address)
-                    found.append(reached)
-            reached = None
-            if len(found) >= limit:
-                break
-            pause()
-        begin, steps = end, steps + 1
-    return found
+
+    def __init__(self, cut: Cut, pace: Pace, limit: int = MAX_OBJECTS) -> None:
+        self.objects: list[Any] = []
+        self._seen: set[int] = set()
+        self._cut = cut
+        self._pace = pace
+        self._limit = limit
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the walk came to its end and not to the limit."""
+        return len(self.objects) < self._limit
+
+    def add(self, start: Iterable[object], *, depth: int | None = None) -> None:
+        """Add ``start`` and what it reaches, breadth first, unless it is there.
+
+        Args:
+            start: Where the walk begins.
+            depth: Steps after which it ends; None for no end.
+
+        Cost: about half a microsecond a reference.
+        """
+        found, seen, cut = self.objects, self._seen, self._cut
+        begin, steps = len(found), 0
+        for each in start:
+            if id(each) not in seen:
+                seen.add(id(each))
+                found.append(each)
+        while begin < len(found) < self._limit and (depth is None or steps < depth):
+            end = len(found)
+            for at in range(begin, end, _SLICE):
+                referents = gc.get_referents(*found[at : min(at + _SLICE, end)])
+                for reached in referents:
+                    address = id(reached)
+                    if address not in seen and gc.is_tracked(reached) and not cut.stops_at(reached):
+                        seen.add(address)
+                        found.append(reached)
+                self._pace.work(len(referents))
+                del referents
+                if len(found) >= self._limit:
+                    break
+            begin, steps = end, steps + 1
 
 
 @dataclass(slots=True)
@@ -110,13 +158,13 @@ class Accounts:
         return self.edges[self.starts[place] : self.starts[place + 1]]
 
 
-def account(objects: list[Any], tasks: int, pause: Callable[[], None]) -> Accounts | None:
+def account(objects: list[Any], tasks: int, pace: Pace) -> Accounts | None:
     """Read a closure in one instant, or return None if the garbage collector ran in that instant.
 
     Args:
         objects: The closure; held by the caller in this list and nowhere else.
         tasks: How many of its first objects are asyncio tasks.
-        pause: Called between slices of the evaluation, not of the reading.
+        pace: Told of the work of the evaluation, which comes after the reading.
 
     Cost: 200 ns an object during which no other thread runs; then a microsecond a reference.
     """
@@ -140,10 +188,10 @@ def account(objects: list[Any], tasks: int, pause: Callable[[], None]) -> Accoun
     del asked
     if disturbed:
         return None
-    return _evaluate(objects, reading, mark, pause)
+    return _evaluate(objects, reading, mark, pace)
 
 
-def _evaluate(objects: list[Any], reading: list[Any], mark: object, pause: Callable[[], None]) -> Accounts:
+def _evaluate(objects: list[Any], reading: list[Any], mark: object, pace: Pace) -> Accounts:
     size = len(objects)
     # The name of the probe is one reference more than the list, the question and the iterator hold.
     own = reading[size] - 1
@@ -159,8 +207,8 @@ def _evaluate(objects: list[Any], reading: list[Any], mark: object, pause: Calla
             if place is not None:
                 within[place] += 1
                 edges.append(place)
-        if not position % 5_000:
-            pause()
+        if not position % _SLICE:
+            pace.work(_SLICE)
     reached = None
     referents.clear()
     waiters = [-2 if waiter is None else index.get(id(waiter), -1) for waiter in reading[2 * size + 3 :]]

@@ -24,11 +24,11 @@ import sysconfig
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import AsyncGeneratorType
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Final
 from weakref import ReferenceType, WeakSet, ref
 
-from .closure import MAX_OBJECTS, Accounts, Cut, account, collect
+from .closure import MAX_OBJECTS, Accounts, Closure, Cut, Pace, TooMuchWorkError, account
 from .known_waits import coroutine_of, is_pending, is_task, waiter_of
 from .loop_handles import (
     STEPS_FROM_DESCRIPTORS,
@@ -91,7 +91,9 @@ def prove(suspects: Iterable[Any], *, pause: Callable[[], None] = lambda: None) 
     if _is_free_threaded():
         return Proof(undecided="this interpreter has no global lock, so references cannot be counted in one instant")
     try:
-        return _prove(suspects, pause)
+        return _prove(suspects, Pace(pause))
+    except TooMuchWorkError:
+        return Proof(undecided="the suspended tasks and timers reach more than can be looked at in ten seconds")
     except Exception as error:  # noqa: BLE001 (an observer must not fail because of what it observes)
         return Proof(undecided=f"the proof failed with {type(error).__name__}")
 
@@ -148,7 +150,7 @@ def _is_free_threaded() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED")) or (enabled is not None and not enabled())
 
 
-def _prove(suspects: Iterable[Any], pause: Callable[[], None]) -> Proof:
+def _prove(suspects: Iterable[Any], pace: Pace) -> Proof:
     asked = [task for task in suspects if is_task(task) and is_pending(waiter_of(task))]
     tasks = _with_awaited(asked)
     loops = {id(loop): loop for task in tasks if (loop := _loop_of(task)) is not None}
@@ -163,12 +165,12 @@ def _prove(suspects: Iterable[Any], pause: Callable[[], None]) -> Proof:
     tasks = [task for task in tasks if id(_loop_of(task)) in handles and not runs_until_done(task)]
     cut = Cut(loops.values())
     stuck: dict[int, Stuck] = {}
-    for batch in _batches(tasks, cut, pause, reasons):
-        woken = _woken_by_handles(batch, handles.values(), cut, pause)
+    for batch in _batches(tasks, cut, pace, reasons):
+        woken = _woken_by_handles(batch, handles.values(), cut, pace)
         if woken is None:
             reasons.add(f"the live timers and connections reach more than {_MAX_FROM_HANDLES} objects")
             continue
-        for task in _judge(batch, cut, woken, loops.values(), pause, reasons):
+        for task in _judge(batch, cut, woken, loops.values(), pace, reasons):
             waiter = waiter_of(task)
             if waiter is not None:
                 stuck[id(task)] = Stuck(ref(task), StallMark(waiter, callable))
@@ -193,33 +195,36 @@ def _loop_of(task: Any) -> Any:
     return object.__getattribute__(task, "_loop")
 
 
-def _batches(tasks: list[Any], cut: Cut, pause: Callable[[], None], reasons: set[str]) -> Iterable[list[Any]]:
-    """Yield lists of tasks whose closures do not touch and can be read in one instant."""
+def _batches(tasks: list[Any], cut: Cut, pace: Pace, reasons: set[str]) -> Iterable[list[Any]]:
+    """Yield lists of tasks that can be read in one instant; what reaches each other is in the same list."""
     left = {id(task): task for task in tasks}
     batch: list[Any] = []
-    size = 0
+    closure: Closure | None = None
     while left:
+        closure = closure or Closure(cut, pace)
         first = next(iter(left.values()))
-        reached = collect([first], cut, pause)
-        together = [each for each in reached if id(each) in left]
+        known = len(closure.objects)
+        closure.add([first])
+        together = [first, *(each for each in closure.objects[known:] if id(each) in left and each is not first)]
+        if closure.is_whole:
+            batch += together
+        elif batch:
+            # Nothing of ours may hold what is about to be counted. What overflowed comes again in a batch of its own.
+            closure = first = together = None
+            yield batch
+            batch = []
+            continue
+        else:
+            reasons.add(f"{len(together)} tasks reach more than {MAX_OBJECTS} objects together")
+            closure = None
         for each in together:
             del left[id(each)]
-        if len(reached) >= MAX_OBJECTS:
-            reasons.add(f"{len(together)} tasks reach more than {MAX_OBJECTS} objects together")
-            continue
-        if size + len(reached) > MAX_OBJECTS:
-            yield batch
-            batch, size = [], 0
-        batch += together
-        size += len(reached)
-        del reached, together, first
+    closure = first = together = None  # type: ignore[assignment]
     if batch:
         yield batch
 
 
-def _woken_by_handles(
-    batch: list[Any], handles: Iterable[Handles], cut: Cut, pause: Callable[[], None]
-) -> set[int] | None:
+def _woken_by_handles(batch: list[Any], handles: Iterable[Handles], cut: Cut, pace: Pace) -> set[int] | None:
     """Return the addresses of the tasks that live handles of the loops lead to, and may have been made to cancel.
 
     Returns None where they lead to more than can be looked at.
@@ -230,20 +235,23 @@ def _woken_by_handles(
         ([each for found in handles for each in found.timers], STEPS_FROM_TIMERS),
         ([each for found in handles for each in found.descriptors], STEPS_FROM_DESCRIPTORS),
     ):
-        reached = collect(begin, cut, pause, depth=depth, limit=_MAX_FROM_HANDLES)
-        if len(reached) >= _MAX_FROM_HANDLES:
+        closure = Closure(cut, pace, _MAX_FROM_HANDLES)
+        closure.add(begin, depth=depth)
+        if not closure.is_whole:
             return None
-        woken.update(id(each) for each in reached if id(each) in wanted)
+        woken.update(id(each) for each in closure.objects if id(each) in wanted)
     return woken
 
 
 def _judge(
-    batch: list[Any], cut: Cut, woken: set[int], loops: Iterable[Any], pause: Callable[[], None], reasons: set[str]
+    batch: list[Any], cut: Cut, woken: set[int], loops: Iterable[Any], pace: Pace, reasons: set[str]
 ) -> list[Any]:
     """Return the tasks of a batch that nothing wakes."""
     for _ in range(_ATTEMPTS):
-        objects = collect(batch, cut, pause)
-        accounts = account(objects, len(batch), pause)
+        closure = Closure(cut, pace)
+        closure.add(batch)
+        objects = closure.objects
+        accounts = account(objects, len(batch), pace)
         if accounts is not None:
             places = {id(task): place for place, task in enumerate(batch)}
             exempt = set(range(len(batch)))
@@ -279,8 +287,12 @@ def _roots(
 def _only_ours(found: Any, count: int, loops: Iterable[Any]) -> bool:
     """Tell whether all weak references to an object are ours, or asyncio's books of tasks and async generators.
 
-    Those books wake nobody: the one lists what is not done, and the other is for the end of the loop.
+    Those books wake nobody: the one lists what is not done, and the other is for the end of the loop. Nor does whoever
+    refers weakly to a coroutine that is being awaited, as OpenTelemetry's instrumentation of asyncio does to know which
+    ones it has met: what it awaits can not be completed through it.
     """
+    if type(found) is CoroutineType:
+        return True
     references = weakref.getweakrefs(found)
     if len(references) != count:
         return False
