@@ -254,8 +254,8 @@ def _judge(
         accounts = account(objects, len(batch), pace)
         if accounts is not None:
             places = {id(task): place for place, task in enumerate(batch)}
-            exempt = set(range(len(batch)))
-            exempt.update(place for place, each in enumerate(objects) if id(each) in _coroutines(batch))
+            coroutines = {id(coroutine_of(task)) for task in batch}
+            exempt = {place for place, each in enumerate(objects) if place < len(batch) or id(each) in coroutines}
             roots = _roots(objects, accounts, exempt, places, loops)
             live = _Propagation(accounts, exempt, len(batch))
             live.spread(roots)
@@ -263,10 +263,6 @@ def _judge(
             return [task for place, task in enumerate(batch) if not live.is_awake[place]]
     reasons.add("the garbage collector ran in between each time")
     return []
-
-
-def _coroutines(batch: list[Any]) -> set[int]:
-    return {id(coroutine_of(task)) for task in batch}
 
 
 def _roots(
