@@ -127,6 +127,7 @@ class SiteTable:
         self._interned: dict[tuple[int, int] | str, Site] = {}
         self._other: Site | None = None
         self._by_coroutine: dict[int, list[Site]] = {}
+        self._loop_running_lines: set[tuple[int, int]] = set()
 
     def forget_lines(self) -> None:
         """Empty the look-up, so that the next creation takes the slow path and wakes the census. Sites stay."""
@@ -159,9 +160,11 @@ class SiteTable:
                 self._remember(code, None)
                 frame = frame.f_back
                 continue
-            if loop is not None and _runs_foreign_loop(frame, loop):
+            runs_loop = loop is not None and self._runs_foreign_loop(frame, loop)
+            if runs_loop and loop.is_running():  # type: ignore[attr-defined]
                 break
-            site = self._intern(code, frame.f_lasti, frame.f_globals.get("__name__"), on_line=True)
+            # The line that runs the loop creates the main task, then lies below every callback: never found fast.
+            site = self._intern(code, frame.f_lasti, frame.f_globals.get("__name__"), on_line=not runs_loop)
             self.note_coroutine(coro, site)
             return site
         return self.of_callable(coro)
@@ -209,6 +212,16 @@ class SiteTable:
         if site.first_stack is None:
             site.first_stack = stack
         site.latest_stack = stack
+
+    def _runs_foreign_loop(self, frame: FrameType, loop: Any) -> bool:
+        key = (id(frame.f_code), frame.f_lasti)
+        if key in self._loop_running_lines:
+            return True
+        runs = _runs_foreign_loop(frame, loop)
+        if runs:
+            self._codes[id(frame.f_code)] = frame.f_code
+            self._loop_running_lines.add(key)
+        return runs
 
     def _remember(self, code: CodeType, lines: dict[int, Site] | None) -> dict[int, Site] | None:
         self._codes[id(code)] = code
@@ -283,7 +296,7 @@ def _handle_path() -> str:
 
 def _runs_foreign_loop(frame: FrameType, loop: Any) -> bool:
     """Tell whether ``frame`` is the one that runs ``loop``, for loops whose callbacks come from C (uvloop)."""
-    if sys.modules["asyncio"].BaseEventLoop in type(loop).__mro__ or not loop.is_running():
+    if sys.modules["asyncio"].BaseEventLoop in type(loop).__mro__:
         return False
     if frame.f_code.co_flags & 0x80:  # a coroutine runs inside the loop
         return False
