@@ -33,9 +33,11 @@ class Connection:
 
 
 async def answer(reader, writer):
-    while line := await reader.readline():
-        writer.write(line)
-    writer.close()
+    try:
+        while line := await reader.readline():
+            writer.write(line)
+    finally:
+        writer.close()
 
 
 async def main(park):

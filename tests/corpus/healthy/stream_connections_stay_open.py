@@ -11,10 +11,12 @@ EXPECTED = {}
 
 
 async def echo(reader, writer):
-    while line := await reader.readline():
-        writer.write(line)
-        await writer.drain()
-    writer.close()
+    try:
+        while line := await reader.readline():
+            writer.write(line)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 async def main(park):

@@ -147,9 +147,10 @@ class SiteTable:
         Args:
             frame: The frame at which the fast look-up gave up, or None at the end of the stack.
             coro: The coroutine of the task, or the target of the thread; names the site if all frames are plumbing.
-            loop: The event loop, or None for threads.
+            loop: The event loop; None for threads and executors: the one that runs here, if any.
         """
         self._on_new_site()
+        loop = loop or _running_loop()
         while frame is not None:
             code = frame.f_code
             if _ends_walk(code):
@@ -287,6 +288,11 @@ def _module_of_path(path: str) -> str:
 
 def _ends_walk(code: CodeType) -> bool:
     return code.co_name == "_run" and code.co_filename == _handle_path()
+
+
+def _running_loop() -> Any:
+    asyncio = sys.modules.get("asyncio.events")
+    return asyncio._get_running_loop() if asyncio is not None else None
 
 
 def _handle_path() -> str:
