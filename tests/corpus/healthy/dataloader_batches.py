@@ -28,7 +28,7 @@ class DataLoader:
 
     async def _load(self, batch):
         values = await self._load_many([key for key, _ in batch])
-        for (_, future), value in zip(batch, values):
+        for (_, future), value in zip(batch, values, strict=True):
             future.set_result(value)
 
 

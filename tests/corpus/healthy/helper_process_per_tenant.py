@@ -2,7 +2,7 @@
 
 Eight threads of one line, started by requests that are over: the child watcher's, and each child is alive and in use.
 
-Source: https://github.com/python/cpython/blob/3.11/Lib/asyncio/unix_events.py (``ThreadedChildWatcher.add_child_handler``)
+Source: https://github.com/python/cpython/blob/3.11/Lib/asyncio/unix_events.py (``ThreadedChildWatcher``)
 """
 
 import asyncio

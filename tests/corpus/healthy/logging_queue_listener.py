@@ -31,8 +31,10 @@ async def configure(listeners, handler, records):
 
 async def main(park):
     handler, records, listeners = Written(), queue.SimpleQueue(), []
-    logger = logging.Logger("shop")
-    logger.addHandler(logging.handlers.QueueHandler(records))
+    logger = logging.getLogger("shop")
+    logger.setLevel(logging.INFO)
+    sender = logging.handlers.QueueHandler(records)
+    logger.addHandler(sender)
     await asyncio.create_task(configure(listeners, handler, records))
 
     async def handle(number):
@@ -43,4 +45,5 @@ async def main(park):
     await park.requests(handle)
     await park()
     listeners[0].stop()
+    logger.removeHandler(sender)
     assert len(handler.lines) == 5

@@ -16,7 +16,7 @@ tasks = []
 
 
 async def boot(pubsub, seen):
-    await pubsub.subscribe(**{"prices": seen.append})
+    await pubsub.subscribe(prices=seen.append)
     tasks.append(asyncio.create_task(pubsub.run(poll_timeout=1)))
 
 

@@ -1,8 +1,8 @@
-"""The OpenTelemetry SDK keeps threads that send spans, logs and metrics; a tenant's provider appears with its first request.
+"""The OpenTelemetry SDK keeps threads that send spans, logs and metrics; a tenant has providers of its own.
 
 Ten threads of two lines, started by requests that are over, in ``wait`` for most of their lives.
 
-Source: https://opentelemetry.io/docs/languages/python/exporters/ (``BatchSpanProcessor``, ``PeriodicExportingMetricReader``)
+Source: https://opentelemetry.io/docs/languages/python/exporters/ (batching and periodic export)
 """
 
 from opentelemetry.sdk.metrics import MeterProvider

@@ -1,6 +1,6 @@
-"""A ``watchdog`` observer and its emitter are threads that wait for the file system; a request for a new project adds one.
+"""A ``watchdog`` observer is a thread that waits for the file system, and each folder has emitter threads of its own.
 
-Each of the three projects has threads of its own, younger than start-up, for as long as it is open.
+A request opens a project, and its threads stay for as long as it is open: three projects, threads of one line each.
 
 Source: https://python-watchdog.readthedocs.io/en/stable/quickstart.html
 """
