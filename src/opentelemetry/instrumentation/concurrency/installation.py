@@ -133,7 +133,7 @@ class Installation:
         settings = self._settings
         self._started_at = self._last_scan_at = time.monotonic()
         self.diagnosis = Diagnosis(settings, self.census.clock.now())
-        self.census.windows_s = self.diagnosis.windows_s
+        self.census.ages_s = self.diagnosis.ages_s
         self._series = SeriesBook(
             max_sites=settings.max_sites,
             granularity=settings.site_granularity,

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
@@ -48,14 +49,14 @@ class Tally:
         site: The site.
         live: How many are live.
         oldest_at: When the oldest of them was created, in seconds of the age clock.
-        older: How many of them are older than each of the three windows of the growth rule.
+        older: How many of them are older than each of the ages that the diagnosis asked for.
         daemons: How many of them are daemon threads.
     """
 
     site: Site
     live: int
     oldest_at: float
-    older: tuple[int, int, int] = (0, 0, 0)
+    older: tuple[int, ...] = ()
     daemons: int = 0
 
 
@@ -116,7 +117,7 @@ class Census:
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
-        self.windows_s: tuple[float, float, float] = (60.0, 600.0, 3600.0)
+        self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -277,11 +278,14 @@ class Census:
     def _sweep(self, columns: Columns, table: SiteTable, pause: Callable[[], None]) -> tuple[Tally, ...]:
         counted: dict[int, list[float]] = {}
         now = self.clock.now()
-        columns.sweep(SLICE, counted, pause, [now - window for window in self.windows_s])
-        return tuple(
-            Tally(table.sites[number], int(live), oldest, (int(one), int(ten), int(sixty)))
-            for number, (live, oldest, one, ten, sixty) in counted.items()
-        )
+        births = sorted(now - age for age in self.ages_s)
+        place = [births.index(now - age) for age in self.ages_s]
+        columns.sweep(SLICE, counted, pause, births)
+        tallies = []
+        for number, (live, oldest, *between) in counted.items():
+            before = [int(count) for count in accumulate(between)]
+            tallies.append(Tally(table.sites[number], int(live), oldest, tuple(before[at] for at in place)))
+        return tuple(tallies)
 
     def _pause(self) -> None:
         time.sleep(_PAUSE_S)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..census.census import Look
 from ..census.columns import Columns
 from .orphans import SiteOrphans
-from .wakeability import ProofMemory, evidence, prove
+from .wakeability import ProofMemory, Stuck, evidence, prove
 
 MAX_SUSPECTS: Final = 10_000
 """Tasks that one proof looks at; of larger groups the oldest, site by site in turn."""
@@ -68,9 +68,9 @@ class ProofSchedule:
         }
         proof = prove(suspects.values(), pause=pause)
         self.undecided = proof.undecided
-        confirmed = {id(task) for reference in self._memory.confirm(proof) if (task := reference()) is not None}
-        stuck = {id(task) for reference in proof.unwakeable if (task := reference()) is not None}
         self.cycles = proof.cycles
+        confirmed = _addresses(self._memory.confirm(proof))
+        stuck = _addresses(proof.stuck)
         self._confirm_next = False
         for row, task in suspects.items():
             if id(task) in confirmed:
@@ -88,7 +88,7 @@ class ProofSchedule:
     def evidence(self, task: Any) -> str:
         """Return how we know that a proven task can never wake, as a clause for people."""
         cycle = next((found for found in self.cycles if any(member() is task for member in found)), ())
-        return evidence(task, cycle)
+        return evidence(cycle)
 
 
 def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
@@ -102,3 +102,7 @@ def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
         taken += [rows[depth] for rows in lists if depth < len(rows)]
         depth += 1
     return taken[:MAX_SUSPECTS]
+
+
+def _addresses(found: Iterable[Stuck]) -> set[int]:
+    return {id(task) for each in found if (task := each.task()) is not None}
