@@ -32,8 +32,10 @@ async def main(park):
 
     async def handle(number):
         groups[0].start_soon(session)
+        if number % 3 == 2:
+            running.pop(0).set()
 
-    await park.requests(handle, 24)
+    await park.requests(handle, 36)
     await park()
     stop.set()
     await hosting

@@ -34,6 +34,12 @@ async def start(stack, sources):
 
 
 async def main(park):
+    sources = [asyncio.Queue() for _ in range(4)]
+
+    async def publish(number):
+        sources[number % 4].put_nowait(number)
+
     async with AsyncExitStack() as stack:
-        await asyncio.create_task(start(stack, [asyncio.Queue() for _ in range(4)]))
+        await asyncio.create_task(start(stack, sources))
+        await park.requests(publish)
         await park()

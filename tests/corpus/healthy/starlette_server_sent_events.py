@@ -40,8 +40,10 @@ async def main(park):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"welcome")
         clients.append((reader, writer))
+        if number % 3 == 2:
+            clients.pop(0)[1].close()
 
-    await park.requests(subscribe, 22, patience=1.0)
+    await park.requests(subscribe, 33, patience=1.0)
     await park()
     over.set()
     for reader, writer in clients:

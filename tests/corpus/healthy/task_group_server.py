@@ -37,8 +37,10 @@ async def main(park):
         accepted = asyncio.get_running_loop().create_future()
         requests.put_nowait(accepted)
         await accepted
+        if number % 3 == 2:
+            sessions.pop(0).set()
 
-    await park.requests(handle, 30)
+    await park.requests(handle, 36)
     await park()
     requests.put_nowait(None)
     for closed in sessions:
