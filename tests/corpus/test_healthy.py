@@ -14,23 +14,7 @@ from opentelemetry.instrumentation.concurrency.instrumentor import current_insta
 PROGRAMS = runner.programs("healthy")
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
 
-RISE_IS_OVER = (
-    "growing: clients fill the server in ten minutes, then nobody comes or goes; the rule sees a rise that "
-    "never fell and old ones that all still live, though the rise was over before they were counted"
-)
-ACCUSED = dict.fromkeys(
-    (
-        "aiohttp_keep_alive_connections",
-        "aiohttp_websockets_with_heartbeat",
-        "anyio_task_group_of_a_component",
-        "long_poll",
-        "starlette_server_sent_events",
-        "stream_connections_stay_open",
-        "task_group_server",
-        "websockets_server_connections",
-    ),
-    RISE_IS_OVER,
-)
+ACCUSED: dict[str, str] = {}
 """Programs with a false alarm that we know of, and why."""
 
 
