@@ -10,7 +10,7 @@ from ..census.census import Census, Look
 from ..census.columns import Columns
 from ..record.site import Kind, Site
 from ..settings import Settings
-from .crowds import are_declared, crowded_without_owner
+from .crowds import are_declared, are_of_connections, crowded_without_owner
 from .destroyed import DestroyedBook
 from .group import Group, choose_representative, representative_of
 from .growth import GrowthWatch, growth_clause
@@ -172,7 +172,9 @@ class Diagnosis:
         tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
         older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
         evidence = {
-            growth.site: growth_clause(growth, growth.site.kind) for growth in self._growth.look(look.at, older)
+            growth.site: growth_clause(growth, growth.site.kind)
+            for growth in self._growth.look(look.at, older)
+            if growth.window_s > self._settings.growth_window or not are_of_connections(census, growth.site)
         }
         for tally in look.tasks:
             if tally.live > self._settings.live_limit and tally.site not in evidence and tally.site in older:

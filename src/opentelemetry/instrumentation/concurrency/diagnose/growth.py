@@ -44,7 +44,7 @@ class Growth(Generic[S]):
     Attributes:
         site: The site.
         since: When it was first suspected, in seconds of the age clock.
-        window_s: Length of the windows that show it, in seconds.
+        window_s: Length of the windows that show it, in seconds; of the longest, if several do.
         windows: In how many windows in a row the minimum has not fallen.
         first: How many were older than a window at the beginning of them.
         last: How many are now.
@@ -173,7 +173,7 @@ class GrowthWatch(Generic[S]):
                 scale.step(now, length, restart=restart)
                 self._judge(scale, still_alive, now, slow=place == len(scales) - 1)
                 scale.lowest = old
-            if scale.since is not None and shown is None:
+            if scale.since is not None:
                 shown = Growth(site, scale.since, length, scale.length, scale.suspected_first, scale.last)
         return shown
 

@@ -202,26 +202,29 @@ def _batches(tasks: list[Any], cut: Cut, pace: Pace, reasons: set[str]) -> Itera
     closure: Closure | None = None
     while left:
         closure = closure or Closure(cut, pace)
-        first = next(iter(left.values()))
-        known = len(closure.objects)
-        closure.add([first])
-        together = [first, *(each for each in closure.objects[known:] if id(each) in left and each is not first)]
+        together = _reached_with(next(iter(left.values())), closure, left)
         if closure.is_whole:
             batch += together
         elif batch:
             # Nothing of ours may hold what is about to be counted. What overflowed comes again in a batch of its own.
-            closure = first = together = None
+            closure = None
+            together.clear()
             yield batch
             batch = []
-            continue
         else:
             reasons.add(f"{len(together)} tasks reach more than {MAX_OBJECTS} objects together")
             closure = None
-        for each in together:
-            del left[id(each)]
-    closure = first = together = None  # type: ignore[assignment]
+        while together:
+            del left[id(together.pop())]
+    closure = None
     if batch:
         yield batch
+
+
+def _reached_with(task: Any, closure: Closure, left: dict[int, Any]) -> list[Any]:
+    known = len(closure.objects)
+    closure.add([task])
+    return [task, *(each for each in closure.objects[known:] if id(each) in left and each is not task)]
 
 
 def _woken_by_handles(batch: list[Any], handles: Iterable[Handles], cut: Cut, pace: Pace) -> set[int] | None:
