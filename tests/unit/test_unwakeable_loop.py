@@ -70,6 +70,57 @@ def sleep(start):
 
 
 @healthy
+def timeout_below_twenty_callers_that_cancels_a_gathering(start):
+    """What is cancelled cancels what it awaits; how deep it stands in its task makes no difference."""
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def call(depth):
+        if depth:
+            return await call(depth - 1)
+        try:
+            return await asyncio.wait_for(asyncio.gather(group(), group()), 0.05)
+        except asyncio.TimeoutError:
+            return None
+
+    async def group():
+        await asyncio.gather(start(stuck()), start(stuck()))
+
+    start(call(20))
+
+
+@healthy
+def timeout_around_a_group_of_tasks(start):
+    if sys.version_info < (3, 11):
+        return
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def serve(depth):
+        if depth:
+            return await serve(depth - 1)
+        try:
+            async with asyncio.timeout(0.05), asyncio.TaskGroup() as group:
+                held = [[group]]
+                group.create_task(stuck())
+                group.create_task(stuck())
+                await on(new_future())
+                del held
+        except TimeoutError:
+            return None
+
+    start(serve(20))
+
+
+@healthy
 def timeouts(start):
     async def wait_for():
         try:
