@@ -1,9 +1,7 @@
 """Nothing healthy of the corpus is ever accused: not once, at no look, by no verdict, on both loops."""
 
-import ast
 import re
 import sys
-from importlib.util import find_spec
 
 import pytest
 from corpus import runner
@@ -41,7 +39,9 @@ def ever_flagged(monkeypatch):
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_nothing_healthy_is_accused(path, loop, ever_flagged, request):
     """No orphan and no suspect at any look, and no proof at the last."""
-    _skip_where_it_cannot_run(path, loop)
+    obstacle = runner.obstacle(path, loop)
+    if obstacle:
+        pytest.skip(obstacle)
     if path.stem in ACCUSED:
         request.applymarker(pytest.mark.xfail(reason=ACCUSED[path.stem], strict=True))
 
@@ -69,23 +69,3 @@ def test_every_program_named_in_the_table_of_classes_exists():
     existing = {path.stem for path in (*PROGRAMS, *runner.programs("leaking"))}
     assert len(programs) > 17
     assert programs <= existing
-
-
-def _skip_where_it_cannot_run(path, loop):
-    source = path.read_text()
-    since = _constant(source, "SINCE", (3, 10))
-    if sys.version_info < since:
-        pytest.skip(f"needs Python {since}")
-    if loop == "uvloop" and _constant(source, "ASYNCIO_ONLY", False):
-        pytest.skip("not on uvloop")
-    if sys.platform == "win32" and _constant(source, "POSIX", False):
-        pytest.skip("needs POSIX")
-    for module in _constant(source, "NEEDS", ()):
-        if find_spec(module) is None:
-            pytest.skip(f"needs {module}")
-
-
-def _constant(source, name, default):
-    """Return a constant of a program without importing it."""
-    found = re.search(rf"^{name} = (.*?)(?:  #.*)?$", source, re.MULTILINE)
-    return ast.literal_eval(found.group(1)) if found else default
