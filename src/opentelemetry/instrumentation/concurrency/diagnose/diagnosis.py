@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, Final
 
 from ..census.census import Census, Look
@@ -103,7 +104,7 @@ class Diagnosis:
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans.resident_rows, look, pause)
+                self.proofs.look(census.tasks, found, self._orphans, look, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
                 self._add_orphans(columns, orphans, diagnosed, look)
@@ -135,7 +136,7 @@ class Diagnosis:
         everything = len(orphans.rows) >= orphans.live
         if others:
             chosen, spans = choose_representative(columns, others)
-            evidence = f"{orphans.evidence[chosen]}, nothing waits for it"
+            evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
             group = self._group(orphans.site, "orphaned", columns, chosen, evidence, len(others), look)
             group.spans, group.is_complete = spans, everything
             group.awaits_proof = self.proofs.awaits(columns, others)
@@ -199,3 +200,10 @@ class Diagnosis:
     ) -> Group:
         since = self._since.setdefault((site, verdict), look.at)
         return Group(site, verdict, count, evidence, since, representative_of(columns, row))
+
+
+def _blocks_exit(columns: Columns, row: int) -> str:
+    found = columns.references[row]()
+    if isinstance(found, Thread) and not found.daemon:
+        return ", it keeps the process from ending because it is no daemon"
+    return ""
