@@ -5,7 +5,8 @@ import gc
 import sys
 import weakref
 
-from healthy_waits import end, new_future, on, proven_among, run_on
+import pytest
+from healthy_waits import LOOPS, end, new_future, on, proven_among, run_on
 
 from opentelemetry.instrumentation.concurrency.diagnose import closure
 from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallMark
@@ -49,6 +50,27 @@ def test_what_awaits_a_task_that_is_not_asked_about_is_as_wakeable_as_that_one()
         return found
 
     assert run_on("asyncio", main()) == [True]
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_who_sleeps_beside_a_collection_of_tasks_does_not_save_them(kind):
+    """As with ``background_tasks``: whoever holds tasks might cancel them, but nothing says that it will."""
+
+    async def main():
+        workers = [asyncio.ensure_future(on(new_future())) for _ in range(3)]
+        named = {"workers": set(workers)}
+        sleeper = asyncio.ensure_future(beside(named))
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        proof = await loop.run_in_executor(None, proof_on_demand, list(workers))
+        await end({*workers, sleeper})
+        return len(proof.unwakeable), proof.undecided
+
+    async def beside(named):
+        await asyncio.sleep(3600)
+        return named
+
+    assert run_on(kind, main()) == (3, "")
 
 
 def test_first_proof_alone_counts_for_nothing():

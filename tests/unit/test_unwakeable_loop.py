@@ -94,6 +94,39 @@ def timeout_below_twenty_callers_that_cancels_a_gathering(start):
 
 
 @healthy
+def watchdogs_that_sleep_and_cancel(start):
+    """A timeout made by hand, over a task in a variable, in an attribute and in a variable of an outer function."""
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def watch(task):
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    class Connection:
+        def __init__(self):
+            self.reader = start(stuck())
+
+        async def watch(self):
+            await asyncio.sleep(0.05)
+            self.reader.cancel()
+
+    outer = start(stuck())
+
+    async def watch_outer():
+        await asyncio.sleep(0.05)
+        outer.cancel()
+
+    start(watch(start(stuck())))
+    start(Connection().watch())
+    start(watch_outer())
+
+
+@healthy
 def timeout_around_a_group_of_tasks(start):
     if sys.version_info < (3, 11):
         return

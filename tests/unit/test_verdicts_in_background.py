@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+from itertools import pairwise
 
 import pytest
 from simulated import serve
@@ -33,7 +34,7 @@ def reports(service, verdict):
 
 
 def test_tasks_that_await_each_other_are_proven_though_nobody_left_them_over():
-    """Main made them and lives, they are owned, by each other, and few: no orphans, no crowd, a deadlock all the same."""
+    """Main made them and lives, each is owned, and they are few: no orphans, no crowd, a deadlock all the same."""
 
     async def main(park):
         tasks = {}
@@ -160,7 +161,7 @@ def test_growing_site_is_suspected_with_its_evidence_and_resolved_when_it_shrink
     assert service.suspects == {"start"}
     suspected, *doubled = service.events_named("python.leak.suspected")
     counts = [report["python.leak.count"] for report in (suspected, *doubled)]
-    assert all(later >= 2 * earlier for earlier, later in zip(counts, counts[1:], strict=False))
+    assert all(later >= 2 * earlier for earlier, later in pairwise(counts))
     assert suspected["python.leak.verdict"] == "growing"
     assert "never fell" in suspected["python.leak.reason"]
     (resolved,) = service.events_named("python.leak.resolved")

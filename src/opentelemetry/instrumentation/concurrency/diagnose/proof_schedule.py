@@ -1,8 +1,8 @@
 """When the proof runs, over what, and what it has said of each task.
 
 It runs soon after a task is first found left over, once more at the next scan, because only what two proofs agree on
-counts, and then every ``PROOF_INTERVAL`` over all orphans, residents and deadlocked tasks. It keeps to one per cent of a core, after an
-allowance at the start.
+counts, and then every ``PROOF_INTERVAL`` over all orphans, residents and deadlocked tasks. It keeps to one per cent of
+a core, after an allowance at the start.
 """
 
 from __future__ import annotations
