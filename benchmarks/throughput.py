@@ -2,8 +2,8 @@
 
 Each service runs in two processes, both under ``opentelemetry-instrument`` without exporters and without any other
 instrumentation, one with this instrumentation and one with it disabled; a driver in this process asks them in turn over
-kept-alive connections. Every request creates two tasks, as a handler does that asks two backends at once. ``wrk``
-drives instead, where it is installed.
+kept-alive connections. A handler that asks two backends at once creates two tasks a request. ``wrk`` drives instead,
+where it is installed.
 """
 
 import argparse
@@ -18,13 +18,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from statistics import median
 
-SERVICES = {
-    "aiohttp": """
+AIOHTTP = """
 import asyncio, sys
 from aiohttp import web
 async def backend(): await asyncio.sleep(0)
 async def handle(request):
-    await asyncio.gather(asyncio.create_task(backend()), asyncio.create_task(backend()))
+    WORK
     return web.Response(text="hello")
 async def main():
     app = web.Application()
@@ -35,22 +34,35 @@ async def main():
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
-""",
-    "FastAPI, uvicorn": """
+"""
+FASTAPI = """
 import asyncio, uvicorn
 from fastapi import FastAPI
 app = FastAPI()
 async def backend(): await asyncio.sleep(0)
 @app.get("/")
 async def handle():
-    await asyncio.gather(asyncio.create_task(backend()), asyncio.create_task(backend()))
+    WORK
     return "hello"
 class Server(uvicorn.Server):
     async def startup(self, sockets=None):
         await super().startup(sockets)
         print(self.servers[0].sockets[0].getsockname()[1], flush=True)
 Server(uvicorn.Config(app, port=0, log_level="critical")).run()
-""",
+"""
+ONE = "await backend()"
+TWO = "await asyncio.gather(asyncio.create_task(backend()), asyncio.create_task(backend()))"
+SHOP = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1] / "examples")!r})
+""" + AIOHTTP.replace("WORK", "await search.query_fixed()").replace(
+    "import asyncio, sys", "import asyncio\nfrom shop import search"
+)
+SERVICES = {
+    "shop, three tasks a request": SHOP,
+    "aiohttp, no task a request": AIOHTTP.replace("WORK", ONE),
+    "aiohttp, two tasks a request": AIOHTTP.replace("WORK", TWO),
+    "FastAPI, two tasks a request": FASTAPI.replace("WORK", TWO),
 }
 ENVIRON = {
     "OTEL_TRACES_EXPORTER": "none",
@@ -98,8 +110,13 @@ def wrk(port, seconds):
     return rate, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
+def cpu_seconds(process):
+    user, system = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(name, rounds, seconds):
-    """Return the median of the rounds' ratios: requests per second, and p99."""
+    """Print the medians of the rounds' ratios: requests per second, CPU time of the service a request, p99."""
     ask = wrk if shutil.which("wrk") else lambda port, seconds: asyncio.run(drive(port, seconds))
     processes = {kind: start(SERVICES[name], instrumented=kind == "instrumented") for kind in ("bare", "instrumented")}
     try:
@@ -107,19 +124,20 @@ def measure(name, rounds, seconds):
         for number in range(-1, rounds):
             # Who comes first changes from round to round.
             for kind in sorted(processes, reverse=number % 2 == 0):
-                result = ask(processes[kind][1], seconds)
+                process, port = processes[kind]
+                began = cpu_seconds(process)
+                rate, latency = ask(port, seconds)
                 if number >= 0:
-                    results[kind].append(result)
+                    results[kind].append((rate, (cpu_seconds(process) - began) / (rate * seconds), latency))
     finally:
         for process, _ in processes.values():
             process.terminate()
             process.wait(10)
-    rates, latencies = (
-        median(with_us[part] / bare[part] for bare, with_us in zip(*results.values(), strict=True)) for part in (0, 1)
+    rates, cpu, latencies = (
+        median(with_us[part] / bare[part] for bare, with_us in zip(*results.values(), strict=True)) for part in range(3)
     )
-    bare, with_us = (median(rate for rate, _ in results[kind]) for kind in ("bare", "instrumented"))
-    print(f"{name:<20}{bare:>14.0f}{with_us:>14.0f}{rates:>9.3f}{latencies:>11.3f}", flush=True)
-    return rates
+    bare, with_us = (median(one[0] for one in results[kind]) for kind in ("bare", "instrumented"))
+    print(f"{name:<32}{bare:>8.0f}{with_us:>14.0f}{rates:>8.3f}{cpu:>18.3f}{latencies:>11.3f}", flush=True)
 
 
 def main():
@@ -131,7 +149,7 @@ def main():
         f"{sys.version.split()[0]}, {CONNECTIONS} connections, {options.rounds} rounds of {options.seconds:g} s each, "
         f"driven by {'wrk' if shutil.which('wrk') else 'asyncio'}"
     )
-    print(f"{'requests per second':<20}{'bare':>14}{'instrumented':>14}{'ratio':>9}{'p99 ratio':>11}")
+    print(f"{'requests per second':<32}{'bare':>8}{'instrumented':>14}{'ratio':>8}{'CPU a request':>18}{'p99':>11}")
     for name in SERVICES:
         measure(name, options.rounds, options.seconds)
 
