@@ -52,11 +52,9 @@ Server(uvicorn.Config(app, port=0, log_level="critical")).run()
 """
 ONE = "await backend()"
 TWO = "await asyncio.gather(asyncio.create_task(backend()), asyncio.create_task(backend()))"
-SHOP = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[1] / "examples")!r})
-""" + AIOHTTP.replace("WORK", "await search.query_fixed()").replace(
-    "import asyncio, sys", "import asyncio\nfrom shop import search"
+EXAMPLES = str(Path(__file__).parents[1] / "examples")
+SHOP = f"import sys; sys.path.insert(0, {EXAMPLES!r}); from shop import search" + AIOHTTP.replace(
+    "WORK", "await search.query_fixed()"
 )
 SERVICES = {
     "shop, three tasks a request": SHOP,
