@@ -17,6 +17,7 @@ from suspended_tasks import abandon
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot, write_profile
 from opentelemetry.instrumentation.concurrency.diagnose import wakeability
+from opentelemetry.instrumentation.concurrency.diagnose.picture import iter_glimpses, iter_pictures
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.render.profile import PROFILES, write_difference, write_live_snapshot
 from opentelemetry.instrumentation.concurrency.render.snapshot_json import read_snapshot, snapshot_schema
@@ -330,18 +331,20 @@ def test_a_profile_holds_nothing_alive(instrumentation):
     assert [reference() for reference in references] == [None] * 5
 
 
-def test_counts_need_no_relations(instrumentation):
-    """Who awaits whom costs half of a picture, and no group shows it."""
-    from opentelemetry.instrumentation.concurrency.diagnose.picture import iter_pictures
+def test_a_glimpse_counts_as_a_picture_does(instrumentation):
+    """The cheap look of the counts and the whole one agree."""
 
     async def main():
         async with service():
             here = current_installation()
             with here.census.locked():
-                with_them = list(iter_pictures(here.census, here.diagnosis, "task"))
-                without = list(iter_pictures(here.census, here.diagnosis, "task", with_relations=False))
-            return with_them, without
+                pictures = tally(iter_pictures(here.census, here.diagnosis, "task"), split_loops=True)
+                glimpses = tally(iter_glimpses(here.census, here.diagnosis), split_loops=True)
+            return [
+                [(one.count, one.site, one.wait_reason, one.loop, one.creation_stack) for one in counted]
+                for counted in (pictures, glimpses)
+            ]
 
-    with_them, without = asyncio.run(main())
-    assert [(one.count, one.site) for one in tally(with_them)] == [(one.count, one.site) for one in tally(without)]
-    assert all(one.owners == () and one.waits_for is None for one in without)
+    pictures, glimpses = asyncio.run(main())
+    assert pictures == glimpses
+    assert len(pictures) == 3
