@@ -77,7 +77,6 @@ class _Painter:
         self._stacks: dict[tuple[StackEntry, ...], tuple[StackEntry, ...]] = {}
         # Frames of chains are shared objects; the values keep them alive, so that no identity is used again.
         self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...]]] = {}
-        self._creation_of_site: dict[Site, tuple[StackEntry, ...]] = {}
         self._loops: dict[int, str] = {}
         self._serials: dict[int, int] = {}
 
@@ -131,25 +130,32 @@ class _Painter:
     def glimpse_tasks(self) -> Iterator[Glimpse]:
         """Yield one glimpse for each living task."""
         columns, sites = self._census.tasks, self._census.recorder.task_sites.sites
-        stalls, reasons, now = self._diagnosis.stalls, self._diagnosis.reasons, self._now
+        references, numbers, serials, is_gone = columns.references, columns.sites, columns.serials, columns.is_gone
+        created_at, is_orphan, now = columns.created_at, columns.is_orphan, self._now
+        stalled_since, reasons = self._diagnosis.stalls.since, self._diagnosis.reasons
+        known: dict[int, tuple[CreationSite, tuple[StackEntry, ...]]] = {}
         for row in range(len(columns)):
-            task = columns.references[row]()
-            if task is None or columns.is_gone(task):
+            task = references[row]()
+            if task is None or is_gone(task):
                 continue
             chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
-            site, serial = sites[columns.sites[row]], columns.serials[row]
-            since = stalls.since(serial)
+            number, serial = numbers[row], serials[row]
+            here = known.get(number)
+            if here is None:
+                site = sites[number]
+                here = known[number] = self._site(site), self._creation(site, None)[0]
+            since = stalled_since(serial)
             yield Glimpse(
                 "task",
                 serial,
-                self._site(site),
-                max(0.0, now - columns.created_at[row]),
+                here[0],
+                max(0.0, now - created_at[row]),
                 self._stack(chain.frames),
                 wait_reason(task, chain),
-                _VERDICTS.get(columns.is_orphan[row]),
+                _VERDICTS.get(is_orphan[row]),
                 None if since is None else max(0.0, now - since),
                 reasons.get(serial, ""),
-                self._sampled(site),
+                here[1],
                 self._loop(task.get_loop()),
                 chain_note(chain),
             )
@@ -164,12 +170,6 @@ class _Painter:
             if len(self._chains) < MAX_FRAMES_REMEMBERED:
                 self._chains[key] = known
         return known[1]
-
-    def _sampled(self, site: Site) -> tuple[StackEntry, ...]:
-        made = self._creation_of_site.get(site)
-        if made is None:
-            made = self._creation_of_site[site] = self._creation(site, None)[0]
-        return made
 
     def _threads(self, columns: Columns, table: SiteTable) -> Iterator[LivePicture]:
         for row in range(len(columns)):
