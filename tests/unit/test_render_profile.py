@@ -331,6 +331,37 @@ def test_a_profile_holds_nothing_alive(instrumentation):
     assert [reference() for reference in references] == [None] * 5
 
 
+class Lying(str):
+    """A name that runs code when somebody looks."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return self
+
+    def _never(self, *_):
+        raise AssertionError("the application's code ran")
+
+    isprintable = __len__ = __getitem__ = __iter__ = encode = replace = __eq__ = __hash__ = __repr__ = _never
+
+
+def test_a_name_of_the_applications_own_type_runs_none_of_its_code(instrumentation):
+    """Its characters are shown all the same."""
+
+    async def main():
+        task = asyncio.create_task(work(asyncio.Queue()), name=Lying("sly"))
+        await asyncio.sleep(0)
+        stream = io.BytesIO()
+        write_live_snapshot(stream)
+        full = profile("task", 2)
+        task.cancel()
+        return full, read_snapshot(stream.getvalue())
+
+    full, shown = asyncio.run(main())
+    assert ' "sly" [queue.get]:\n' in full
+    assert "sly" in {one.name for one in shown.tasks}
+
+
 def test_a_glimpse_counts_as_a_picture_does(instrumentation):
     """The cheap look of the counts and the whole one agree."""
 

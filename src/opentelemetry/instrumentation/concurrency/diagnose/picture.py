@@ -109,7 +109,7 @@ class _Painter:
         return LivePicture(
             kind="task",
             serial=serial,
-            name=str(task.get_name()),
+            name=_plain(task.get_name()),
             site=self._site(site),
             age_s=max(0.0, self._now - columns.created_at[row]),
             creator=None if made_by is None else self._serial_of(made_by),
@@ -184,7 +184,7 @@ class _Painter:
             yield LivePicture(
                 kind="thread",
                 serial=columns.serials[row],
-                name=str(thread.name),
+                name=_plain(thread.name),
                 site=self._site(site),
                 age_s=max(0.0, self._now - columns.created_at[row]),
                 creator=None if made_by is None else self._census.tasks.serial_of(made_by),
@@ -253,6 +253,11 @@ class _Painter:
         if name is None:
             name = self._loops[id(loop)] = _loop_name(loop)
         return name
+
+
+def _plain(name: object) -> str:
+    """Return a name as a text of the built-in type: one of its own would run code of the application when shown."""
+    return str.__str__(name) if issubclass(type(name), str) else ""
 
 
 def _loop_name(loop: Any) -> str:
