@@ -24,7 +24,9 @@ held = set()
 tracer = trace.get_tracer("app")
 
 async def wait_for_ever():
-    await asyncio.get_running_loop().create_future()
+    future = asyncio.get_running_loop().create_future()
+    held.add(future)  # somebody could wake it: a leak all the same, and no proof
+    await future
 
 async def handle(number):
     with tracer.start_as_current_span(f"GET /{number % 3}", kind=trace.SpanKind.SERVER):
@@ -32,7 +34,7 @@ async def handle(number):
         held.add(task)
 
 async def worker():
-    await asyncio.get_running_loop().create_future()
+    await wait_for_ever()
 
 async def start():
     held.add(asyncio.create_task(worker()))
