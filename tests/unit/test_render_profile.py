@@ -149,6 +149,7 @@ def test_a_circle_of_tasks_is_shown_as_a_deadlock(instrumentation):
 
     # asyncio.run() would cancel the circle, and recurse without end.
     full, shown = run_on("asyncio", main())
+    gc.collect()
     assert full.count("old: it and 1 other task await each other in a circle\n") == 2
     assert full.count("# deadlock: task ") == 2
     assert sorted(len(one.deadlock) for one in shown.tasks) == [0, 2, 2]
