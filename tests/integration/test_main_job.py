@@ -63,7 +63,7 @@ def test_leak_arrives_at_a_real_receiver_by_line_and_as_one_report(protocol):
     }
     leaking = [p for p in live if p.attributes["code.function.name"] == "__main__.handle"]
     assert max(p.value for p in leaking) == 50
-    assert leaking[0].attributes["code.line.number"] == 12
+    assert leaking[0].attributes["code.line.number"] == 14
     orphans = [p for p in receiver.points if p.name == "python.asyncio.task.orphan.count"]
     assert max(p.value for p in orphans if p.attributes["code.function.name"] == "__main__.handle") == 50
     assert {p.value for p in orphans if p.attributes["code.function.name"] != "__main__.handle"} == {0}
