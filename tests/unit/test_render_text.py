@@ -1,5 +1,6 @@
 """The text forms: what a person reads, compared as a whole."""
 
+import io
 import re
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from opentelemetry.instrumentation.concurrency.census.snapshot import CreationSi
 from opentelemetry.instrumentation.concurrency.render.folded import folded
 from opentelemetry.instrumentation.concurrency.render.full_text import full_text
 from opentelemetry.instrumentation.concurrency.render.grouped_text import grouped_text
+from opentelemetry.instrumentation.concurrency.render.output import HeldBack, write_text
 from opentelemetry.instrumentation.concurrency.render.shown import quoted, shown
 from opentelemetry.instrumentation.concurrency.render.tally import tally
 
@@ -201,3 +203,22 @@ def test_folding_by_something_else_is_refused():
     """What was given and what is expected."""
     with pytest.raises(ValueError, match="fold 'age': expected 'wait' or 'creation'"):
         list(folded([], by="age"))
+
+
+def test_a_stream_in_a_small_encoding_gets_escapes():
+    """A terminal in ASCII must not end a dump half way."""
+    under = io.BytesIO()
+    stream = io.TextIOWrapper(under, encoding="ascii")
+    write_text(full_text([leaked(name="naïve " * 100)]), stream)
+    stream.flush()
+    assert b'"na\\xefve ' in under.getvalue()
+    assert b"\\u2026 (400 more characters)" in under.getvalue()
+
+
+def test_text_that_is_held_back_comes_out_as_it_went_in():
+    """Whatever characters stand where it was cut."""
+    held, text = HeldBack(), "".join(f"🐍{number}ï\n" for number in range(100_000))
+    for place in range(0, len(text), 977):
+        held.add(text[place : place + 977])
+    assert "".join(held.read()) == text
+    assert "".join(HeldBack().read()) == ""
