@@ -85,6 +85,10 @@ class Diagnosis:
         """Ages in seconds that the census has to count by, for the growth rule."""
         return self._growth.ages_s
 
+    def ignores(self, site: Site, task: Any) -> bool:
+        """Tell whether somebody said that a task is no leak. Cost: one await chain if fingerprints are ignored."""
+        return self._ignored.holds_site(site) or self._ignored.holds_task(site, task)
+
     def look(self, census: Census, look: Look, pause: Callable[[], None]) -> Diagnosed:
         """Judge a scan. The caller holds the census' lock.
 

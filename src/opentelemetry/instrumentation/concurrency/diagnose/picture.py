@@ -41,20 +41,29 @@ def take_picture(census: Census, diagnosis: Diagnosis) -> Snapshot:
     )
 
 
-def iter_pictures(census: Census, diagnosis: Diagnosis, kind: Kind) -> Iterator[LivePicture]:
+def iter_pictures(
+    census: Census, diagnosis: Diagnosis, kind: Kind, *, with_relations: bool = True
+) -> Iterator[LivePicture]:
     """Yield one picture for each living task or thread, in order of discovery, and keep none.
 
     The caller holds the census' lock until the end.
+
+    Args:
+        census: Where the rows are.
+        diagnosis: What was found of them.
+        kind: Tasks or threads.
+        with_relations: Whether pictures say who awaits whom; without, they cost half.
     """
     census.admit_young()
     census.reconcile(at_once=True)
-    return _Painter(census, diagnosis).paint(kind)
+    return _Painter(census, diagnosis, with_relations=with_relations).paint(kind)
 
 
 class _Painter:
     """Paints rows; texts of frames and sites are made once each."""
 
-    def __init__(self, census: Census, diagnosis: Diagnosis) -> None:
+    def __init__(self, census: Census, diagnosis: Diagnosis, *, with_relations: bool) -> None:
+        self._with_relations = with_relations
         self._census = census
         self._diagnosis = diagnosis
         self._now = census.clock.now()
@@ -74,7 +83,7 @@ class _Painter:
             return
         columns = self._census.tasks
         self._serials = dict(zip(columns.addresses, columns.serials, strict=True))
-        cycles = self._deadlocks(columns)
+        cycles = self._deadlocks(columns) if self._with_relations else {}
         for row in range(len(columns)):
             task = columns.references[row]()
             if task is not None and not columns.is_gone(task):
@@ -88,7 +97,8 @@ class _Painter:
         made_by = creator() if creator is not None else None
         since = self._diagnosis.stalls.since(serial)
         creation, sampled = self._creation(site, columns.created_at[row])
-        awaited = awaited_tasks(task)
+        awaited = awaited_tasks(task) if self._with_relations else ()
+        owners = owning_tasks(task) if self._with_relations else ()
         return LivePicture(
             kind="task",
             serial=serial,
@@ -104,9 +114,7 @@ class _Painter:
             creation_stack=creation,
             creation_sampled=sampled,
             waits_for=self._serial_of(awaited[0]) if awaited else None,
-            owners=tuple(
-                sorted(found for owner in owning_tasks(task) if (found := self._serial_of(owner)) is not None)
-            ),
+            owners=tuple(sorted(found for owner in owners if (found := self._serial_of(owner)) is not None)),
             deadlock=deadlock,
             loop=self._loop(task.get_loop()),
             note=chain_note(chain),
