@@ -101,7 +101,7 @@ class Agent:
             self._wake_out.setblocking(False)
             self._wake_in.setblocking(False)
         stop = self._stop = threading.Event()
-        self._talker = start_own_thread(lambda: self._talk(stop), "OtelConcurrencyAgent")
+        self._talker = start_own_thread(self._talk, "OtelConcurrencyAgent", stop)
 
     def suspend(self) -> None:
         """Stop both threads before a fork; conversations stay. Waits for half a second each at most."""
@@ -239,8 +239,7 @@ class Agent:
     def _ensure_worker(self) -> None:
         with self._lock:
             if self._queue and not self._stop.is_set() and self._worker is None:
-                stop = self._stop
-                self._worker = start_own_thread(lambda: self._work(stop), "OtelConcurrencyAgentWorker")
+                self._worker = start_own_thread(self._work, "OtelConcurrencyAgentWorker", self._stop)
 
     def _work(self, stop: threading.Event) -> None:
         while not stop.is_set():

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..census.counts import count_live
 from ..census.snapshot import LivePicture
 from ..diagnose.picture import iter_pictures
+from ..record.site import Kind
 from ..render.process_info import this_process
 from ..render.snapshot_json import SnapshotWriter
 from ..version import __version__
@@ -20,8 +21,10 @@ from .leaks import answer_leaks
 from .places import start_of
 from .protocol import Reply, RequestError
 from .target import Target
+from .top_sites import top_sites
 
 _SLICE: Final = 200
+_KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
 
 Pause = Callable[[], None]
@@ -110,8 +113,8 @@ class Answers:
     def pictures(self, pause: Pause) -> Iterable[LivePicture]:
         """Yield every task and thread, with pauses. The caller holds the census' lock."""
         number = 0
-        for kind in ("task", "thread"):
-            for picture in iter_pictures(self._target.census, self._target.diagnosis, kind):  # type: ignore[arg-type]
+        for kind in _KINDS:
+            for picture in iter_pictures(self._target.census, self._target.diagnosis, kind):
                 yield picture
                 number += 1
                 if number % _SLICE == 0:
@@ -132,6 +135,7 @@ class Answers:
             ]
         reply.facts.update(self._hello())
         reply.facts.update(
+            sites=top_sites(target),
             tasks=counts.tasks,
             threads=counts.threads,
             created=created,
