@@ -26,19 +26,20 @@ from .diagnose.picture import take_picture
 from .record.fork import watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
+from .report.attributes import CONTROL
 from .report.blocked_loops import BlockedLoops
 from .report.book import ReportBook
+from .report.control import control_attributes
 from .report.eventloop_delay import DelayProbe
-from .report.attributes import CONTROL
 from .report.metrics import Histograms, create_instruments, set_metric_source
 from .report.reporter import Reporter
 from .report.series import Publication, SeriesBook
 from .report.sinks import Sinks
-from .report.control import control_attributes
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .agent.agent import Agent
+    from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
@@ -63,6 +64,7 @@ class Installation:
         self._leaves_main = False
         self._delays_s: dict[str, float] = {}
         self._agent: Agent | None = None
+        self._dump_signal: DumpSignal | None = None
         self._agent_is_off = settings.agent_disabled or os.name != "posix"
         self.diagnosed = Diagnosed()
         self.recorder = Recorder(
@@ -91,6 +93,8 @@ class Installation:
         if self._settings.metrics != "none":
             set_metric_source(self)
         atexit.register(self._at_exit)
+        if self._settings.dump_signal:
+            self._dump_signal = self._dumps_on_signal()
 
     def uninstall(self) -> None:
         """Take everything out in reverse order."""
@@ -100,6 +104,21 @@ class Installation:
         self.recorder.uninstall()
         self.census.close()
         self._close_agent()
+        if self._dump_signal is not None:
+            self._dump_signal.uninstall()
+
+    def _dumps_on_signal(self) -> DumpSignal:
+        from .agent.dump_signal import DumpSignal
+
+        def dump(stream: Any) -> None:
+            from .render.profile import write_profile
+
+            write_profile("task", stream)
+            write_profile("thread", stream)
+
+        dumps = DumpSignal(self._settings.dump_signal, dump)
+        dumps.install()
+        return dumps
 
     def live_counts(self) -> LiveCounts:
         """Count living tasks and threads now."""

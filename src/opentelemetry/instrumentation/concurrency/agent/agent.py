@@ -31,13 +31,13 @@ MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 """Of all replies that wait to be fetched."""
 _JOIN_TIMEOUT_S: Final = 0.5
 _TICK_S: Final = 1.0
-_IDLE_S: Final = 5.0
+_IDLE_S: Final = 300.0
 _PAUSE_S: Final = 0.0005
 
 Answer = Callable[[Conversation, Reply, Callable[[], None]], None]
 
 
-class _Interrupted(BaseException):  # noqa: N818 (no error: nothing that catches errors may keep it)
+class _Interrupted(BaseException):
     """The work stops: the client is gone, or the process is about to fork or to end."""
 
 

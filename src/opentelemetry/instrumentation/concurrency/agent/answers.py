@@ -64,7 +64,9 @@ class Answers:
         name = conversation.request["request"]
         answer = self._requests.get(name)
         if answer is None:
-            message = f"The process has version {__version__} of the instrumentation, which has no request {name[:40]!r}."
+            message = (
+                f"The process has version {__version__} of the instrumentation, which has no request {name[:40]!r}."
+            )
             raise RequestError("request", message)
         answer(conversation, reply, pause)
 

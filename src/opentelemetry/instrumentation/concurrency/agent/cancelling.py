@@ -70,7 +70,9 @@ def answer_cancel(target: Target, conversation: Conversation, reply: Reply, paus
         )
         raise RequestError("denied", message)
     chosen, refused = _choose(target, order, reply, pause)
-    reply.facts.update(allowed=target.settings.allow_cancel, matched=len(chosen), refused=refused, dry_run=order.dry_run)
+    reply.facts.update(
+        allowed=target.settings.allow_cancel, matched=len(chosen), refused=refused, dry_run=order.dry_run
+    )
     if order.dry_run or not chosen:
         return
     target.tell_control("cancel", conversation.peer, str(order), len(chosen))

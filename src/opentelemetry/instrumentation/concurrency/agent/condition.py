@@ -16,7 +16,9 @@ def condition(target: Target) -> dict[str, Any]:
     import wrapt
 
     settings = {
-        spec.name: "<set>" if spec.is_secret and getattr(target.settings, spec.name) else getattr(target.settings, spec.name)
+        spec.name: "<set>"
+        if spec.is_secret and getattr(target.settings, spec.name)
+        else getattr(target.settings, spec.name)
         for spec in SETTING_SPECS
     }
     return {

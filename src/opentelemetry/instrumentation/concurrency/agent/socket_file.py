@@ -64,10 +64,10 @@ class SocketFile:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(socket_address(self._directory, directory, unpublished))
-            os.chmod(unpublished, 0o600, dir_fd=self._directory)  # noqa: PTH101 (relative to the open directory)
+            os.chmod(unpublished, 0o600, dir_fd=self._directory)
             listener.listen(_BACKLOG)
             listener.setblocking(False)
-            os.rename(unpublished, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)  # noqa: PTH104
+            os.rename(unpublished, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         except BaseException:
             listener.close()
             self._remove(unpublished)
@@ -77,7 +77,7 @@ class SocketFile:
 
     def _remove(self, name: str) -> None:
         try:
-            os.unlink(name, dir_fd=self._directory)  # noqa: PTH108 (relative to the open directory)
+            os.unlink(name, dir_fd=self._directory)
         except OSError:
             pass
 

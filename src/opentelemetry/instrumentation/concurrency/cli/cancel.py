@@ -24,7 +24,9 @@ otel-concurrency cancel 4711 --site shop.search.query --yes"""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser, many=False)
-    parser.add_argument("--site", metavar="GLOB", required=True, help="created there: module.function, path or path:line")
+    parser.add_argument(
+        "--site", metavar="GLOB", required=True, help="created there: module.function, path or path:line"
+    )
     parser.add_argument("--verdict", choices=("orphaned", "unwakeable"), help="only those with this verdict")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (default 100)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be cancelled, and nothing else")

@@ -140,7 +140,7 @@ def _addresses(process: Process, problems: list[str] | None = None) -> Iterator[
 def _names(directory: int, inner_id: int, start: int) -> list[str]:
     if start:
         return [socket_name(inner_id, start)]
-    named = ((name, parse_socket_name(name)) for name in os.listdir(directory))  # noqa: PTH208 (a descriptor)
+    named = ((name, parse_socket_name(name)) for name in os.listdir(directory))
     return [name for name, parsed in named if parsed is not None and parsed[0] == inner_id]
 
 

@@ -1,8 +1,8 @@
 """What can go wrong at the command line: one paragraph each, with what to do, and an exit code.
 
-    CommandError            3, the target is unreachable or timed out
-    ├── UsageError          2
-    └── NotInstrumentedError  3, there is such a process, and no agent in it
+CommandError            3, the target is unreachable or timed out
+├── UsageError          2
+└── NotInstrumentedError  3, there is such a process, and no agent in it
 """
 
 from __future__ import annotations

@@ -17,7 +17,23 @@ from .failures import FINE, INTERRUPTED, USAGE, CommandError
 from .sources import seconds
 from .terminal import say
 
-COMMANDS: Final = ("ps", "stats", "stack", "tree", "leaks", "profile", "snapshot", "diff", "cancel")
+COMMANDS: Final = (
+    "ps",
+    "stats",
+    "stack",
+    "tree",
+    "leaks",
+    "profile",
+    "snapshot",
+    "diff",
+    "top",
+    "serve",
+    "cancel",
+    "attach",
+    "doctor",
+    "demo",
+    "completion",
+)
 _DESCRIPTION: Final = "Every Python process on this machine: what it runs, what it leaks, and by which line."
 _EXIT_CODES: Final = "exit codes: 0 fine, 1 leaks found, 2 usage, 3 target unreachable or timed out, 130 interrupted"
 
@@ -69,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: "argparse._SubParsersAction[_Parser]", module: ModuleType) -> None:
+def _add(commands: argparse._SubParsersAction[_Parser], module: ModuleType) -> None:
     parser = commands.add_parser(
         module.NAME,
         help=module.HELP,

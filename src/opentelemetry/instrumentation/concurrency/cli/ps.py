@@ -15,9 +15,22 @@ from .terminal import emit, emit_json, short_duration, table
 
 NAME: Final = "ps"
 HELP: Final = "list the Python processes of this user (of all users for root); * marks those with an agent"
-EXAMPLES: Final = "otel-concurrency ps\notel-concurrency ps -o wide --watch 2s\notel-concurrency ps --json | jq '.[].pid'"
+EXAMPLES: Final = (
+    "otel-concurrency ps\notel-concurrency ps -o wide --watch 2s\notel-concurrency ps --json | jq '.[].pid'"
+)
 
-_HEADINGS: Final = ("PID>", "PARENT>", "", "PYTHON", "TASKS>", "THREADS>", "ORPHANS>", "SUSPECTS>", "UPTIME>", "COMMAND")
+_HEADINGS: Final = (
+    "PID>",
+    "PARENT>",
+    "",
+    "PYTHON",
+    "TASKS>",
+    "THREADS>",
+    "ORPHANS>",
+    "SUSPECTS>",
+    "UPTIME>",
+    "COMMAND",
+)
 _AT_ONCE: Final = 8
 
 

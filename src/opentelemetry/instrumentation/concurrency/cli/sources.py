@@ -153,7 +153,9 @@ def sources(arguments: argparse.Namespace, *, usual_timeout_s: float = 10.0) -> 
             raise UsageError(message)
         return [UrlSource(arguments.url, timeout_s)]
     if not arguments.target:
-        raise UsageError("Which process? Give a PID, PID+, a glob on the command, or all; otel-concurrency ps lists them.")
+        raise UsageError(
+            "Which process? Give a PID, PID+, a glob on the command, or all; otel-concurrency ps lists them."
+        )
     return [ProcessSource(process, timeout_s) for process in named_processes(arguments.target)]
 
 
@@ -187,7 +189,9 @@ def named_processes(target: str) -> list[Process]:
         family = [process, *_descendants(process.process_id)]
         found = [each for each in family if has_agent(each)]
         if not found:
-            message = f"Neither process {number} nor any of its children has an agent. Next: otel-concurrency doctor {number}"
+            message = (
+                f"Neither process {number} nor any of its children has an agent. Next: otel-concurrency doctor {number}"
+            )
             raise NotInstrumentedError(message)
         return found
     if target.startswith("-"):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
-from ..census.snapshot import LivePicture
+from ..census.snapshot import LivePicture, Snapshot, group_by_stack
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.place_text import function_text, position_text
+from ..render.process_info import ProcessInfo
 from ..render.tally import tally
-from .failures import FINE
+from .external import MISSING, external_pictures
+from .failures import FINE, NotInstrumentedError
+from .interpreter import FIRST_VERSION, version_of
 from .json_forms import pictures_json
-from .sources import Source, Taken, add_target, sources
-from .terminal import emit, emit_json, table
+from .sources import ProcessSource, Source, Taken, add_target, sources
+from .terminal import emit, emit_json, say, table
 
 NAME: Final = "stack"
 HELP: Final = "where every task waits, grouped; several processes: by line, a column each"
@@ -57,7 +61,12 @@ def holds(arguments: argparse.Namespace, picture: LivePicture) -> bool:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = sources(arguments)
-    taken = [(source, source.take()) for source in found]
+    try:
+        taken = [(source, source.take()) for source in found]
+    except NotInstrumentedError as error:
+        if len(found) > 1 or not isinstance(found[0], ProcessSource):
+            raise
+        taken = [(found[0], _from_outside(found[0], error))]
     if arguments.output == "json":
         emit_json([pictures_json(each, _chosen(arguments, each)) for _, each in taken])
     elif len(taken) > 1:
@@ -68,6 +77,21 @@ def run(arguments: argparse.Namespace) -> int:
         name = "thread" if arguments.threads else "task"
         emit(grouped_text(name, tally(_chosen(arguments, taken[0][1]))))
     return FINE
+
+
+def _from_outside(source: ProcessSource, error: NotInstrumentedError) -> Taken:
+    """Return what the standard library sees of a process without agent.
+
+    Raises:
+        NotInstrumentedError: If that is nothing.
+    """
+    version = version_of(source.process)
+    if version is None or version < FIRST_VERSION:
+        raise error
+    pictures = tuple(external_pictures(source.process, source.timeout_s))
+    say(f"Process {source.label} is {MISSING} {source.label}.")
+    snapshot = Snapshot(time.time(), source.process.process_id, pictures, (), (), group_by_stack(pictures))
+    return Taken(snapshot, ProcessInfo(source.process.process_id, source.process.python))
 
 
 def _chosen(arguments: argparse.Namespace, taken: Taken) -> list[LivePicture]:

@@ -13,7 +13,9 @@ from .terminal import emit, emit_json, short_duration, table
 
 NAME: Final = "stats"
 HELP: Final = "tasks, threads, event loops and their delay, what is created per second, top lines"
-EXAMPLES: Final = "otel-concurrency stats 4711\notel-concurrency stats 4711 --interval 5s\notel-concurrency stats all --json"
+EXAMPLES: Final = (
+    "otel-concurrency stats 4711\notel-concurrency stats 4711 --interval 5s\notel-concurrency stats all --json"
+)
 
 _HEADINGS: Final = ("LIVE>", "ORPHANS>", "CREATED/s>", "OLDEST>", "KIND", "CREATED BY", "AT")
 

@@ -18,7 +18,9 @@ from .terminal import emit, emit_json
 
 NAME: Final = "tree"
 HELP: Final = "who awaits whom (--created: who created whom), orphans at the root"
-EXAMPLES: Final = "otel-concurrency tree 4711\notel-concurrency tree 4711 --created\notel-concurrency tree 4711 --site 'shop.*'"
+EXAMPLES: Final = (
+    "otel-concurrency tree 4711\notel-concurrency tree 4711 --created\notel-concurrency tree 4711 --site 'shop.*'"
+)
 
 _MAX_DEPTH: Final = 100
 

@@ -31,9 +31,7 @@ def watch_forks(
     global _before, _in_child, _in_parent, _registered
     _before, _in_child, _in_parent = before, in_child, in_parent
     if not _registered and hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_run_before, after_in_child=_run_in_child, after_in_parent=_run_in_parent
-        )
+        os.register_at_fork(before=_run_before, after_in_child=_run_in_child, after_in_parent=_run_in_parent)
         _registered = True
 
 

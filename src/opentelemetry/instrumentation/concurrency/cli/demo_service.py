@@ -1,0 +1,32 @@
+"""The service that ``demo`` starts, as a file of its own: a search that asks three mirrors and takes the first answer.
+
+Each request leaves two tasks behind that wait for ever to hand over theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+
+async def ask(mirror: str, answers: asyncio.Queue[str]) -> None:
+    """Ask a mirror and hand over what it says."""
+    await asyncio.sleep(0)
+    await answers.put(f"found by {mirror}")
+
+
+async def search() -> str:
+    """Return the first of three answers."""
+    answers: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
+    for mirror in ("one", "two", "three"):
+        asyncio.create_task(ask(mirror, answers))  # noqa: RUF006 (nobody keeps it, nobody awaits it: the mistake)
+    return await answers.get()
+
+
+async def main(requests: int) -> None:
+    """Answer so many requests, say so, and wait."""
+    for _ in range(requests):
+        await asyncio.create_task(search())
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
