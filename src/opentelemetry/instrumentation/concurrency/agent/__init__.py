@@ -1,4 +1,4 @@
-"""What answers the command line: one unix socket a process, one thread that talks and one that works. Asks, never waits.
+"""What answers the command line: one unix socket a process, a thread that talks, one that works.
 
 ``places`` says where sockets are and which of them can be believed, for both ends; ``protocol`` what goes over them;
 ``agent`` owns the threads; ``answers`` says what each request does.

@@ -114,7 +114,7 @@ def _choose(
                 matching.append(picture)
             if number % 200 == 0:
                 pause()
-        chosen = []
+        chosen: list[ReferenceType[Any]] = []
         columns = census.tasks
         rows = {serial: row for row, serial in enumerate(columns.serials)}
         for picture in matching:

@@ -110,7 +110,7 @@ def socket_address(directory: int, path: str, name: str) -> str:
     """
     through = f"/proc/self/fd/{directory}"
     try:
-        seen, opened = os.stat(through), os.fstat(directory)
+        seen, opened = Path(through).stat(), os.fstat(directory)
         if (seen.st_dev, seen.st_ino) == (opened.st_dev, opened.st_ino):
             return f"{through}/{name}"
     except OSError:

@@ -49,7 +49,7 @@ def parse_request(line: bytes) -> dict[str, Any]:
     if request.get("protocol") != PROTOCOL_VERSION:
         message = (
             f"The process speaks version {PROTOCOL_VERSION} of the protocol and was asked in version "
-            f"{str(request.get('protocol'))[:20]}: use the otel-concurrency of the package version that it has installed."
+            f"{str(request.get('protocol'))[:20]}: use the otel-concurrency of the version that it has installed."
         )
         raise RequestError("protocol", message)
     if not isinstance(request.get("request"), str):

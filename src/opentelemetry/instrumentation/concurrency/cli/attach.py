@@ -136,7 +136,7 @@ def _wait_for(process: Process, result: Path, timeout_s: float) -> None:
             if time.monotonic() > deadline:
                 message = (
                     f"Process {process.process_id} did not run the script within {timeout_s:g} s: its main thread runs "
-                    "it at its next Python instruction, and waits in C code until then. Send it a request and try again."
+                    "it at its next Python instruction, and waits in C code until then. Send it a request, try again."
                 )
                 raise CommandError(message)
             time.sleep(0.05)

@@ -24,8 +24,7 @@ NAME: Final = "demo"
 HELP: Final = "start a leaking service and show what ps, stats, stack and leaks say of it"
 EXAMPLES: Final = "otel-concurrency demo\notel-concurrency demo --keep"
 
-_START: Final = """
-import asyncio, sys
+_START: Final = """import asyncio, sys
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 ConcurrencyInstrumentor().instrument(task_age=1.0, scan_interval=0.2, reports="none")
 import shop
@@ -36,7 +35,7 @@ _VERDICT_LIMIT_S: Final = 20.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--requests", type=int, default=500, metavar="N", help="requests; each leaks two tasks")
+    parser.add_argument("--requests", type=int, default=1000, metavar="N", help="requests; each leaks a task")
     parser.add_argument("--keep", action="store_true", help="let the service run until Ctrl-C")
 
 
@@ -60,12 +59,13 @@ def _service(requests: int) -> Iterator[int]:
         CommandError: If it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="otel-concurrency-demo-") as directory:
-        Path(directory, "shop.py").write_text(
-            files(__package__).joinpath("demo_service.py").read_text("utf-8"), "utf-8"
-        )
+        source = files(__package__).joinpath("demo_service.py").read_text("utf-8")
+        Path(directory, "shop.py").write_text(source, "utf-8")
+        start = Path(directory, "service.py")
+        start.write_text(_START, "utf-8")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([directory, *filter(None, sys.path)])}
         service = subprocess.Popen(  # noqa: S603 (our own program)
-            [sys.executable, "-c", _START, str(requests)], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(start), str(requests)], env=environment, stdout=subprocess.PIPE, text=True
         )
         try:
             line = service.stdout.readline() if service.stdout is not None else ""

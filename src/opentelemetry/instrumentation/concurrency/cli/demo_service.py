@@ -1,12 +1,14 @@
 """The service that ``demo`` starts, as a file of its own: a search that asks three mirrors and takes the first answer.
 
-Each request leaves two tasks behind that wait for ever to hand over theirs.
+Each request leaves a task behind that waits for ever to hand over an answer nobody takes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+
+background: set[asyncio.Task[None]] = set()
 
 
 async def ask(mirror: str, answers: asyncio.Queue[str]) -> None:
@@ -19,7 +21,9 @@ async def search() -> str:
     """Return the first of three answers."""
     answers: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
     for mirror in ("one", "two", "three"):
-        asyncio.create_task(ask(mirror, answers))  # noqa: RUF006 (nobody keeps it, nobody awaits it: the mistake)
+        task = asyncio.create_task(ask(mirror, answers))
+        background.add(task)
+        task.add_done_callback(background.discard)
     return await answers.get()
 
 

@@ -99,5 +99,6 @@ def _box(frame: _Frame, x: float, depth: int, width: float, total: int) -> str:
     text = f'<text x="{x + 3:.1f}" y="{y + 13}">{escape(label)}</text>' if label else ""
     return (
         f"<g><title>{escape(frame.name)} ({frame.count}, {share:.1f} %)</title>"
-        f'<rect x="{x:.1f}" y="{y}" width="{max(0.5, width - 0.5):.1f}" height="{_ROW - 1}" fill="{colour}"/>{text}</g>\n'
+        f'<rect x="{x:.1f}" y="{y}" width="{max(0.5, width - 0.5):.1f}" height="{_ROW - 1}" fill="{colour}"/>'
+        f"{text}</g>\n"
     )

@@ -86,7 +86,7 @@ def run_beside(process: Process, program: str, *arguments: str, timeout_s: float
         raise CommandError(message) from None
     if done.returncode:
         raise CommandError(_explained(process, done.stderr))
-    return done.stdout
+    return str(done.stdout)
 
 
 def _executable_of(process: Process) -> str:

@@ -95,7 +95,8 @@ def groups_of(pictures: Iterable[LivePicture]) -> list[list[LivePicture]]:
 def _block(group: list[LivePicture]) -> Iterator[str]:
     oldest = group[0]
     noun = f"{oldest.kind}{'' if len(group) == 1 else 's'}"
-    yield f"{len(group)} {noun} {oldest.verdict}: created by {function_text(oldest.site)} {position_text(oldest.site)}\n"
+    site = f"{function_text(oldest.site)} {position_text(oldest.site)}".rstrip()
+    yield f"{len(group)} {noun} {oldest.verdict}: created by {site}\n"
     reason = f": {shown(oldest.reason, _REASON_LIMIT)}" if oldest.reason else ""
     yield f"  the oldest is {duration_text(oldest.age_s)} old{reason}\n"
     yield f"  it waits in {state_text(oldest.wait_reason, oldest.stalled_s, None)}\n"

@@ -1,4 +1,4 @@
-"""``serve``: the debug pages of a process on loopback, through its agent, so that production needs no listening port."""
+"""``serve``: the debug pages of a process on loopback, through its agent: production needs no listening port."""
 
 from __future__ import annotations
 

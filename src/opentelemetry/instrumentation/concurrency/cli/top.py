@@ -1,4 +1,4 @@
-"""``top``: a live full-screen table of lines, sortable, filterable, with what is behind each; needs the extra ``cli``."""
+"""``top``: a live full-screen table of lines, sortable, filterable, with what is behind each; in the extra ``cli``."""
 
 from __future__ import annotations
 
