@@ -152,10 +152,9 @@ class Installation:
     def tell_control(self, action: str, peer: Peer, shown_filter: str, count: int) -> None:
         """Tell telemetry and log that somebody controls this process, before it happens."""
         attributes = control_attributes(action, peer.uid, peer.process_id, shown_filter, count)
-        _logger.warning(
-            "otel-concurrency %s of %d (%s) by user %d, process %d.", action, count, shown_filter, *reversed(peer)
-        )
-        self._sinks.send(CONTROL, attributes, severity=SeverityNumber.INFO)
+        what = f"{action} ({shown_filter}, {count})" if shown_filter else action
+        _logger.warning("otel-concurrency %s, by user %d, process %d.", what, peer.uid, peer.process_id)
+        self._sinks.send(CONTROL, attributes, severity=SeverityNumber.INFO, is_report=False)
 
     # What the metric callbacks ask.
 

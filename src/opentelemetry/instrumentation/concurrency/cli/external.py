@@ -10,10 +10,8 @@ from .failures import CommandError
 from .interpreter import run_beside
 from .processes import Process
 
-MISSING: Final = (
-    "seen from outside, without agent: no creation lines, ages, wait reasons or verdicts; otel-concurrency attach "
-    "switches the instrumentation on"
-)
+MISSING: Final = "creation lines, ages, wait reasons, verdicts and threads"
+"""What can't be seen from outside."""
 
 _PROGRAM: Final = """
 import json, sys

@@ -89,7 +89,10 @@ def _from_outside(source: ProcessSource, error: NotInstrumentedError) -> Taken:
     if version is None or version < FIRST_VERSION:
         raise error
     pictures = tuple(external_pictures(source.process, source.timeout_s))
-    say(f"Process {source.label} is {MISSING} {source.label}.")
+    say(
+        f"Process {source.label} has no agent and is seen from outside: {MISSING} are missing. "
+        f"otel-concurrency attach {source.label} switches the instrumentation on."
+    )
     snapshot = Snapshot(time.time(), source.process.process_id, pictures, (), (), group_by_stack(pictures))
     return Taken(snapshot, ProcessInfo(source.process.process_id, source.process.python))
 
