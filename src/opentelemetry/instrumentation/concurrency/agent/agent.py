@@ -33,6 +33,7 @@ _JOIN_TIMEOUT_S: Final = 0.5
 _TICK_S: Final = 1.0
 _IDLE_S: Final = 300.0
 _PAUSE_S: Final = 0.0005
+_LOOK_AGAIN_S: Final = 60.0
 
 Answer = Callable[[Conversation, Reply, Callable[[], None]], None]
 
@@ -64,6 +65,7 @@ class Agent:
         # One a run of the threads: one that has not noticed yet that it ends is not woken up again by the next run.
         self._stop = threading.Event()
         self._has_failed = False
+        self._look_again_at = 0.0
         self._talker: threading.Thread | None = None
         self._worker: threading.Thread | None = None
         self._conversations: list[Conversation] = []
@@ -80,12 +82,21 @@ class Agent:
 
     def ensure_running(self) -> None:
         """Open the socket and start to listen, unless that is so or was tried. Never raises."""
-        if self._talker is not None or self._has_failed or self._is_closed:
+        now = time.monotonic()
+        if self._has_failed or self._is_closed or (self._talker is not None and now < self._look_again_at):
             return
+        self._look_again_at = now + _LOOK_AGAIN_S
         try:
             with self._lock:
-                if self._talker is None and not self._is_closed:
+                if self._is_closed:
+                    return
+                if self._talker is None:
                     self._open()
+                elif self._file is not None and not self._file.is_there():
+                    # Cleaners of /tmp remove what looks old.
+                    vanished, self._file = self._file, SocketFile(self._configured)
+                    vanished.close()
+                    self._wake()
         except PlaceError as error:
             self._has_failed = True
             _logger.warning("The command line otel-concurrency cannot reach this process: %s", error)
@@ -138,6 +149,10 @@ class Agent:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+            for end in (self._wake_in, self._wake_out):
+                if end is not None:
+                    end.close()
+            self._wake_in = self._wake_out = None
 
     def _wake(self) -> None:
         try:
@@ -165,7 +180,7 @@ class Agent:
         if file is None or wake_out is None:
             return
         self._register(selector, file.listener, wake_out)
-        for key, _events in selector.select(_TICK_S):
+        for key, _events in selector.select(_TICK_S if self._conversations else None):
             if key.fileobj is file.listener:
                 self._accept(file.listener)
             elif key.fileobj is wake_out:

@@ -54,9 +54,21 @@ class SocketFile:
                 failures.append(f"{directory}: {error}")
                 continue
             self.path = f"{directory}/{self._name}"
+            self._identity = self._identify()
             return
         # The usual place says it best; the fallback is no better.
         raise PlaceError(failures[0])
+
+    def is_there(self) -> bool:
+        """Tell whether the file is still where clients look for it."""
+        return self._identify() == self._identity
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            status = os.lstat(self.path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _listen(self, directory: str) -> socket.socket:
         unpublished = f".{self._name}.new"
@@ -109,6 +121,6 @@ class SocketFile:
     def close(self) -> None:
         """Stop listening, and remove the file where this process made it."""
         self.listener.close()
-        if os.getpid() == self._process_id:
+        if os.getpid() == self._process_id and self.is_there():
             self._remove(self._name)
         os.close(self._directory)
