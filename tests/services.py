@@ -150,10 +150,10 @@ def service(directory, source, *arguments, ready="ready", command=(), **more):
     """Run a program under ``opentelemetry-instrument`` inside the block, once it has said that it is ready."""
     file = Path(directory, "service.py")
     file.write_text(source)
-    environment = clean_environment(Path(directory, "agents"), **OFFLINE, **FAST, **more)
+    environment = clean_environment(Path(directory, "agents"), **{**OFFLINE, **FAST, **more})
     instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
     program = [instrument, *(command or (sys.executable, str(file))), *map(str, arguments)]
-    with open(Path(directory, "stderr"), "w") as stderr:
+    with Path(directory, "stderr").open("w") as stderr:
         process = subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
         try:
             if ready:

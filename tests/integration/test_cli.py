@@ -28,7 +28,17 @@ def test_ps_shows_what_runs_and_what_leaks(shop):
     done = shop.command("ps")
     assert (done.returncode, done.stderr) == (0, "")
     heading, *rows = done.stdout.splitlines()
-    assert heading.split() == "PID PARENT PYTHON TASKS THREADS ORPHANS SUSPECTS UPTIME COMMAND".split()
+    assert heading.split() == [
+        "PID",
+        "PARENT",
+        "PYTHON",
+        "TASKS",
+        "THREADS",
+        "ORPHANS",
+        "SUSPECTS",
+        "UPTIME",
+        "COMMAND",
+    ]
     (row,) = [row for row in rows if row.split()[0] == str(shop.pid)]
     assert row.split()[2] == "*"
     facts = shop.facts()
@@ -88,7 +98,7 @@ def test_stack_shows_every_one_threads_and_json_without_control_characters(shop)
     assert full.count("created by __main__.query\n") == LEAKS
     assert "\x1b" not in full and "ask-0\\x1b[31m" in full
     threads = shop.command("stack", shop.pid, "--threads", "--full").stdout
-    assert 'thread' in threads and '"worker"' in threads
+    assert "thread" in threads and '"worker"' in threads
     (found,) = json.loads(shop.command("stack", shop.pid, "--json", "--site", "*query").stdout)
     assert found["pid"] == shop.pid and len(found["live"]) == LEAKS
     assert {one["wait_reason"] for one in found["live"]} == {"queue.put"}
@@ -260,7 +270,9 @@ def test_stopped_process_times_out_with_the_reason(tmp_path):
 
 def test_socket_is_gone_after_a_clean_exit(tmp_path):
     """Nothing stays behind."""
-    source = "import asyncio\nasync def main():\n    await asyncio.create_task(asyncio.sleep(0.5))\nasyncio.run(main())\n"
+    source = (
+        "import asyncio\nasync def main():\n    await asyncio.create_task(asyncio.sleep(0.5))\nasyncio.run(main())\n"
+    )
     with service(tmp_path, source, ready="") as running:
         running.process.wait(20)
         assert list(Path(running.environment["OTEL_PYTHON_CONCURRENCY_AGENT_DIR"]).iterdir()) == []

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -236,7 +237,7 @@ def test_forked_child_lets_go_and_opens_a_socket_of_its_own(agent, answers):
         path = os.read(read, 1000).decode()
         os.close(read)
         os.close(write)
-        assert path != agent.path and os.path.basename(path).startswith(f"{child}-")
+        assert path != agent.path and Path(path).name.startswith(f"{child}-")
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(path)
             send(other, "hello")
@@ -245,7 +246,7 @@ def test_forked_child_lets_go_and_opens_a_socket_of_its_own(agent, answers):
         assert received(client)[0]["ok"]
         os.kill(child, 9)
         os.waitpid(child, 0)
-        assert os.path.exists(agent.path)
+        assert Path(agent.path).exists()
 
 
 def test_closing_ends_everything(agent):
@@ -257,7 +258,7 @@ def test_closing_ends_everything(agent):
         agent.close()
         assert client.recv(1) == b""
     assert not talker.is_alive()
-    assert not os.path.exists(path)
+    assert not Path(path).exists()
     agent.ensure_running()
     assert agent.path == ""
 
@@ -277,11 +278,11 @@ def test_place_that_can_not_be_used_is_one_warning(tmp_path, answers, caplog):
 def test_socket_that_a_cleaner_removed_comes_back(agent, monkeypatch, what):
     """Cleaners of /tmp remove what looks old; clients find it again."""
     path = agent.path
-    os.unlink(path)
+    Path(path).unlink()
     if what == "directory":
-        os.rmdir(os.path.dirname(path))
+        Path(path).parent.rmdir()
     agent.ensure_running()
-    assert not os.path.exists(path)
+    assert not Path(path).exists()
     monkeypatch.setattr(agent, "_look_again_at", 0.0)
     agent.ensure_running()
     assert agent.path == path

@@ -15,7 +15,7 @@ from .connection import ask, has_agent
 from .failures import FINE, CommandError, NotInstrumentedError
 from .interpreter import check_version, run_beside
 from .processes import PROC, Process, environment_of
-from .sources import process_of, seconds
+from .sources import one_process, seconds
 from .terminal import emit, emit_json, progress
 
 NAME: Final = "attach"
@@ -62,10 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     timeout_s = seconds(arguments.timeout)
-    if not arguments.target.isdigit():
-        message = f"attach takes one PID, got {arguments.target!r}."
-        raise CommandError(message)
-    process = process_of(int(arguments.target))
+    process = one_process(arguments.target, "attach")
     if has_agent(process):
         message = f"Process {process.process_id} has an agent already: otel-concurrency stack {process.process_id}"
         raise CommandError(message)

@@ -9,7 +9,7 @@ from typing import Final
 from .ailments import Finding, of_agent, of_environment, of_process
 from .connection import ask
 from .failures import FINE, UNREACHABLE, CommandError
-from .sources import process_of, seconds
+from .sources import one_process, seconds
 from .terminal import emit, emit_json
 
 NAME: Final = "doctor"
@@ -30,10 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     timeout_s = seconds(arguments.timeout)
     if arguments.target is None:
         return _shown(arguments, of_environment(), FINE)
-    if not arguments.target.isdigit():
-        message = f"doctor takes one PID, got {arguments.target!r}."
-        raise CommandError(message)
-    process = process_of(int(arguments.target))
+    process = one_process(arguments.target, "doctor")
     try:
         facts = ask(process, "condition", timeout_s=timeout_s).facts
     except CommandError as error:

@@ -209,6 +209,19 @@ def named_processes(target: str) -> list[Process]:
     return found
 
 
+def one_process(target: str, command: str) -> Process:
+    """Return the process that a number names.
+
+    Raises:
+        UsageError: If it is no number.
+        CommandError: If there is no such process.
+    """
+    if not (target.isascii() and target.isdigit()):
+        message = f"{command} takes one PID, got {target!r}."
+        raise UsageError(message)
+    return process_of(int(target))
+
+
 def process_of(process_id: int) -> Process:
     """Return a process by number.
 
