@@ -172,10 +172,22 @@ class Census:
         self.clock.restart()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the columns still. Never taken by a hook."""
-        with self._lock:
+    def locked(self, *, timeout_s: float = -1) -> Iterator[None]:
+        """Hold the columns still. Never taken by a hook.
+
+        Args:
+            timeout_s: Wait no longer than this, in seconds; negative for as long as it takes.
+
+        Raises:
+            TimeoutError: If it took longer.
+        """
+        lock = self._lock
+        if not lock.acquire(timeout=timeout_s):
+            raise TimeoutError
+        try:
             yield
+        finally:
+            lock.release()
 
     def look(self, *, final: bool = False) -> Look:
         """Scan once, now, in the calling thread.
