@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .agent.agent import Agent
     from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
+    from .serve.http import DebugServer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -65,6 +66,7 @@ class Installation:
         self._delays_s: dict[str, float] = {}
         self._agent: Agent | None = None
         self._dump_signal: DumpSignal | None = None
+        self._debug_server: DebugServer | None = None
         self._agent_is_off = settings.agent_disabled or os.name != "posix"
         self.diagnosed = Diagnosed()
         self.recorder = Recorder(
@@ -95,6 +97,7 @@ class Installation:
         atexit.register(self._at_exit)
         if self._settings.dump_signal:
             self._dump_signal = self._dumps_on_signal()
+        self._open_debug_server()
 
     def uninstall(self) -> None:
         """Take everything out in reverse order."""
@@ -106,6 +109,17 @@ class Installation:
         self._close_agent()
         if self._dump_signal is not None:
             self._dump_signal.uninstall()
+        if self._debug_server is not None:
+            self._debug_server.close()
+
+    def _open_debug_server(self) -> None:
+        if not self._settings.debug_address:
+            return
+        from .serve.http import DebugServer
+        from .serve.live_source import LiveSource
+
+        self._debug_server = DebugServer(self._settings, LiveSource(self))
+        self._debug_server.open()
 
     def _dumps_on_signal(self) -> DumpSignal:
         from .agent.dump_signal import DumpSignal
@@ -332,3 +346,6 @@ class Installation:
         self.recorder.start_empty()
         self.census.forget()
         self._start_empty()
+        if self._debug_server is not None:
+            self._debug_server.forget()
+            self._debug_server.open()

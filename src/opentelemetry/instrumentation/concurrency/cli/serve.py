@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import time
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
+from ..render.snapshot_json import write_snapshot
 from ..render.tally import Tally, tally
+from ..serve.overview import Facts, Selection, neighbours, overview, snapshot_of
 from ..settings import Settings
 from .failures import FINE, CommandError, UsageError
 from .sources import ProcessSource, Taken, add_target, one_source, taken_from
@@ -114,6 +117,31 @@ class AgentPages:
     def write_snapshot(self, stream: Any) -> None:
         """Write the JSON snapshot."""
         stream.write(self._source.ask("snapshot").body)
+
+    def write_overview(self, stream: Any) -> None:
+        """Write what the live page draws, as JSON."""
+        taken = self._source.take()
+        pictures = (*taken.snapshot.tasks, *taken.snapshot.threads)
+        process = {
+            "process_id": taken.process.process_id,
+            "python_version": taken.process.python_version,
+            "service_name": taken.process.service_name,
+            "instrumentation_version": taken.process.instrumentation_version,
+            "uptime_s": self._source.ask("hello").facts["uptime_s"],
+            "scan_age_s": None,
+        }
+        facts = Facts(taken.snapshot.taken_at, process, {}, set(), {})
+        write_text([json.dumps(overview(tally(pictures), facts), separators=(",", ":"))], stream)
+
+    def write_selection(self, stream: Any, selection: Selection) -> None:
+        """Write the JSON snapshot of some tasks or threads."""
+        taken = self._source.take()
+        found = taken.snapshot.threads if selection.kind == "thread" else taken.snapshot.tasks
+        if selection.around is None:
+            chosen = [picture for picture in found if selection.holds(picture)][: selection.limit]
+        else:
+            chosen = neighbours(found, selection.around, selection.limit)
+        write_snapshot(snapshot_of(tuple(chosen), taken.snapshot), stream, process=taken.process)
 
     def _take(self, name: str) -> Taken:
         if name == "taskleak":

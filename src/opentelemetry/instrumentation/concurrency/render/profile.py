@@ -114,6 +114,26 @@ def write_live_snapshot(stream: Any) -> None:
     writer.write(stream)
 
 
+def live_tallies(name: str) -> list[Tally]:
+    """Count what a profile shows, without a proof.
+
+    Raises:
+        ValueError: If the name is unknown.
+        RuntimeError: If the process is not instrumented.
+    """
+    _check_name(name)
+    return _Live("live_tallies()").tally(name, ProvenNow())
+
+
+def live_pictures(kind: Kind) -> Iterator[LivePicture]:
+    """Yield every living task or thread, with the census locked until the last.
+
+    Raises:
+        RuntimeError: If the process is not instrumented.
+    """
+    yield from _Live("live_pictures()").pictures(kind, ProvenNow())
+
+
 class _Live:
     """The living tasks and threads of this process.
 
