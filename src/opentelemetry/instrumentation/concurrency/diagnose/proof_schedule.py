@@ -77,7 +77,7 @@ class ProofSchedule:
             return
         if not (fresh or due or self._confirm_next):
             return
-        if due:
+        if due and search.old_rows:
             self._last_at = look.at
         began = time.thread_time()
         others = [*search.resident_rows, *_deadlocked(columns, search.old_rows, pause)]

@@ -60,8 +60,8 @@ class Selection:
     limit: int = 200
 
     def holds(self, picture: LivePicture) -> bool:
-        """Tell whether something was created at the site."""
-        return picture.site == CreationSite(self.function, self.path, self.line)
+        """Tell whether something was created at the site; without a path, whatever its path."""
+        return picture.site == CreationSite(self.function, self.path or picture.site.path, self.line)
 
 
 def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:

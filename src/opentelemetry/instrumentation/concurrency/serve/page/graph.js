@@ -1,6 +1,6 @@
 // Who waits for whom: the tasks around one in the wait-for graph, as a tree; deadlocks are marked.
 
-import { age, element } from "./show.js";
+import { age, element, stackText } from "./show.js";
 
 export class Graph {
   constructor() {
@@ -31,7 +31,9 @@ export class Graph {
       if (tree) above.push(element("h2", {}, text), tree);
     }
     const alone = above.length ? [] : [element("p", { class: "quiet" }, "It waits for no task, and no task waits for it.")];
-    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...above, ...alone);
+    const reason = start.reason ? [element("p", {}, start.reason)] : [];
+    const stack = element("pre", { tabindex: "0", "aria-label": "where it waits, innermost first" }, stackText(foundAsOverview(found), start.stack));
+    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, stack, ...above, ...alone);
   }
 
   branches(serials, next, tasks, found, seen) {
@@ -52,4 +54,8 @@ export class Graph {
       task.deadlock?.length ? element("span", { class: "bad" }, "deadlock ") : null,
       task.verdict ? element("span", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict) : null);
   }
+}
+
+function foundAsOverview(found) {
+  return { stacks: found.stacks, frames: found.frames.map((frame) => [frame.function, frame.path, frame.line]) };
 }
