@@ -3,12 +3,17 @@
 import io
 import json
 import os
+from random import Random
 
 import jsonschema
 import pytest
 from pictured import healthy, leaked, snapshot, thread
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot
+from opentelemetry.instrumentation.concurrency.render.folded import folded
+from opentelemetry.instrumentation.concurrency.render.full_text import full_text
+from opentelemetry.instrumentation.concurrency.render.grouped_text import grouped_text
+from opentelemetry.instrumentation.concurrency.render.pprof_profile import pprof_profile, samples_of
 from opentelemetry.instrumentation.concurrency.render.process_info import ProcessInfo, this_process
 from opentelemetry.instrumentation.concurrency.render.snapshot_json import (
     SnapshotWriter,
@@ -17,6 +22,7 @@ from opentelemetry.instrumentation.concurrency.render.snapshot_json import (
     snapshot_schema,
     write_snapshot,
 )
+from opentelemetry.instrumentation.concurrency.render.tally import tally
 
 DEADLOCK = [leaked(5, waits_for=6, deadlock=(5, 6), owners=(6,)), leaked(6, waits_for=5, deadlock=(6, 5), owners=(5,))]
 WHOLE = snapshot(
@@ -148,6 +154,8 @@ def wrong(**changes):
         (wrong(tasks__n1__name=None), r"at tasks\[1\].name expected a text, got None"),
         (wrong(tasks__n1__serial=True), r"at tasks\[1\].serial expected a whole number, got True"),
         (wrong(tasks__n1__age_s="old"), r"at tasks\[1\].age_s expected a number, got 'old'"),
+        (wrong(tasks__n1__age_s=float("nan")), r"at tasks\[1\].age_s expected a number below 1e\+15, got nan"),
+        (wrong(taken_at=10**400), r"at taken_at expected a number below 1e\+15, got 1000000"),
         (wrong(tasks__n4__owners=["a"]), r"at tasks\[4\].owners expected a list of whole numbers, got 'a'"),
         (wrong(stacks__n0="ab"), r"at stacks\[0\] expected a list of numbers of frames, got 'ab'"),
         (wrong(stacks__n0=[1.5]), r"at stacks\[0\] expected the number of one of the \d+ frames, got 1.5"),
@@ -159,6 +167,36 @@ def test_wrong_input_is_named_with_what_was_expected(given, message):
     """Where, what was expected, what is there."""
     with pytest.raises(ValueError, match=message):
         read_snapshot(given)
+
+
+def test_whatever_is_wrong_only_a_value_error_comes_out():
+    """Ten thousand documents with something replaced at random; all that are read can be rendered."""
+    random = Random(20261123)
+    values = [None, True, -1, 0, 7, 10**30, 1.5, float("inf"), "", "x", [], [0], [[]], {}, {"line": 1}]
+    text = written(WHOLE)
+    refused = 0
+    for _ in range(10_000):
+        document = json.loads(text)
+        place = document
+        while True:
+            key = random.choice(list(place) if isinstance(place, dict) else range(len(place)))
+            if not isinstance(place[key], (dict, list)) or not place[key] or random.random() < 0.2:
+                break
+            place = place[key]
+        place[key] = random.choice(values)
+        try:
+            read = read_snapshot(document)
+        except ValueError as error:
+            assert str(error).startswith("This snapshot ")
+            refused += 1
+        else:
+            written(read)
+            counts = tally(read.tasks)
+            for pieces in (full_text(read.tasks), grouped_text("task", counts), folded(counts)):
+                "".join(pieces)
+            pprof = pprof_profile("task", samples_of(counts), taken_at=read.taken_at, process=ProcessInfo(1))
+            b"".join(pprof)
+    assert refused > 5_000
 
 
 def test_a_living_process_names_itself(monkeypatch):

@@ -19,15 +19,17 @@ def write_text(pieces: Iterable[str], stream: Any) -> None:
     """Write text to a stream of text or bytes (UTF-8), without holding the whole.
 
     Args:
-        pieces: The text; what UTF-8 can't hold is written as an escape.
+        pieces: The text; what UTF-8 or the encoding of the stream can't hold is written as an escape.
         stream: Has ``write()`` for text or for bytes.
 
     Raises:
         TypeError: If ``stream`` takes neither.
     """
     is_text = takes_text(stream)
+    encoding = getattr(stream, "encoding", None) if is_text else None
     for joined in _joined(pieces):
-        stream.write(joined if is_text else joined.encode("utf-8", "backslashreplace"))
+        encoded = joined.encode(encoding or "utf-8", "backslashreplace")
+        stream.write(encoded.decode(encoding or "utf-8") if is_text else encoded)
 
 
 def write_bytes(pieces: Iterable[bytes], stream: Any) -> None:

@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ..census.snapshot import LivePicture
-from ..diagnose.picture import iter_pictures
+from ..census.snapshot import Glimpse, LivePicture
+from ..diagnose.picture import iter_glimpses, iter_pictures
 from ..diagnose.proof_now import ProvenNow, prove_now
 from ..installation import Installation
 from ..instrumentor import current_installation
@@ -33,8 +33,9 @@ PROFILES: Final[Mapping[str, str]] = {
 }
 """What each profile shows, by its name."""
 
+_Seen = TypeVar("_Seen", LivePicture, Glimpse)
 _FORMS: Final = (0, 1, 2)
-_SLICE: Final = 100
+_SLICE_S: Final = 0.003
 _PAUSE_S: Final = 0.0005
 
 
@@ -137,31 +138,49 @@ class _Live:
 
     def tally(self, name: str, proven: ProvenNow, *, split_loops: bool = False) -> list[Tally]:
         """Count what a profile shows."""
-        return tally(self.pictures(name, proven, with_relations=False), split_loops=split_loops)
+        if name == "thread":
+            return tally(self.pictures(name, proven), split_loops=split_loops)
+        census, diagnosis = self._installation.census, self._installation.diagnosis
+        with census.locked():
+            glimpses = self._in_slices(iter_glimpses(census, diagnosis))
+            if name == "taskleak":
+                glimpses = _leaked(glimpses, proven, _judge_glimpse)
+            return tally(glimpses, split_loops=split_loops)
 
-    def pictures(self, name: str, proven: ProvenNow, *, with_relations: bool = True) -> Iterator[LivePicture]:
+    def pictures(self, name: str, proven: ProvenNow) -> Iterator[LivePicture]:
         """Yield what a profile shows, with the census locked until the last."""
         census, diagnosis = self._installation.census, self._installation.diagnosis
-        kind: Kind = "thread" if name == "thread" else "task"
         with census.locked():
-            pictures = iter_pictures(census, diagnosis, kind, with_relations=with_relations)
+            pictures = self._in_slices(iter_pictures(census, diagnosis, "thread" if name == "thread" else "task"))
             if name == "taskleak":
-                pictures = _leaked(pictures, proven)
-            for number, picture in enumerate(pictures, 1):
-                yield picture
-                if number % _SLICE == 0:
-                    self._pause()
+                pictures = _leaked(pictures, proven, _judge_picture)
+            yield from pictures
+
+    def _in_slices(self, seen: Iterable[_Seen]) -> Iterator[_Seen]:
+        """Let other threads run, more often than the interpreter would."""
+        pause_at = time.perf_counter() + _SLICE_S
+        for each in seen:
+            yield each
+            if time.perf_counter() > pause_at:
+                self._pause()
+                pause_at = time.perf_counter() + _SLICE_S
 
 
-def _leaked(pictures: Iterable[LivePicture], proven: ProvenNow) -> Iterator[LivePicture]:
-    for picture in pictures:
-        reason = proven.reasons.get(picture.serial)
-        if reason is None:
-            if picture.verdict is not None:
-                yield picture
-        else:
-            reason = f"{picture.reason}, and {reason}" if picture.reason else reason
-            yield replace(picture, verdict="unwakeable", reason=reason)
+def _leaked(seen: Iterable[_Seen], proven: ProvenNow, judge: Callable[[_Seen, str], _Seen]) -> Iterator[_Seen]:
+    for each in seen:
+        reason = proven.reasons.get(each.serial)
+        if reason is not None:
+            yield judge(each, f"{each.reason}, and {reason}" if each.reason else reason)
+        elif each.verdict is not None:
+            yield each
+
+
+def _judge_picture(picture: LivePicture, reason: str) -> LivePicture:
+    return replace(picture, verdict="unwakeable", reason=reason)
+
+
+def _judge_glimpse(glimpse: Glimpse, reason: str) -> Glimpse:
+    return glimpse._replace(verdict="unwakeable", reason=reason)
 
 
 def _protobuf(name: str, samples: list[Sample], *, duration_s: float = 0.0, note: str) -> Iterator[bytes]:

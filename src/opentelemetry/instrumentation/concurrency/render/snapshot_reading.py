@@ -15,6 +15,7 @@ SCHEMA_VERSION: Final = 1
 _Kind = Literal["task", "thread"]
 _KINDS: Final[tuple[_Kind, ...]] = ("task", "thread")
 _NUMBER: Final = (int, float)
+_MAX_NUMBER: Final = 1e15
 
 
 def read_snapshot(text_or_mapping: str | bytes | bytearray | Mapping[str, Any]) -> Snapshot:
@@ -97,12 +98,15 @@ class _Found:
 
     def take(self, name: str, kind: type | tuple[type, ...], default: Any = _REQUIRED) -> Any:
         """Return a property of a type, or the default where it is absent."""
-        value = self._found.get(name, default)
+        value: Any = self._found.get(name, default)
         if value is default and default is not _REQUIRED:
             return value
         # To isinstance() True is a number.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.wrong(name, _expected(kind), value)
+        # NaN and Infinity are numbers to Python's JSON, and whole ones may be too large for a float.
+        if kind is _NUMBER and isinstance(value, (int, float)) and not abs(value) < _MAX_NUMBER:
+            raise self.wrong(name, f"a number below {_MAX_NUMBER:g}", value)
         return value
 
     def wrong(self, name: str, expected: str, value: Any) -> ValueError:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..census.snapshot import CreationSite, LiveGroup, LivePicture, StackEntry
+from ..census.snapshot import CreationSite, Glimpse, LiveGroup, LivePicture, StackEntry
 from .interned import Interned
 
 
@@ -56,7 +56,7 @@ class Tallies:
         self._stacks: Interned[tuple[StackEntry, ...]] = Interned()
         self._tallies: dict[tuple[str, int, int, str, str | None, str], Tally] = {}
 
-    def add(self, picture: LivePicture) -> None:
+    def add(self, picture: LivePicture | Glimpse) -> None:
         """Count one picture and keep none of it but its site, stacks and note. Cost: about a microsecond."""
         loop = picture.loop if self._split_loops else ""
         site, stack = self._sites.number(picture.site), self._stacks.number(picture.stack)
@@ -97,7 +97,7 @@ class Tallies:
         return _most_first(_group(alike, with_stack=False) for alike in groups.values())
 
 
-def tally(pictures: Iterable[LivePicture], *, split_loops: bool = False) -> list[Tally]:
+def tally(pictures: Iterable[LivePicture | Glimpse], *, split_loops: bool = False) -> list[Tally]:
     """Count pictures, keeping none, and return the counts, most first in a stable order."""
     tallies = Tallies(split_loops=split_loops)
     for picture in pictures:
