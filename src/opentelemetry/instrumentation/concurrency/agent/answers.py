@@ -23,7 +23,7 @@ from .protocol import Reply, RequestError
 from .target import Target
 from .top_sites import top_sites
 
-_SLICE: Final = 200
+_SLICE: Final = 100
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
 
@@ -90,8 +90,8 @@ class Answers:
             "allow_cancel": target.settings.allow_cancel,
         }
 
-    def _quick_counts(self) -> tuple[int, int]:
-        """Count exactly where that is quick and the census does not scan; else as the last scan did."""
+    def _quick_counts(self) -> tuple[int | None, int | None]:
+        """Count exactly where that is quick and the census does not scan; else as the last scan did, if any has."""
         census = self._target.census
         look = census.last_look
         if look is None or sum(tally.live for tally in look.tasks) < _QUICK_COUNT:
@@ -102,7 +102,7 @@ class Answers:
             except TimeoutError:
                 pass
         if look is None:
-            return 0, 0
+            return None, None
         return sum(tally.live for tally in look.tasks), sum(tally.live for tally in look.threads)
 
     def _snapshot(self, _conversation: Conversation, reply: Reply, pause: Pause) -> None:

@@ -14,7 +14,7 @@ from ..render.snapshot_json import SnapshotWriter
 from .protocol import Reply
 from .target import Target
 
-_SLICE: Final = 200
+_SLICE: Final = 100
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 
 
