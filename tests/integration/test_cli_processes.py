@@ -83,7 +83,7 @@ def test_each_worker_of_gunicorn_has_an_agent_of_its_own(tmp_path):
         heading, row = table.splitlines()
         assert {str(worker["pid"]) for worker in family} <= set(heading.split())
         assert row.split()[0] == "40"
-        assert sum(map(int, row.split()[1 : len(heading.split()) - 2])) == 40
+        assert sum(map(int, row.split()[1 : heading.split().index("CREATED")])) == 40
         master.process.terminate()
         master.process.wait(30)
 
@@ -318,7 +318,7 @@ def test_top_in_a_real_terminal(tmp_path):
         subprocess.run(start, env={**running.environment, "TERM": "xterm"}, check=True)
         try:
             seen = until("__main__.query")
-            assert "LIVE ▼" in seen and "orphans 30" in seen
+            assert "LIVE ▼" in seen and re.search(r"orphans \d\d", seen)
             for key, shown in (
                 ("s", "ORPHANS ▼"),
                 ("p", "PAUSED"),

@@ -212,6 +212,7 @@ def test_fork_stops_both_threads_and_the_parent_goes_on_where_it_was(agent, answ
     with connect(agent) as client:
         send(client, "wait")
         assert answers.begun.wait(20)
+        wait_until(lambda: agent._worker is not None)
         threads = {agent._talker, agent._worker}
         agent.suspend()
         assert not any(thread.is_alive() for thread in threads)
