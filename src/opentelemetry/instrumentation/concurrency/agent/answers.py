@@ -17,13 +17,14 @@ from ..version import __version__
 from .cancelling import answer_cancel
 from .condition import condition
 from .conversation import Conversation
+from .counted import answer_counted
 from .leaks import answer_leaks
 from .places import start_of
 from .protocol import Reply, RequestError
+from .slices import in_slices
 from .target import Target
 from .top_sites import top_sites
 
-_SLICE: Final = 100
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
 
@@ -41,6 +42,7 @@ class Answers:
         self._target = target
         self._requests: dict[str, Callable[[Conversation, Reply, Pause], None]] = {
             "snapshot": self._snapshot,
+            "counted": self._counted,
             "stats": self._stats,
             "leaks": self._leaks,
             "condition": self._condition,
@@ -112,15 +114,13 @@ class Answers:
                 writer.add(picture)
         writer.write(reply)
 
+    def _counted(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
+        answer_counted(self._target, conversation.request, reply, pause)
+
     def pictures(self, pause: Pause) -> Iterable[LivePicture]:
         """Yield every task and thread, with pauses. The caller holds the census' lock."""
-        number = 0
         for kind in _KINDS:
-            for picture in iter_pictures(self._target.census, self._target.diagnosis, kind):
-                yield picture
-                number += 1
-                if number % _SLICE == 0:
-                    pause()
+            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind), pause)
 
     def _stats(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
         target = self._target
