@@ -38,7 +38,7 @@ function take(data) {
   const name = process.service_name || "Python";
   document.title = `${data.totals.tasks} tasks, ${data.totals.threads} threads – ${name}`;
   part("title").textContent = name;
-  part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}, last scan ${age(process.scan_age_s)} ago`;
+  part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}${process.scan_age_s === null ? "" : `, last scan ${age(process.scan_age_s)} ago`}`;
   drawCards(part("cards"), data);
   sites.take(data);
   flame.take(data);
