@@ -188,7 +188,7 @@ class _Live:
 
 def _leaked(seen: Iterable[_Seen], proven: ProvenNow, judge: Callable[[_Seen, str], _Seen]) -> Iterator[_Seen]:
     for each in seen:
-        reason = proven.reasons.get(each.serial)
+        reason = None if each.verdict == "unwakeable" else proven.reasons.get(each.serial)
         if reason is not None:
             yield judge(each, f"{each.reason}, and {reason}" if each.reason else reason)
         elif each.verdict is not None:
