@@ -9,6 +9,7 @@ both bare runs and badly with us runs again in both ways, up to three times, bef
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,7 @@ from known import KNOWN
 from suites import SUITES, Suite
 
 ROOT = HERE.parents[1]
+CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
 QUICK = ("CPython test_asyncio", "CPython test_threading", "CPython test_contextlib_async", "anyio")
 
@@ -65,8 +67,14 @@ class Bench:
                 if not archives:
                     raise RuntimeError(f"no source archive of {wanted}")
                 with tarfile.open(archives[0]) as archive:
-                    archive.extractall(place, filter="data")
-        return next(place.iterdir()), version
+                    archive.extractall(got, filter="data")
+                source = next(path for path in Path(got).iterdir() if path.is_dir())
+                # The tests alone: a package beside them would be imported instead of the one that is installed.
+                shutil.copytree(source / suite.tests, place / suite.tests)
+                for name in CONFIGURATIONS:
+                    if (source / name).exists():
+                        shutil.copy(source / name, place)
+        return place, version
 
 
 def modules_of(interpreter: Path, name: str) -> list[str]:
@@ -98,7 +106,18 @@ def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: li
         file = Path(folder) / "outcomes.json"
         left_out = [f"--ignore-glob=*{name}*" for name in suite.skipped]
         tests = only or [str(source / suite.tests)]
-        command = [interpreter, "-m", "pytest", "-q", "-p", "plugin", *suite.arguments, *left_out, *tests]
+        command = [
+            interpreter,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "plugin",
+            "--continue-on-collection-errors",
+            *suite.arguments,
+            *left_out,
+            *tests,
+        ]
         settings = {"OUTCOMES_FILE": str(file), "OUTCOMES_HOW": how, "PYTHONPATH": str(HERE)}
         said = run(command, str(source), settings)
         if not file.exists():

@@ -52,7 +52,7 @@ SUITES = (
         "Starlette",
         package="starlette",
         needs=("anyio", "httpx", "itsdangerous", "jinja2", "python-multipart", "pyyaml", "trio", "httpx2"),
-        arguments=("-k", "not trio", "-W", "default"),
+        arguments=("-W", "default"),
     ),
     Suite(
         "upstream asyncio instrumentation",
