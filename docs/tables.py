@@ -66,6 +66,7 @@ _EVENTS = {
     attributes.TASK_DESTROYED: ("`destroyed` WARN", "Tasks of a line were garbage-collected while they waited."),
     attributes.LOOP_BLOCKED: ("WARN", "An event loop has not answered for `BLOCKED_AGE`; with the blocking stack."),
     attributes.RESOLVED: ("INFO", "A group that was reported is gone, or the blocked loop answers."),
+    attributes.CONTROL: ("INFO", "Somebody cancels tasks, attaches or serves the pages from the command line."),
 }
 
 
