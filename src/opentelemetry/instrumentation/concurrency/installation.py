@@ -40,6 +40,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
+    from .serve.http import DebugServer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -64,6 +65,7 @@ class Installation:
         self._delays_s: dict[str, float] = {}
         self._agent = LateAgent(self, settings.agent_dir, is_off=settings.agent_disabled)
         self._dump_signal: DumpSignal | None = None
+        self._debug_server: DebugServer | None = None
         self.diagnosed = Diagnosed()
         self.recorder = Recorder(
             stack_depth=settings.stack_depth,
@@ -93,6 +95,7 @@ class Installation:
         atexit.register(self._at_exit)
         if self._settings.dump_signal:
             self._dump_signal = self._dumps_on_signal()
+        self._open_debug_server()
 
     def uninstall(self) -> None:
         """Take everything out in reverse order."""
@@ -104,6 +107,17 @@ class Installation:
         self._agent.close()
         if self._dump_signal is not None:
             self._dump_signal.uninstall()
+        if self._debug_server is not None:
+            self._debug_server.close()
+
+    def _open_debug_server(self) -> None:
+        if not self._settings.debug_address:
+            return
+        from .serve.http import DebugServer
+        from .serve.live_source import LiveSource
+
+        self._debug_server = DebugServer(self._settings, LiveSource(self))
+        self._debug_server.open()
 
     def _dumps_on_signal(self) -> DumpSignal:
         from .agent.dump_signal import DumpSignal
@@ -307,3 +321,6 @@ class Installation:
         self.recorder.start_empty()
         self.census.forget()
         self._start_empty()
+        if self._debug_server is not None:
+            self._debug_server.forget()
+            self._debug_server.open()

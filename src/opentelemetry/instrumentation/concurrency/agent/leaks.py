@@ -32,7 +32,8 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
     with census.locked():
         for kind in _KINDS:
             for picture in in_slices(iter_pictures(census, target.diagnosis, kind), pause):
-                clause = proven.reasons.get(picture.serial) if kind == "task" else None
+                is_new = kind == "task" and picture.verdict != "unwakeable"
+                clause = proven.reasons.get(picture.serial) if is_new else None
                 if clause is not None:
                     reason = ", and ".join(filter(None, (picture.reason, clause)))
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import time
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
+from ..render.snapshot_json import write_snapshot
+from ..serve.overview import Facts, Selection, neighbours, overview, snapshot_of
 from ..settings import Settings
 from .failures import FINE, CommandError, UsageError
 from .sources import Counted, ProcessSource, Taken, add_target, counted, one_source, taken_from
@@ -114,6 +117,31 @@ class AgentPages:
     def write_snapshot(self, stream: Any) -> None:
         """Write the JSON snapshot."""
         stream.write(self._source.ask("snapshot").body)
+
+    def write_overview(self, stream: Any) -> None:
+        """Write what the live page draws, as JSON."""
+        tasks, threads = self._source.count("task"), self._source.count("thread")
+        process = {
+            "process_id": tasks.process.process_id,
+            "python_version": tasks.process.python_version,
+            "service_name": tasks.process.service_name,
+            "instrumentation_version": tasks.process.instrumentation_version,
+            "uptime_s": self._source.ask("hello").facts["uptime_s"],
+            "scan_age_s": None,
+        }
+        facts = Facts(tasks.taken_at, process, {}, set(), {})
+        document = overview([*tasks.counts, *threads.counts], facts)
+        write_text([json.dumps(document, separators=(",", ":"))], stream)
+
+    def write_selection(self, stream: Any, selection: Selection) -> None:
+        """Write the JSON snapshot of some tasks or threads."""
+        taken = self._source.take()
+        found = taken.snapshot.threads if selection.kind == "thread" else taken.snapshot.tasks
+        if selection.around is None:
+            chosen = [picture for picture in found if selection.holds(picture)][: selection.limit]
+        else:
+            chosen = neighbours(found, selection.around, selection.limit)
+        write_snapshot(snapshot_of(tuple(chosen), taken.snapshot), stream, process=taken.process)
 
     def _count(self, name: str, *, split_loops: bool = False) -> Counted:
         if name == "taskleak":
