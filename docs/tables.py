@@ -81,8 +81,8 @@ def result(name: str) -> str:
 
 def with_block(text: str, name: str, block: str) -> str:
     """Replace what stands between a mark and the next heading, mark or paragraph of prose after a code block."""
-    pattern = f"(<!-- {re.escape(name)} -->\n).*?(?=\n<!-- end -->)"
-    return re.sub(pattern, lambda found: found.group(1) + block, text, flags=re.S)
+    pattern = f"(<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)"
+    return re.sub(pattern, lambda found: f"{found.group(1)}{block}\n", text, flags=re.S)
 
 
 def current(text: str) -> str:
