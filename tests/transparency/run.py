@@ -25,7 +25,12 @@ from suites import SUITES, Suite
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
-QUICK = ("CPython test_asyncio", "CPython test_threading", "CPython test_contextlib_async", "anyio")
+QUICK = (
+    "CPython test_contextlib_async",
+    "upstream asyncio instrumentation",
+    "upstream threading instrumentation",
+    "Starlette",
+)
 
 
 class Bench:
