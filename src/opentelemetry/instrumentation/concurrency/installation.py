@@ -243,9 +243,9 @@ class Installation:
     def _on_record(self) -> None:
         self.census.ensure_running()
 
-    def _locate(self, task: Any) -> Site | None:
-        row = self.census.tasks.row_at_address(id(task))
-        return None if row is None else self.recorder.task_sites.sites[self.census.tasks.sites[row]]
+    def _locate(self, address: int) -> Site | None:
+        number = self.census.tasks.site_at(address)
+        return None if number is None else self.recorder.task_sites.sites[number]
 
     def _on_destroyed(self, site: Site, task: Any) -> None:
         self.diagnosis.destroyed.note(site, task)
