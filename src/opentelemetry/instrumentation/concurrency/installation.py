@@ -294,6 +294,8 @@ class Installation:
             self._leaves_main = True
             try:
                 self.census.look(final=True)
+                with self.census.locked():
+                    self._reporter.end_with_main(self.census.task_sites_on(loop))
             finally:
                 self._leaves_main = False
 

@@ -229,6 +229,12 @@ class Census:
                 yield found
         young.drained()
 
+    def task_sites_on(self, loop: Any) -> set[Site]:
+        """Return the sites of the tasks that live on an event loop. The caller holds the lock."""
+        sites, columns = self.recorder.task_sites.sites, self.tasks
+        tasks = ((reference(), number) for reference, number in zip(columns.references, columns.sites, strict=True))
+        return {sites[number] for task, number in tasks if task is not None and task.get_loop() is loop}
+
     def reconcile(self, *, at_once: bool = False) -> None:
         """Enter living tasks and threads that no hook saw, under their own function. The caller holds the lock.
 
