@@ -243,9 +243,9 @@ class Installation:
     def _on_record(self) -> None:
         self.census.ensure_running()
 
-    def _locate(self, task: Any) -> Site | None:
-        row = self.census.tasks.row_at_address(id(task))
-        return None if row is None else self.recorder.task_sites.sites[self.census.tasks.sites[row]]
+    def _locate(self, address: int) -> Site | None:
+        number = self.census.tasks.site_at(address)
+        return None if number is None else self.recorder.task_sites.sites[number]
 
     def _on_destroyed(self, site: Site, task: Any) -> None:
         self.diagnosis.destroyed.note(site, task)
@@ -294,6 +294,8 @@ class Installation:
             self._leaves_main = True
             try:
                 self.census.look(final=True)
+                with self.census.locked():
+                    self._reporter.end_with_main(self.census.task_sites_on(loop))
             finally:
                 self._leaves_main = False
 
