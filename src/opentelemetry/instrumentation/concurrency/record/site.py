@@ -127,6 +127,8 @@ class SiteTable:
         self._interned: dict[tuple[int, int] | str, Site] = {}
         self._other: Site | None = None
         self._by_coroutine: dict[int, list[Site]] = {}
+        self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
+        """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
 
     def forget_lines(self) -> None:
         """Empty the look-up, so that the next creation takes the slow path and wakes the census. Sites stay."""
@@ -194,11 +196,13 @@ class SiteTable:
             site = self._interned[name] = self._new(None, -2, name)
         return site
 
-    def capture_stack(self, site: Site, frame: FrameType | None, created_at: float) -> None:
-        """Keep the stack from ``frame`` outwards at ``site`` and set when the next one is due."""
-        site.next_stack = site.created + self._stack_sampling if self._stack_sampling else float("inf")
+    def capture_stack(self, site: Site, frame: FrameType | None, created_at: float, found: object) -> None:
+        """Keep the stack from ``frame`` outwards at ``site``, show it to the watcher, set when the next one is due."""
         if not self._stack_sampling:
+            site.next_stack = float("inf")
             return
+        # Where every creation counts, a number that another thread has moved on must not skip one.
+        site.next_stack = site.created + self._stack_sampling if self._stack_sampling > 1 else 1
         frames: list[StackFrame] = []
         while frame is not None and len(frames) < self._stack_depth and not _ends_walk(frame.f_code):
             module = frame.f_globals.get("__name__")
@@ -209,6 +213,8 @@ class SiteTable:
         if site.first_stack is None:
             site.first_stack = stack
         site.latest_stack = stack
+        if self.watcher is not None:
+            self.watcher(found, site, stack)
 
     def _remember(self, code: CodeType, lines: dict[int, Site] | None) -> dict[int, Site] | None:
         self._codes[id(code)] = code
