@@ -27,7 +27,8 @@ _ENDINGS: Final = {
     "destroyed": "garbage-collected while pending",
 }
 _RUNNERS: Final = re.compile(
-    r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet)(\.|$)"
+    r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
+    r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
 )
 
 

@@ -299,6 +299,11 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
 
         return call  # type: ignore[return-value]
 
+    @property
+    def options(self) -> CheckOptions:
+        """What was asked for, checked."""
+        return self._options
+
     def begin(self) -> LeakCheck:
         """Begin a check for a runner of your own: then ``finish()``, and ``error()`` is what to raise.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 import unittest
 from collections.abc import Sequence
+from typing import Final
 
-from .leak import Leak, leak_texts
+from .leak import Leak, leak_texts, site_text
+
+_MAX_SITES: Final = 3
 
 
 class LeakWarning(ResourceWarning):
@@ -45,13 +48,16 @@ def _rebuilt(text: str, leaks: tuple[Leak, ...], label: str, ended_early: bool) 
 
 
 def summary(leaks: Sequence[Leak], label: str = "") -> str:
-    """Return how many of what are left, in one line."""
+    """Return how many of what are left and which lines created them, in one line."""
     counts = [
         f"{count} {kind}{'' if count == 1 else 's'}"
         for kind in ("task", "thread")
         if (count := sum(leak.kind == kind for leak in leaks))
     ]
-    return f"{' and '.join(counts)} left behind{f' by {label}' if label else ''}"
+    sites = list(dict.fromkeys(site_text(leak.site) for leak in leaks))
+    more = f" and {len(sites) - _MAX_SITES} more lines" if len(sites) > _MAX_SITES else ""
+    created = f"{', '.join(sites[:_MAX_SITES])}{more}"
+    return f"{' and '.join(counts)} left behind, created by {created}{f', in {label}' if label else ''}"
 
 
 def together(body: BaseException, leak: LeakError) -> BaseException:
