@@ -1,25 +1,31 @@
 # `make demo` and `make test` need Python >= 3.10, make and the package index; they set up the rest themselves.
 
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3.15 python3; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+MADE := $(VENV)/.made
 
 .PHONY: help demo test lint bench clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "No Python >= 3.10 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
+# Only a finished environment counts: one that broke off is mended. An old pip may search for versions for ever.
+$(MADE):
+	@"$(PYTHON)" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+		echo "Needed: Python >= 3.10 with the modules venv and ensurepip. $(if $(PYTHON),$(PYTHON) is none,PATH has none)."; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once; the packages take a moment"
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip -q install --upgrade pip
+	@touch $@
 
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
+$(VENV)/.demo: pyproject.toml | $(MADE)
 	@$(BIN)/python -m pip -q install -e '.[demo]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml | $(MADE)
 	@$(BIN)/python -m pip -q install -e '.[dev]'
 	@touch $@
 

@@ -50,8 +50,8 @@ async def drive(port: int) -> None:
 
 def complete(receiver: OtlpReceiver) -> bool:
     tasks, threads = (receiver.reports(f"python.{kind}.orphaned") for kind in ("asyncio.task", "thread"))
-    live = receiver.last("python.asyncio.task.orphan.count", code__function__name=SITE)
-    left = receiver.last("python.thread.orphan.count", code__function__name="shop.search.report")
+    live = receiver.total("python.asyncio.task.orphan.count", code__function__name=SITE)
+    left = receiver.total("python.thread.orphan.count", code__function__name="shop.search.report")
     return bool(tasks and threads and live == REQUESTS["/query"] and left == REQUESTS["/report"])
 
 
@@ -68,13 +68,15 @@ def print_live(points: list[Point], kind: str, metric: str) -> int:
     for (function, path, line), number in sorted(live.items(), key=lambda item: -item[1])[:5]:
         if number:
             site = {"code.function.name": function} | ({"code.line.number": line} if line else {})
-            orphans = [
+            orphans = sum(
                 point.value
                 for point in points
-                if point.name == f"{metric}.orphan.count" and site.items() <= point.attributes.items()
-            ]
+                if point.export == newest
+                and point.name == f"{metric}.orphan.count"
+                and site.items() <= point.attributes.items()
+            )
             at = f"{path}:{line}" if path else ""
-            print(f"{number:6.0f} {orphans[-1] if orphans else 0:8.0f}  {function}  {at}"[:110])
+            print(f"{number:6.0f} {orphans:8.0f}  {function}  {at}"[:110])
     return sum(number == REQUESTS["/query"] for number in live.values())
 
 
@@ -101,7 +103,7 @@ def show(receiver: OtlpReceiver, points: list[Point], seconds: float) -> bool:
     leaking_lines = print_live(points, "tasks", "python.asyncio.task")
     print_live(points, "threads", "python.thread")
     event = print_report(receiver)
-    twin = receiver.last("python.asyncio.task.orphan.count", code__function__name="shop.search.query_fixed") or 0
+    twin = receiver.total("python.asyncio.task.orphan.count", code__function__name="shop.search.query_fixed") or 0
     print(f"\nThe healthy twin (/query-fixed, {REQUESTS['/query-fixed']} requests): {twin:.0f} orphans.")
     print("In your own service:  pip install opentelemetry-instrumentation-concurrency")
     print("                      opentelemetry-instrument python app.py")
@@ -140,7 +142,7 @@ def main() -> int:
             print("and for spans and log records named python.asyncio.task.orphaned.")
             return 0
         if not done:
-            got = receiver.last("python.asyncio.task.orphan.count", code__function__name=SITE)
+            got = receiver.total("python.asyncio.task.orphan.count", code__function__name=SITE)
             print(f"After 20 s: {got} orphans at {SITE}, spans {sorted({span.name for span in receiver.spans})}.")
             print("The service said:\n" + Path(log.name).read_text()[-2000:])
             return 1

@@ -99,6 +99,13 @@ class OtlpReceiver:
                 return point.value
         return None
 
+    def total(self, name: str, **attributes: Any) -> float | None:
+        """The sum over the points of a metric with these attributes in the newest export that has any; else None."""
+        wanted = {key.replace("__", "."): value for key, value in attributes.items()}
+        found = [point for point in self.points if point.name == name and wanted.items() <= point.attributes.items()]
+        newest = max((point.export for point in found), default=None)
+        return None if newest is None else sum(point.value for point in found if point.export == newest)
+
     def reports(self, name: str) -> list[Span]:
         return [span for span in self.spans if span.name == name]
 

@@ -25,8 +25,9 @@ async def digest(_request: web.Request) -> web.Response:
     return web.json_response(await asyncio.to_thread(lambda: hashlib.sha256(b"shop").hexdigest()))
 
 
-async def start_workers(_app: web.Application) -> None:
-    await asyncio.gather(search.Worker("stock").start(), search.Worker("mail").start())
+async def start_workers(app: web.Application) -> None:
+    workers = app["workers"] = [search.Worker("stock"), search.Worker("mail")]
+    await asyncio.gather(*(worker.start() for worker in workers))
 
 
 def make_app() -> web.Application:

@@ -36,6 +36,17 @@ def orphaned(installation: Any) -> set[Living]:
         return {living for living, columns, row in _rows(installation.census) if columns.is_orphan[row]}
 
 
+def growing(installation: Any) -> set[Living]:
+    """Return everything at the sites that the last look suspected of growing."""
+    census, suspects = installation.census, installation.diagnosed.suspects
+    with census.locked():
+        return {
+            living
+            for living, columns, row in _rows(census)
+            if any(site.kind == living.kind and site.number == columns.sites[row] for site in suspects)
+        }
+
+
 def old(installation: Any) -> set[Living]:
     """Return what is older than a minute: the rule that everybody writes first."""
     census = installation.census
@@ -92,7 +103,7 @@ def _proof() -> Any:
 
 
 def _available() -> dict[str, Callable[[Any], set[Living]]]:
-    found: dict[str, Callable[[Any], set[Living]]] = {"orphaned": orphaned, "old": old}
+    found: dict[str, Callable[[Any], set[Living]]] = {"growing": growing, "orphaned": orphaned, "old": old}
     try:
         _proof()
     except ImportError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.util
+import inspect
 import queue
 import sys
 import threading
@@ -138,7 +139,7 @@ class Park:
             due = begin + number * gap - self._clock.elapsed
             if due > 0:
                 await self.advance(due)
-            if asyncio.iscoroutinefunction(handle):
+            if inspect.iscoroutinefunction(handle):
                 await self._ask(handle, number, patience)
             else:
                 await self._ask_thread(handle, number, patience)

@@ -9,12 +9,7 @@ from corpus.detectors import DETECTORS, VERDICTS
 PROGRAMS = runner.programs("leaking")
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
 
-MISSED = {
-    "pydantic_ai_5073_gather_leaves_siblings": (
-        "the finished outer future of gather is walked through: its exception's traceback reaches futures "
-        "that pass for owners"
-    ),
-}
+MISSED: dict[str, str] = {}
 """Programs whose leak no detector of ours sees, and why."""
 ONLY_PROOF = {
     "aiohttp_4877_receive_after_connection_lost": "the request itself hangs; what made it, the server, lives",
@@ -23,12 +18,6 @@ ONLY_PROOF = {
     ),
 }
 """Programs whose leak can only be proven."""
-MISNAMED_ON_UVLOOP = {
-    "goker_kubernetes_25331_error_after_cancel",
-    "uber_method_contract_violation",
-    "cpython_105836_abandoned_coroutine_of_a_thread",
-}
-"""Their line makes a task of ``self.run()``, which passes for the line that runs the loop; or a thread makes it."""
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -37,8 +26,6 @@ def test_leak_is_found(path, loop, request):
     """All of it lives at its site, at least the expected verdict is given, and nothing else is accused."""
     if path.stem in MISSED:
         request.applymarker(pytest.mark.xfail(reason=MISSED[path.stem], strict=True))
-    if path.stem in MISNAMED_ON_UVLOOP and loop == "uvloop":
-        request.applymarker(pytest.mark.xfail(reason="the creation site is misnamed on uvloop", strict=True))
     result = runner.run(path, loop)
 
     live = {site: sum(one.function == site for one in result.living) for site in result.expected}

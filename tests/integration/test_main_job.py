@@ -6,6 +6,8 @@ import pytest
 from otlp_receiver import OtlpReceiver
 from programs import run_program
 
+pytestmark = pytest.mark.every_python
+
 FAST = {
     "OTEL_METRIC_EXPORT_INTERVAL": "300",
     "OTEL_BSP_SCHEDULE_DELAY": "100",

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,7 +136,7 @@ def test_long_lived_wants_a_reason(wrong):
 
 
 def test_declared_decorators_keep_what_they_decorate():
-    assert asyncio.iscoroutinefunction(declared_coroutine)
+    assert inspect.iscoroutinefunction(declared_coroutine)
     assert declared_coroutine.__name__ == "declared_coroutine"
     assert long_lived("returns what it returns")(lambda: 7)() == 7
 

@@ -5,7 +5,7 @@ Source: https://github.com/pydantic/pydantic-ai/issues/5073
 
 import asyncio
 
-EXPECTED = {"get_tools": "unwakeable"}
+EXPECTED = {"get_tools": "orphaned"}
 COUNT = 10
 
 calls = set()

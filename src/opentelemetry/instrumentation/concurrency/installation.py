@@ -133,7 +133,7 @@ class Installation:
         settings = self._settings
         self._started_at = self._last_scan_at = time.monotonic()
         self.diagnosis = Diagnosis(settings, self.census.clock.now())
-        self.census.windows_s = self.diagnosis.windows_s
+        self.census.ages_s = self.diagnosis.ages_s
         self._series = SeriesBook(
             max_sites=settings.max_sites,
             granularity=settings.site_granularity,
@@ -180,7 +180,9 @@ class Installation:
         self.diagnosis.destroyed.note(site, task)
 
     def _on_look(self, look: Look, pause: Callable[[], None]) -> None:
+        proofs = self.diagnosis.proofs.spent_s
         diagnosed = self.diagnosed = self.diagnosis.look(self.census, look, pause)
+        self.census.not_counted_s += self.diagnosis.proofs.spent_s - proofs
         if not look.after_gap:
             sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
             self._series.publish(look, diagnosed, sites)

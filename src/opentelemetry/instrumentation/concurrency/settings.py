@@ -151,7 +151,7 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
 
 RESERVED: Final = frozenset(
     {
-        
+
         "debug_address", "debug_token", "debug_token_file", "debug_tls_cert", "debug_tls_key", "debug_insecure",
         "agent_disabled", "agent_dir", "allow_cancel", "dump_signal",
     }

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
@@ -48,14 +49,14 @@ class Tally:
         site: The site.
         live: How many are live.
         oldest_at: When the oldest of them was created, in seconds of the age clock.
-        older: How many of them are older than each of the three windows of the growth rule.
+        older: How many of them are older than each of the ages that the diagnosis asked for.
         daemons: How many of them are daemon threads.
     """
 
     site: Site
     live: int
     oldest_at: float
-    older: tuple[int, int, int] = (0, 0, 0)
+    older: tuple[int, ...] = ()
     daemons: int = 0
 
 
@@ -111,12 +112,14 @@ class Census:
         self.loops = LoopBook()
         self.last_look: Look | None = None
         self.last_duration_s = 0.0
+        # CPU time of the present look that keeps to a budget of its own.
+        self.not_counted_s = 0.0
         self._looks = 0
         self._failure_said = False
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
-        self.windows_s: tuple[float, float, float] = (60.0, 600.0, 3600.0)
+        self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -277,11 +280,14 @@ class Census:
     def _sweep(self, columns: Columns, table: SiteTable, pause: Callable[[], None]) -> tuple[Tally, ...]:
         counted: dict[int, list[float]] = {}
         now = self.clock.now()
-        columns.sweep(SLICE, counted, pause, [now - window for window in self.windows_s])
-        return tuple(
-            Tally(table.sites[number], int(live), oldest, (int(one), int(ten), int(sixty)))
-            for number, (live, oldest, one, ten, sixty) in counted.items()
-        )
+        births = sorted(now - age for age in self.ages_s)
+        place = [births.index(now - age) for age in self.ages_s]
+        columns.sweep(SLICE, counted, pause, births)
+        tallies = []
+        for number, (live, oldest, *between) in counted.items():
+            before = [int(count) for count in accumulate(between)]
+            tallies.append(Tally(table.sites[number], int(live), oldest, tuple(before[at] for at in place)))
+        return tuple(tallies)
 
     def _pause(self) -> None:
         time.sleep(_PAUSE_S)
@@ -291,7 +297,7 @@ class Census:
         while not self._wait(wake):
             if self._thread is not me:
                 return
-            before = time.thread_time()
+            before, self.not_counted_s = time.thread_time(), 0.0
             try:
                 self.look()
             except Exception:
@@ -300,7 +306,7 @@ class Census:
                 if not self._failure_said:
                     _logger.exception("A scan failed; there will be no log line for later ones.")
                 self._failure_said = True
-            spent = time.thread_time() - before
+            spent = time.thread_time() - before - self.not_counted_s
             self._expected_gap = max(self._scan_interval, spent / _CPU_SHARE)
 
     def _wait(self, wake: threading.Event) -> bool:

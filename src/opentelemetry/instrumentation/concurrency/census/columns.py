@@ -7,6 +7,7 @@ serial number, address. No attribute on the task (290 bytes on 3.11), no diction
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ReferenceType
@@ -74,27 +75,28 @@ class Columns:
         return self._serial
 
     def sweep(
-        self, slice_size: int, tally: dict[int, list[float]], pause: Callable[[], None], born_before: Sequence[float]
+        self, slice_size: int, tally: dict[int, list[float]], pause: Callable[[], None], births: Sequence[float]
     ) -> None:
         """Drop the rows that ended, in place, and count the others by site.
 
         Args:
             slice_size: Rows between two pauses.
-            tally: Site number → [live, creation time of the oldest, created before each of three times]; filled here.
+            tally: Site number → [live, creation time of the oldest, and how many were created between each two of
+                ``births``, those before the first at first and those after the last left out]; filled here.
             pause: Lets the application run.
-            born_before: Three times, the latest first.
+            births: Times, the earliest first.
         """
         write, total = 0, len(self.references)
         for start in range(0, total, slice_size):
-            write = self._sweep_slice(start, min(start + slice_size, total), write, tally, born_before)
+            write = self._sweep_slice(start, min(start + slice_size, total), write, tally, births)
             pause()
         for column in self._columns():
             del column[write:]
 
     def _sweep_slice(
-        self, start: int, stop: int, write: int, tally: dict[int, list[float]], born_before: Sequence[float]
+        self, start: int, stop: int, write: int, tally: dict[int, list[float]], births: Sequence[float]
     ) -> int:
-        one, ten, sixty = born_before
+        latest = births[-1]
         references, sites, created_at, is_gone = self.references, self.sites, self.created_at, self.is_gone
         for row in range(start, stop):
             found = references[row]()
@@ -104,16 +106,12 @@ class Columns:
             born = created_at[row]
             counted = tally.get(site)
             if counted is None:
-                counted = tally[site] = [0, born, 0, 0, 0]
+                counted = tally[site] = [0, born, *(0 for _ in births)]
             counted[0] += 1
             if born < counted[1]:
                 counted[1] = born
-            if born <= one:
-                counted[2] += 1
-                if born <= ten:
-                    counted[3] += 1
-                    if born <= sixty:
-                        counted[4] += 1
+            if born <= latest:
+                counted[2 + bisect_left(births, born)] += 1
             if write != row:
                 self._move(row, write)
             write += 1

@@ -1,4 +1,4 @@
-"""Sites with more live tasks than anybody has on purpose: without owner and not waiting for the network."""
+"""What a site holds as a whole: more live tasks than anybody has on purpose, or such as somebody declared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Final
 
 from ..census.census import Tally
 from ..census.columns import Columns
+from ..record.long_lived import declared_task, declared_thread
+from ..record.site import Kind
 from .await_chain import walk_await_chain
 from .ownership import is_owned
 from .wait_reason import wait_reason
@@ -38,3 +40,16 @@ def crowded_without_owner(columns: Columns, tally: Tally, limit: int) -> str | N
         f"{tally.live} are live at once, more than {limit}, and {share} of them have nobody who waits for them "
         "and do not wait for the network"
     )
+
+
+def are_declared(columns: Columns, rows: list[int], kind: Kind) -> bool:
+    """Tell whether the oldest of some rows, up to `_SAMPLE`, were all declared `long_lived`."""
+    oldest = sorted(rows, key=columns.created_at.__getitem__)[:_SAMPLE]
+    for row in oldest:
+        found = columns.references[row]()
+        if found is None:
+            continue
+        reason = declared_task(found, columns.creators[row]) if kind == "task" else declared_thread(found)
+        if reason is None:
+            return False
+    return True

@@ -10,10 +10,10 @@ from ..census.census import Census, Look
 from ..census.columns import Columns
 from ..record.site import Kind, Site
 from ..settings import Settings
-from .crowds import crowded_without_owner
+from .crowds import are_declared, crowded_without_owner
 from .destroyed import DestroyedBook
 from .group import Group, choose_representative, representative_of
-from .growth import GrowthWatch, growth_sentence
+from .growth import GrowthWatch, growth_clause
 from .ignored import IgnoreList
 from .left_at_exit import left_at_exit
 from .orphans import OrphanSearch, SiteOrphans
@@ -76,14 +76,14 @@ class Diagnosis:
             stalls=self.stalls,
         )
         self.proofs = ProofSchedule(settings.proof_interval)
-        self._growth = GrowthWatch(
+        self._growth: GrowthWatch[Site] = GrowthWatch(
             window_s=settings.growth_window, scans=settings.growth_scans, minimum=settings.growth_min
         )
 
     @property
-    def windows_s(self) -> tuple[float, float, float]:
+    def ages_s(self) -> tuple[float, ...]:
         """Ages in seconds that the census has to count by, for the growth rule."""
-        return self._growth.windows_s
+        return self._growth.ages_s
 
     def look(self, census: Census, look: Look, pause: Callable[[], None]) -> Diagnosed:
         """Judge a scan. The caller holds the census' lock.
@@ -169,26 +169,26 @@ class Diagnosis:
             diagnosed.orphans.setdefault(site, SiteVerdicts()).unwakeable += len(rows)
 
     def _add_growing(self, census: Census, look: Look, diagnosed: Diagnosed) -> None:
-        tallies = (*look.tasks, *look.threads)
-        by_site = {tally.site: tally for tally in tallies}
-        older = {tally.site: tally.older for tally in tallies if not self._ignored.holds_site(tally.site)}
-        evidence = {growth.site: growth_sentence(growth) for growth in self._growth.look(look.at, older)}
+        tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
+        older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
+        evidence = {
+            growth.site: growth_clause(growth, growth.site.kind) for growth in self._growth.look(look.at, older)
+        }
         for tally in look.tasks:
             if tally.live > self._settings.live_limit and tally.site not in evidence and tally.site in older:
                 crowd = crowded_without_owner(census.tasks, tally, self._settings.live_limit)
                 if crowd is not None:
                     evidence[tally.site] = crowd
-        for site, sentence in evidence.items():
-            diagnosed.suspects.add(site)
-            grown = by_site.get(site)
-            if grown is None or site in diagnosed.orphans:
-                # The orphans of the site are the leak, and say more.
-                continue
+        for site, clause in evidence.items():
             columns = census.tasks if site.kind == "task" else census.threads
             rows = [row for row in range(len(columns)) if columns.sites[row] == site.number]
-            if rows:
+            if site not in tallies or not rows or are_declared(columns, rows, site.kind):
+                continue
+            diagnosed.suspects.add(site)
+            if site not in diagnosed.orphans:
+                # Where there are orphans they are the leak, and say more.
                 chosen, spans = choose_representative(columns, rows)
-                group = self._group(site, "growing", columns, chosen, sentence, grown.live, look)
+                group = self._group(site, "growing", columns, chosen, clause, tallies[site].live, look)
                 group.spans, group.is_complete = spans, True
                 diagnosed.groups.append(group)
 

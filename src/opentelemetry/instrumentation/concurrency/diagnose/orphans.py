@@ -11,14 +11,13 @@ from ..census.columns import Columns
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
 from ..record.threads import executor_of
-from .await_chain import walk_await_chain
+from .connections import belongs_to_connection
 from .creator_ended import creator_ended, loop_ended
 from .ignored import IgnoreList
 from .infrastructure import is_infrastructure
 from .ownership import is_owned
 from .residents import ResidentMemory
 from .stalls import StallBook
-from .wait_reason import wait_reason
 
 _LOOKS_TO_BE_SURE: Final = 2
 
@@ -184,7 +183,7 @@ class OrphanSearch:
             self.resident_rows += here.old_rows
             return None
         if kind == "task" and tally.live <= self._residents.limit:
-            rows = [row for row in rows if not _waits_for_network(columns.references[row]())]
+            rows = [row for row in rows if not belongs_to_connection(columns.references[row]())]
         if kind == "task" and rows and self._ignored.has_fingerprints:
             rows = [row for row in rows if not self._ignored.holds_task(site, columns.references[row]())]
         if not rows:
@@ -211,9 +210,3 @@ def _is_kept(kind: Kind, found: Any, columns: Columns, row: int) -> bool:
     if kind == "thread":
         return is_infrastructure(found) or declared_thread(found) is not None
     return is_owned(found) or declared_task(found, columns.creators[row]) is not None
-
-
-def _waits_for_network(task: Any) -> bool:
-    if task is None:
-        return True
-    return wait_reason(task, walk_await_chain(task.get_coro())).startswith("io.")

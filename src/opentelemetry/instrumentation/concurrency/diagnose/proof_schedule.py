@@ -1,21 +1,27 @@
 """When the proof runs, over what, and what it has said of each task.
 
 It runs soon after a task is first found left over, once more at the next scan, because only what two proofs agree on
-counts, and then every ``PROOF_INTERVAL`` over all orphans and residents.
+counts, and then every ``PROOF_INTERVAL`` over all orphans and residents. It keeps to one per cent of a core, after an
+allowance at the start.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ..census.census import Look
 from ..census.columns import Columns
 from .orphans import SiteOrphans
-from .wakeability import ProofMemory, evidence, prove
+from .wakeability import ProofMemory, Stuck, evidence, prove
 
 MAX_SUSPECTS: Final = 10_000
 """Tasks that one proof looks at; of larger groups the oldest, site by site in turn."""
+
+
+_CPU_SHARE: Final = 0.01
+_ALLOWANCE_S: Final = 3.0
 
 
 class ProofSchedule:
@@ -23,6 +29,11 @@ class ProofSchedule:
 
     Args:
         interval_s: Seconds between two proofs of everything; 0 for none in the background.
+
+    Attributes:
+        cycles: The circles of tasks that await each other, as of the last proof.
+        undecided: Why the last proof left something open, for people; empty if it did not.
+        spent_s: CPU time of all proofs, in seconds.
     """
 
     NEW: Final = 0
@@ -34,6 +45,8 @@ class ProofSchedule:
         self._interval_s = interval_s
         self._memory = ProofMemory()
         self._last_at: float | None = None
+        self._began_at: float | None = None
+        self.spent_s = 0.0
         self._confirm_next = False
         self.cycles: tuple[tuple[Any, ...], ...] = ()
         self.undecided = ""
@@ -54,7 +67,7 @@ class ProofSchedule:
             look: The scan.
             pause: Lets the application run.
         """
-        if not self._interval_s or look.final:
+        if not self._interval_s or look.final or not self._can_afford(look.at):
             return
         rows = [row for found in orphans for row in found.rows]
         fresh = any(columns.proof[row] == self.NEW for row in rows)
@@ -63,14 +76,26 @@ class ProofSchedule:
             return
         if due:
             self._last_at = look.at
+        began = time.thread_time()
+        self._run(columns, orphans, residents, pause)
+        self.spent_s += time.thread_time() - began
+
+    def _can_afford(self, now: float) -> bool:
+        if self._began_at is None:
+            self._began_at = now
+        return self.spent_s < _ALLOWANCE_S + _CPU_SHARE * (now - self._began_at)
+
+    def _run(
+        self, columns: Columns, orphans: list[SiteOrphans], residents: list[int], pause: Callable[[], None]
+    ) -> None:
         suspects = {
             row: task for row in _in_turn(orphans, residents) if (task := columns.references[row]()) is not None
         }
         proof = prove(suspects.values(), pause=pause)
         self.undecided = proof.undecided
-        confirmed = {id(task) for reference in self._memory.confirm(proof) if (task := reference()) is not None}
-        stuck = {id(task) for reference in proof.unwakeable if (task := reference()) is not None}
         self.cycles = proof.cycles
+        confirmed = _addresses(self._memory.confirm(proof))
+        stuck = _addresses(proof.stuck)
         self._confirm_next = False
         for row, task in suspects.items():
             if id(task) in confirmed:
@@ -88,7 +113,7 @@ class ProofSchedule:
     def evidence(self, task: Any) -> str:
         """Return how we know that a proven task can never wake, as a clause for people."""
         cycle = next((found for found in self.cycles if any(member() is task for member in found)), ())
-        return evidence(task, cycle)
+        return evidence(cycle)
 
 
 def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
@@ -102,3 +127,7 @@ def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
         taken += [rows[depth] for rows in lists if depth < len(rows)]
         depth += 1
     return taken[:MAX_SUSPECTS]
+
+
+def _addresses(found: Iterable[Stuck]) -> set[int]:
+    return {id(task) for each in found if (task := each.task()) is not None}

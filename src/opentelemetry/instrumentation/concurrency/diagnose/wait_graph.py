@@ -42,8 +42,7 @@ def awaited_tasks(task: object) -> list[Any]:
 
 
 def deadlocks(edges: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
-    """Return the cycles of a wait-for graph, each as one chain in which every task awaits the next and the last the
-    first.
+    """Return the cycles of a wait-for graph: in each every task awaits the next one, and the last the first.
 
     Args:
         edges: By serial number of a task, those of the tasks that it awaits.

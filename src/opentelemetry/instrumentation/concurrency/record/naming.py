@@ -6,11 +6,13 @@ Naming is slow and happens only when somebody reads; recording keeps code object
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Final
 
+_COMPREHENSION: Final = re.compile(r"\.<(?:list|set|dict)comp>")
 _HAS_QUALNAME = sys.version_info >= (3, 11)
 
 
@@ -36,7 +38,8 @@ def function_name(code: CodeType, module: str) -> str:
         qualified: str = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
     else:
         qualified = _search_qualified_name(code, module)
-    qualified = qualified.replace("<locals>.", "")
+    # Up to 3.11 a comprehension is a function of its own; the same line must have the same name on all versions.
+    qualified = _COMPREHENSION.sub("", qualified.replace("<locals>.", ""))
     return f"{module}.{qualified}" if module else qualified
 
 

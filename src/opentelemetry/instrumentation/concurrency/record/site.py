@@ -1,19 +1,19 @@
 """Which line created a task or thread: creation sites, interned once and found again in two dictionary look-ups.
 
-A site is the innermost frame that is not plumbing. The walk outwards stops at ``Handle._run``, because what lies
-beyond it (the line of ``asyncio.run``) created nothing. If the walk met plumbing alone, the site is the code of the
-coroutine itself. Stacks are kept as (code, offset) pairs; no frame outlives the look at it.
+A site is the innermost frame that is not plumbing. The walk outwards stops at the frame that runs the loop, because
+what lies beyond it (the line of ``asyncio.run``) created nothing. If the walk met plumbing alone, the site is the code
+of the coroutine itself. Stacks are kept as (code, offset) pairs; no frame outlives the look at it.
 """
 
 from __future__ import annotations
 
-import dis
 import sys
 from collections.abc import Callable
 from time import monotonic
 from types import CodeType, FrameType
 from typing import Any, Final, Literal, NamedTuple
 
+from .loop_frames import is_handle_run, may_run_loop, stands_in_run_call
 from .naming import absolute_path, function_name, line_of, relative_path
 
 MAX_SITES_KNOWN: Final = 100_000
@@ -31,9 +31,6 @@ _PLUMBING: Final = (
     "ddtrace",
 )
 _PLUMBING_PREFIXES: Final = tuple(f"{name}." for name in _PLUMBING)
-# The order is fixed: on uvloop a callback runs straight from C, so the next frame outwards is the one that runs the
-# loop, which only the name it calls gives away.
-_LOOP_RUNNING_CALLS: Final = frozenset({"run", "run_forever", "run_until_complete", "run_app"})
 
 Kind = Literal["task", "thread"]
 
@@ -129,6 +126,7 @@ class SiteTable:
         self._by_coroutine: dict[int, list[Site]] = {}
         self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
         """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
+        self._run_calls: dict[tuple[int, int], bool] = {}
 
     def forget_lines(self) -> None:
         """Empty the look-up, so that the next creation takes the slow path and wakes the census. Sites stay."""
@@ -142,7 +140,7 @@ class SiteTable:
             site.next_stack = 1 if self._stack_sampling else float("inf")
             site.first_stack = site.latest_stack = None
 
-    def find(self, frame: FrameType | None, coro: object, loop: object = None) -> Site:
+    def find(self, frame: FrameType | None, coro: object, loop: Any = None) -> Site:
         """Find or make the site for a creation seen from ``frame``, walking outwards. The slow path of every hook.
 
         Args:
@@ -153,17 +151,20 @@ class SiteTable:
         self._on_new_site()
         while frame is not None:
             code = frame.f_code
-            if _ends_walk(code):
+            if is_handle_run(code):
                 # An empty table makes the fast look-up give up here as well.
                 self._remember(code, {})
                 break
-            if is_plumbing(frame.f_globals.get("__name__")):
-                self._remember(code, None)
+            runs_loop = loop is not None and self._stands_in_run_call(frame)
+            if runs_loop and loop.is_running():
+                break
+            module = frame.f_globals.get("__name__")
+            if is_plumbing(module):
+                self._remember(code, {} if may_run_loop(code) else None)
                 frame = frame.f_back
                 continue
-            if loop is not None and _runs_foreign_loop(frame, loop):
-                break
-            site = self._intern(code, frame.f_lasti, frame.f_globals.get("__name__"), on_line=True)
+            # The same instruction starts the main task and then runs all callbacks, so it is never looked up fast.
+            site = self._intern(code, frame.f_lasti, module, on_line=not runs_loop)
             self.note_coroutine(coro, site)
             return site
         return self.of_callable(coro)
@@ -204,7 +205,7 @@ class SiteTable:
         # Where every creation counts, a number that another thread has moved on must not skip one.
         site.next_stack = site.created + self._stack_sampling if self._stack_sampling > 1 else 1
         frames: list[StackFrame] = []
-        while frame is not None and len(frames) < self._stack_depth and not _ends_walk(frame.f_code):
+        while frame is not None and len(frames) < self._stack_depth and not is_handle_run(frame.f_code):
             module = frame.f_globals.get("__name__")
             if frames or not is_plumbing(module):
                 frames.append(StackFrame(frame.f_code, frame.f_lasti, str(module or "")))
@@ -215,6 +216,17 @@ class SiteTable:
         site.latest_stack = stack
         if self.watcher is not None:
             self.watcher(found, site, stack)
+
+    def _stands_in_run_call(self, frame: FrameType) -> bool:
+        code = frame.f_code
+        if not may_run_loop(code):
+            return False
+        self._codes[id(code)] = code
+        key = (id(code), frame.f_lasti)
+        known = self._run_calls.get(key)
+        if known is None:
+            known = self._run_calls[key] = stands_in_run_call(code, frame.f_lasti)
+        return known
 
     def _remember(self, code: CodeType, lines: dict[int, Site] | None) -> dict[int, Site] | None:
         self._codes[id(code)] = code
@@ -276,29 +288,3 @@ def _module_of_path(path: str) -> str:
         if getattr(module, "__file__", None) == path:
             return name
     return ""
-
-
-def _ends_walk(code: CodeType) -> bool:
-    return code.co_name == "_run" and code.co_filename == _handle_path()
-
-
-def _handle_path() -> str:
-    events = sys.modules.get("asyncio.events")
-    return events.Handle._run.__code__.co_filename if events is not None else ""
-
-
-def _runs_foreign_loop(frame: FrameType, loop: Any) -> bool:
-    """Tell whether ``frame`` is the one that runs ``loop``, for loops whose callbacks come from C (uvloop)."""
-    if sys.modules["asyncio"].BaseEventLoop in type(loop).__mro__ or not loop.is_running():
-        return False
-    if frame.f_code.co_flags & 0x80:  # a coroutine runs inside the loop
-        return False
-    called = ""
-    for instruction in dis.get_instructions(frame.f_code):
-        if instruction.offset > frame.f_lasti:
-            break
-        if instruction.opname in {"LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL", "LOAD_NAME"}:
-            name = instruction.argval
-            if isinstance(name, str) and name in _LOOP_RUNNING_CALLS:
-                called = name
-    return bool(called)

@@ -1,0 +1,64 @@
+"""What an event loop is still going to call: timers, callbacks that are ready, and those of its file descriptors."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable
+from types import FunctionType
+from typing import Any, Final, NamedTuple
+
+from .known_waits import callbacks_of
+
+STEPS_FROM_TIMERS: Final = 10
+"""Steps from a timer or a ready callback to a task that it may have been made to cancel."""
+STEPS_FROM_DESCRIPTORS: Final = 8
+"""The same from a file descriptor's callback: the connection that a request belongs to, not all that its application
+knows."""
+_TIMERS: Final = ("call_later", "call_at", "call_soon")
+_RUN_CALLBACKS: Final = frozenset({"_run_until_complete_cb", "done_cb"})
+
+
+class Handles(NamedTuple):
+    """The live handles of a loop, or containers of them."""
+
+    timers: list[Any]
+    descriptors: list[Any]
+
+
+def handles_of(loop: Any) -> Handles | None:
+    """Return the live handles of a loop, or None where it does not show them: then nothing can be proven there."""
+    base: Any = sys.modules["asyncio"].BaseEventLoop
+    kind = type(loop)
+    if any(each.__name__ == "Loop" and each.__module__.partition(".")[0] == "uvloop" for each in kind.__mro__):
+        # All its fields: C shows what it holds to the garbage collector alone.
+        return Handles([each for each in gc.get_referents(loop) if each is not loop], [])
+    if not issubclass(kind, base) or any(getattr(kind, name) is not getattr(base, name) for name in _TIMERS):
+        return None
+    fields = object.__getattribute__(loop, "__dict__")
+    scheduled, ready = fields.get("_scheduled"), fields.get("_ready")
+    if scheduled is None or ready is None:
+        return None
+    timers = [handle for handle in (*scheduled, *ready) if not getattr(handle, "_cancelled", False)]
+    timers += (fields.get("_signal_handlers") or {}).values()
+    return Handles(timers, list(_of_descriptors(fields)))
+
+
+def runs_until_done(task: Any) -> bool:
+    """Tell whether a loop was asked to run until this task is done: Ctrl-C and SIGTERM are its wake-up."""
+    for callback in callbacks_of(task):
+        kind = type(callback)
+        is_function = kind is FunctionType or kind.__name__ == "cython_function_or_method"
+        if is_function and getattr(callback, "__name__", "") in _RUN_CALLBACKS:
+            return True
+    return False
+
+
+def _of_descriptors(fields: dict[str, Any]) -> Iterable[Any]:
+    selector = fields.get("_selector")
+    if selector is not None:
+        for key in list((selector.get_map() or {}).values()):
+            yield key.data
+    proactor = fields.get("_proactor")
+    if proactor is not None:  # Windows
+        yield getattr(proactor, "_cache", None)

@@ -1,0 +1,70 @@
+"""What the tests of the proof share: waits that are healthy, each with the way to wake it."""
+
+import asyncio
+import gc
+import sys
+import types
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+
+LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
+registry = types.SimpleNamespace()
+"""Holds what a wait keeps in a module."""
+
+
+def new_future():
+    return asyncio.get_running_loop().create_future()
+
+
+async def on(future):
+    return await future
+
+
+def set_result(future):
+    if not future.done():
+        future.set_result(None)
+
+
+def forget_registry():
+    for found in registry.__dict__.pop("sockets", ()):
+        found.close()
+    registry.__dict__.clear()
+
+
+async def prove_then_wake(wait):
+    """Start a wait, prove over all tasks, wake it for real, and return what was proven."""
+    tasks = []
+
+    def start(coro):
+        tasks.append(asyncio.ensure_future(coro))
+        return tasks[-1]
+
+    wake = wait(start)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    proof = proof_on_demand(list(asyncio.all_tasks()))
+    proven = [reference().get_coro().__qualname__ for reference in proof.unwakeable]
+    if wake is not None:
+        woken = wake()
+        if asyncio.iscoroutine(woken):
+            await woken
+    # That it wakes is the control: a wait that never ends would be no healthy one.
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    assert proof.undecided == ""
+    return proven
+
+
+def run_on(kind, coro):
+    """Run a coroutine on a new loop of a kind and return its result."""
+    module = pytest.importorskip("uvloop") if kind == "uvloop" else asyncio
+    loop = module.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(coro)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -1,0 +1,329 @@
+"""What the event loop, a thread or another process will wake or cancel is never proven."""
+
+import asyncio
+import functools
+import os
+import signal
+import socket
+import sys
+import threading
+
+import pytest
+from healthy_waits import LOOPS, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
+
+WAITS = {}
+
+
+def healthy(wait):
+    """Register a wait: given ``start(coro)``, it returns how to wake what it started, or None if it wakes alone."""
+    WAITS[wait.__name__] = wait
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def leave_nothing():
+    yield
+    forget_registry()
+
+
+@healthy
+def woken_by_a_signal_of_the_loop(start):
+    event = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, event.set)
+    start(event.wait())
+    del event
+    return lambda: os.kill(os.getpid(), signal.SIGUSR1)
+
+
+@healthy
+def semaphore_held_by_a_sleeper(start):
+    semaphore = asyncio.Semaphore(1)
+
+    async def work():
+        async with semaphore:
+            await asyncio.sleep(0.05)
+
+    for _ in range(3):
+        start(work())
+
+
+@healthy
+def condition_that_a_timer_notifies(start):
+    condition = asyncio.Condition()
+
+    async def wait():
+        async with condition:
+            await condition.wait()
+
+    async def notify():
+        await asyncio.sleep(0.05)
+        async with condition:
+            condition.notify_all()
+
+    start(wait())
+    start(notify())
+
+
+@healthy
+def sleep(start):
+    start(asyncio.sleep(0.05))
+
+
+@healthy
+def timeouts(start):
+    async def wait_for():
+        try:
+            await asyncio.wait_for(new_future(), 0.05)
+        except asyncio.TimeoutError:
+            return
+
+    async def wait():
+        await asyncio.wait([asyncio.ensure_future(on(new_future()))], timeout=0.05)
+
+    start(wait_for())
+    start(wait())
+    if sys.version_info >= (3, 11):
+
+        async def timeout():
+            try:
+                async with asyncio.timeout(0.05):
+                    await new_future()
+            except TimeoutError:
+                return
+
+        start(timeout())
+
+
+def cancel_later(start, make):
+    async def wait():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    make(asyncio.get_running_loop(), start(wait()))
+
+
+@healthy
+def cancelled_by_a_timer(start):
+    cancel_later(start, lambda loop, task: loop.call_later(0.05, task.cancel))
+
+
+@healthy
+def cancelled_by_a_timer_at(start):
+    cancel_later(start, lambda loop, task: loop.call_at(loop.time() + 0.05, task.cancel))
+
+
+@healthy
+def cancelled_by_a_timer_with_partial(start):
+    cancel_later(start, lambda loop, task: loop.call_later(0.05, functools.partial(task.cancel, msg="late")))
+
+
+@healthy
+def cancelled_by_a_timer_with_lambda(start):
+    cancel_later(start, lambda loop, task: loop.call_later(0.05, lambda: task.cancel()))
+
+
+@healthy
+def cancelled_by_a_timer_of_its_manager(start):
+    class Manager:
+        def __init__(self):
+            self.tasks = []
+
+        def close(self):
+            for task in self.tasks:
+                task.cancel()
+
+    def make(loop, task):
+        manager = Manager()
+        manager.tasks.append(task)
+        loop.call_later(0.05, manager.close)
+
+    cancel_later(start, make)
+
+
+@healthy
+def woken_by_call_soon_threadsafe_from_a_thread(start):
+    loop, future, go = asyncio.get_running_loop(), new_future(), threading.Event()
+    threading.Thread(
+        target=lambda future: (go.wait(), loop.call_soon_threadsafe(set_result, future)), args=(future,)
+    ).start()
+    start(on(future))
+    del future
+    return go.set
+
+
+@healthy
+def work_in_an_executor(start):
+    go = threading.Event()
+
+    async def work():
+        await asyncio.get_running_loop().run_in_executor(None, go.wait)
+
+    start(work())
+    return go.set
+
+
+@healthy
+def second_loop(start):
+    loop, go = asyncio.get_running_loop(), threading.Event()
+
+    async def elsewhere(future):
+        await asyncio.get_running_loop().run_in_executor(None, go.wait)
+        loop.call_soon_threadsafe(set_result, future)
+
+    future = new_future()
+    threading.Thread(target=lambda future: asyncio.run(elsewhere(future)), args=(future,)).start()
+    start(on(future))
+    del future
+    return go.set
+
+
+@healthy
+def stopped_loop_that_is_run_again(start):
+    other, loop = asyncio.new_event_loop(), asyncio.get_running_loop()
+    registry.other = other
+
+    async def wake(future):
+        await asyncio.sleep(0)
+        loop.call_soon_threadsafe(set_result, future)
+
+    future = new_future()
+    registry.task = other.create_task(wake(future))
+    start(on(future))
+    del future
+
+    def run_again():
+        thread = threading.Thread(target=lambda: other.run_until_complete(registry.task))
+        thread.start()
+        thread.join()
+        other.close()
+
+    return run_again
+
+
+@healthy
+def subprocess_and_its_pipe(start):
+    async def run():
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        registry.process = process
+        await asyncio.gather(process.wait(), process.stdout.read())
+
+    start(run())
+
+    async def wake():
+        while not hasattr(registry, "process"):
+            await asyncio.sleep(0.01)
+        registry.process.stdin.write(b"\n")
+
+    return wake
+
+
+@healthy
+def socket_that_accepts(start):
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    address = listener.getsockname()
+
+    async def accept(listener):
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        connection.close()
+        listener.close()
+
+    start(accept(listener))
+    del listener
+    return lambda: socket.create_connection(address).close()
+
+
+@healthy
+def stream_that_reads(start):
+    ours, theirs = socket.socketpair()
+
+    async def read(theirs):
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        await reader.readline()
+        writer.close()
+
+    start(read(theirs))
+    del theirs
+    return lambda: (ours.send(b"line\n"), ours.close())
+
+
+@healthy
+def server_that_serves(start):
+    async def handle(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async def serve():
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        registry.server = server
+        try:
+            async with server:
+                await server.serve_forever()
+        except asyncio.CancelledError:
+            return
+
+    start(serve())
+
+    async def wake():
+        while not hasattr(registry, "server"):
+            await asyncio.sleep(0.01)
+        registry.server.close()
+        for task in asyncio.all_tasks():
+            if "serve" in task.get_coro().__qualname__.rpartition(".")[2]:
+                task.cancel()
+
+    return wake
+
+
+@healthy
+def reader_of_a_descriptor(start):
+    ours, theirs = socket.socketpair()
+    future = new_future()
+    loop = asyncio.get_running_loop()
+
+    def readable(future):
+        loop.remove_reader(theirs)
+        set_result(future)
+
+    loop.add_reader(theirs, readable, future)
+    start(on(future))
+    del future
+    registry.sockets = ours, theirs
+    return lambda: ours.send(b"x")
+
+
+@healthy
+def anyio_task_group(start):
+    anyio = pytest.importorskip("anyio")
+    registry.event = anyio.Event()
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            group.start_soon(registry.event.wait)
+
+    start(main())
+    return lambda: registry.event.set()
+
+
+@healthy
+def anyio_deadline(start):
+    anyio = pytest.importorskip("anyio")
+
+    async def main():
+        with anyio.move_on_after(0.05):
+            await anyio.Event().wait()
+
+    start(main())
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("name", sorted(WAITS))
+def test_healthy_wait_is_not_proven(name, kind):
+    """Whatever was proven must not wake; and every one of these does."""
+    assert run_on(kind, prove_then_wake(WAITS[name])) == []
