@@ -1,13 +1,20 @@
-"""Writes the README's tables from the code: ``python docs/tables.py``. A test holds that they are current."""
+"""Writes the README's tables from the code, and the results of the benchmarks: ``python docs/tables.py``.
+
+``python docs/tables.py --demo`` also runs the demo and writes what it prints. A test holds that all is current.
+"""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from opentelemetry.instrumentation.concurrency.report import attributes
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
 from opentelemetry.instrumentation.concurrency.settings import RESERVED, SETTING_SPECS
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
 
 _SITE = "site"
 _ATTRIBUTES = {
@@ -49,16 +56,61 @@ def events_table() -> str:
     return "Attributes: " + ", ".join(f"`{name}`" for name in sorted(carried)) + "."
 
 
+_EVENTS = {
+    attributes.TASK_ORPHANED: (
+        "`orphaned` WARN, `unwakeable` ERROR",
+        "Tasks of a line outlived what started them and nobody waits for them; or nothing can wake them any more.",
+    ),
+    attributes.THREAD_ORPHANED: ("`orphaned` WARN", "Threads of a line outlived what started them."),
+    attributes.SUSPECTED: ("`growing` WARN", "More and more of a line get old, and none of the old ones end."),
+    attributes.TASK_DESTROYED: ("`destroyed` WARN", "Tasks of a line were garbage-collected while they waited."),
+    attributes.LOOP_BLOCKED: ("WARN", "An event loop has not answered for `BLOCKED_AGE`; with the blocking stack."),
+    attributes.RESOLVED: ("INFO", "A group that was reported is gone, or the blocked loop answers."),
+}
+
+
+def events_list() -> str:
+    rows = ["| event | verdict and severity | when |", "| --- | --- | --- |"]
+    rows += [f"| `{name}` | {_EVENTS[name][0]} | {_EVENTS[name][1]} |" for name in attributes.EVENTS]
+    return "\n".join(rows)
+
+
+def result(name: str) -> str:
+    return f"```text\n{(RESULTS / name).read_text().rstrip()}\n```"
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """Replace what stands between a mark and the next heading, mark or paragraph of prose after a code block."""
+    pattern = f"(<!-- {re.escape(name)} -->\n).*?(?=\n<!-- end -->)"
+    return re.sub(pattern, lambda found: found.group(1) + block, text, flags=re.S)
+
+
 def current(text: str) -> str:
-    for name, table in (("settings", settings_table()), ("metrics", metrics_table()), ("events", events_table())):
-        text = re.sub(
-            f"<!-- {name} -->\n.*?(?=\n## |\\Z)",
-            f"<!-- {name} -->\n\n{table}\n".replace("\\", "\\\\"),
-            text,
-            flags=re.S,
-        )
+    blocks = {
+        "settings": settings_table(),
+        "metrics": metrics_table(),
+        "events": events_list(),
+        "attributes": events_table(),
+        **{path.name: result(path.name) for path in RESULTS.glob("*.txt")},
+    }
+    for name, block in blocks.items():
+        text = with_block(text, name, block)
     return text
 
 
+def demo() -> str:
+    """Run the demo and return the part of its output that the README shows."""
+    printed = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=True
+    ).stdout
+    shown = printed.partition("  where it was created:")[0].rstrip()
+    # A path of the machine that ran it is nobody's business.
+    shown = re.sub(r'File "/.*?/((?:site-packages|python3\.\d+)/)', 'File ".../\\1', shown)
+    return f"```text\n{shown}\n```"
+
+
 if __name__ == "__main__":
-    README.write_text(current(README.read_text()))
+    text = README.read_text()
+    if "--demo" in sys.argv[1:]:
+        text = with_block(text, "demo", demo())
+    README.write_text(current(text))

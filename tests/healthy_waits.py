@@ -68,3 +68,41 @@ def run_on(kind, coro):
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def newest(tasks):
+    return max(tasks, key=lambda task: int(task.get_name().rpartition("-")[2]))
+
+
+async def end(tasks):
+    for task in tasks:
+        # Tasks that await each other cannot be cancelled: end the futures that they are.
+        try:
+            task.cancel()
+        except RecursionError:
+            waiting = task._fut_waiter
+            task._callbacks and waiting.remove_done_callback(task._callbacks[0][0])
+    await asyncio.wait(
+        {task for task in tasks if not task.done()} or {asyncio.ensure_future(asyncio.sleep(0))}, timeout=0.2
+    )
+
+
+def proven_among(make, kind="asyncio", **options):
+    """Start what ``make(start)`` starts and return the proof over all tasks, and how many were started."""
+
+    async def main():
+        held = set()
+
+        def start(coro):
+            held.add(asyncio.ensure_future(coro))
+            return newest(held)
+
+        make(start)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gc.collect()
+        proof = proof_on_demand(list(asyncio.all_tasks()), **options)
+        await end(held)
+        return proof, len(held)
+
+    return run_on(kind, main())

@@ -7,11 +7,13 @@ run in real time; programs use hundredths of seconds for what takes seconds in a
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import importlib.util
 import inspect
 import queue
+import re
 import sys
 import threading
 import time
@@ -243,6 +245,25 @@ class Run:
 def programs(folder: str) -> list[Path]:
     """Return the programs of ``leaking`` or ``healthy``."""
     return sorted(path for path in (HERE / folder).glob("*.py") if not path.stem.startswith("_"))
+
+
+def obstacle(path: Path, loop: Loop = "asyncio") -> str:
+    """Return why a program cannot run here, without importing it; empty if it can."""
+    source = path.read_text()
+    since = _constant(source, "SINCE", (3, 10))
+    if sys.version_info < since:
+        return f"needs Python {'.'.join(map(str, since))}"
+    if loop == "uvloop" and _constant(source, "ASYNCIO_ONLY", False):
+        return "not on uvloop"
+    if sys.platform == "win32" and _constant(source, "POSIX", False):
+        return "needs POSIX"
+    missing = [module for module in _constant(source, "NEEDS", ()) if importlib.util.find_spec(module) is None]
+    return f"needs {', '.join(missing)}" if missing else ""
+
+
+def _constant(source: str, name: str, default: Any) -> Any:
+    found = re.search(rf"^{name} = (.*?)(?:  #.*)?$", source, re.MULTILINE)
+    return ast.literal_eval(found.group(1)) if found else default
 
 
 def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **settings: Any) -> Run:

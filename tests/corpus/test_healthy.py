@@ -1,9 +1,7 @@
 """Nothing healthy of the corpus is ever accused: not once, at no look, by no verdict, on both loops."""
 
-import ast
 import re
 import sys
-from importlib.util import find_spec
 
 import pytest
 from corpus import runner
@@ -14,23 +12,7 @@ from opentelemetry.instrumentation.concurrency.instrumentor import current_insta
 PROGRAMS = runner.programs("healthy")
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
 
-RISE_IS_OVER = (
-    "growing: clients fill the server in ten minutes, then nobody comes or goes; the rule sees a rise that "
-    "never fell and old ones that all still live, though the rise was over before they were counted"
-)
-ACCUSED = dict.fromkeys(
-    (
-        "aiohttp_keep_alive_connections",
-        "aiohttp_websockets_with_heartbeat",
-        "anyio_task_group_of_a_component",
-        "long_poll",
-        "starlette_server_sent_events",
-        "stream_connections_stay_open",
-        "task_group_server",
-        "websockets_server_connections",
-    ),
-    RISE_IS_OVER,
-)
+ACCUSED: dict[str, str] = {}
 """Programs with a false alarm that we know of, and why."""
 
 
@@ -57,7 +39,9 @@ def ever_flagged(monkeypatch):
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_nothing_healthy_is_accused(path, loop, ever_flagged, request):
     """No orphan and no suspect at any look, and no proof at the last."""
-    _skip_where_it_cannot_run(path, loop)
+    obstacle = runner.obstacle(path, loop)
+    if obstacle:
+        pytest.skip(obstacle)
     if path.stem in ACCUSED:
         request.applymarker(pytest.mark.xfail(reason=ACCUSED[path.stem], strict=True))
 
@@ -85,23 +69,3 @@ def test_every_program_named_in_the_table_of_classes_exists():
     existing = {path.stem for path in (*PROGRAMS, *runner.programs("leaking"))}
     assert len(programs) > 17
     assert programs <= existing
-
-
-def _skip_where_it_cannot_run(path, loop):
-    source = path.read_text()
-    since = _constant(source, "SINCE", (3, 10))
-    if sys.version_info < since:
-        pytest.skip(f"needs Python {since}")
-    if loop == "uvloop" and _constant(source, "ASYNCIO_ONLY", False):
-        pytest.skip("not on uvloop")
-    if sys.platform == "win32" and _constant(source, "POSIX", False):
-        pytest.skip("needs POSIX")
-    for module in _constant(source, "NEEDS", ()):
-        if find_spec(module) is None:
-            pytest.skip(f"needs {module}")
-
-
-def _constant(source, name, default):
-    """Return a constant of a program without importing it."""
-    found = re.search(rf"^{name} = (.*?)(?:  #.*)?$", source, re.MULTILINE)
-    return ast.literal_eval(found.group(1)) if found else default

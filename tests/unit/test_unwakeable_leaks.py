@@ -2,19 +2,14 @@
 
 import asyncio
 import gc
-import sys
 import weakref
 
 import pytest
-from healthy_waits import LOOPS, forget_registry, new_future, on, registry, run_on
+from healthy_waits import LOOPS, end, forget_registry, new_future, newest, on, registry, run_on
 
-from opentelemetry.instrumentation.concurrency.diagnose import closure
 from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallMark
 from opentelemetry.instrumentation.concurrency.diagnose.wakeability import (
-    ProofMemory,
-    evidence,
     proof_on_demand,
-    prove,
 )
 
 LEAKS = {}
@@ -177,7 +172,7 @@ def test_leak_is_proven(name, kind):
 
         def start(coro):
             held.add(asyncio.ensure_future(coro))
-            return _newest(held)
+            return newest(held)
 
         LEAKS[name](start)
         for _ in range(10):
@@ -191,221 +186,3 @@ def test_leak_is_proven(name, kind):
         return missed, proof.undecided
 
     assert run_on(kind, main()) == ([], "")
-
-
-def _newest(tasks):
-    return max(tasks, key=lambda task: int(task.get_name().rpartition("-")[2]))
-
-
-async def end(tasks):
-    for task in tasks:
-        # Tasks that await each other cannot be cancelled: end the futures that they are.
-        try:
-            task.cancel()
-        except RecursionError:
-            waiting = task._fut_waiter
-            task._callbacks and waiting.remove_done_callback(task._callbacks[0][0])
-    await asyncio.wait(
-        {task for task in tasks if not task.done()} or {asyncio.ensure_future(asyncio.sleep(0))}, timeout=0.2
-    )
-
-
-def proven_among(make, kind="asyncio", **options):
-    """Start what ``make(start)`` starts and return the proof over all tasks, and how many were started."""
-
-    async def main():
-        held = set()
-
-        def start(coro):
-            held.add(asyncio.ensure_future(coro))
-            return _newest(held)
-
-        make(start)
-        for _ in range(10):
-            await asyncio.sleep(0)
-        gc.collect()
-        proof = proof_on_demand(list(asyncio.all_tasks()), **options)
-        await end(held)
-        return proof, len(held)
-
-    return run_on(kind, main())
-
-
-def test_deadlock_is_named_by_its_tasks():
-    proof, _ = proven_among(tasks_that_await_each_other)
-    ((*cycle,),) = proof.cycles
-    assert len(cycle) == 3
-    assert evidence(cycle) == "it and 2 other tasks await each other in a circle"
-    assert evidence(()) == "nothing that still runs holds what it waits for"
-
-
-def test_what_awaits_a_task_that_is_not_asked_about_is_as_wakeable_as_that_one():
-    """It is taken into the proof; if it lives, so does who awaits it."""
-
-    async def main():
-        stuck, asleep = asyncio.ensure_future(on(new_future())), asyncio.ensure_future(asyncio.sleep(60))
-        first, second = asyncio.ensure_future(on(stuck)), asyncio.ensure_future(on(asleep))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        proof = proof_on_demand([first, second])
-        found = [reference() is first for reference in proof.unwakeable if reference() in (first, second)]
-        await end({stuck, asleep, first, second})
-        return found
-
-    assert run_on("asyncio", main()) == [True]
-
-
-def test_first_proof_alone_counts_for_nothing():
-    memory = ProofMemory()
-
-    async def main():
-        task = asyncio.ensure_future(on(new_future()))
-        await asyncio.sleep(0)
-        first = prove([task])
-        assert memory.confirm(first) == ()
-        assert len(memory.confirm(prove([task]))) == 1
-        memory.forget()
-        assert memory.confirm(prove([task])) == ()
-        await end({task})
-
-    run_on("asyncio", main())
-
-
-def test_waiter_that_changed_between_two_proofs_is_no_proof():
-    async def main():
-        async def two_waits(first):
-            await first
-            del first
-            await new_future()
-
-        first = new_future()
-        hidden = StallMark(first, callable)
-        task = asyncio.ensure_future(two_waits(first))
-        del first
-        await asyncio.sleep(0)
-        memory = ProofMemory()
-        assert len(prove([task]).stuck) == 1
-        memory.confirm(prove([task]))
-        hidden().set_result(None)
-        await asyncio.sleep(0)
-        assert memory.confirm(prove([task])) == ()
-        await end({task})
-
-    run_on("asyncio", main())
-
-
-def test_loop_that_hides_its_timers_gives_no_verdict_and_says_so():
-    class HidingLoop(asyncio.SelectorEventLoop):
-        def call_at(self, *args, **kwargs):
-            return super().call_at(*args, **kwargs)
-
-    async def main():
-        task = asyncio.ensure_future(on(new_future()))
-        await asyncio.sleep(0)
-        proof = proof_on_demand([task])
-        await end({task})
-        return proof
-
-    loop = HidingLoop()
-    proof = loop.run_until_complete(main())
-    loop.close()
-    assert proof.unwakeable == () and "HidingLoop" in proof.undecided
-
-
-def test_interpreter_without_lock_gives_no_verdict_and_says_so(monkeypatch):
-    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    assert "no global lock" in prove([]).undecided
-
-
-def test_closure_that_is_too_large_gives_no_verdict_and_says_so(monkeypatch):
-    ballast = [[number] for number in range(closure.MAX_OBJECTS)]
-    proof, _ = proven_among(lambda start: (start(on_with(ballast)), start(on(new_future()))))
-    assert len(proof.unwakeable) == 1 and "50000 objects" in proof.undecided
-
-
-def test_too_much_work_gives_no_verdict_and_says_so(monkeypatch):
-    monkeypatch.setattr(closure, "MAX_WORK", 100)
-    proof, _ = proven_among(lambda start: start(on_with([[number] for number in range(5000)])))
-    assert proof.unwakeable == () and "ten seconds" in proof.undecided
-
-
-def test_more_tasks_than_one_reading_takes_are_proven_in_batches(monkeypatch):
-    monkeypatch.setattr(closure.Closure.__init__, "__defaults__", (200,))
-    proof, count = proven_among(lambda start: [start(on(new_future())) for _ in range(100)])
-    assert (len(proof.unwakeable), proof.undecided) == (count, "")
-
-
-async def on_with(ballast):
-    await new_future()
-    return ballast
-
-
-def test_proof_leaves_no_reference_behind():
-    class Kept:
-        pass
-
-    async def main():
-        async def wait(kept):
-            await new_future()
-
-        kept = Kept()
-        seen = weakref.ref(kept)
-        task = asyncio.ensure_future(wait(kept))
-        del kept
-        await asyncio.sleep(0)
-        assert len(proof_on_demand([task]).unwakeable) == 1
-        await end({task})
-        del task
-        gc.collect()
-        return seen()
-
-    assert run_on("asyncio", main()) is None
-
-
-class Liar:
-    """Lies about everything that a careless observer would ask."""
-
-    __hash__ = None
-
-    def __init__(self):
-        self.asked = []
-
-    @property
-    def __class__(self):
-        self.asked.append("__class__")
-        return asyncio.Task
-
-    def __eq__(self, other):
-        self.asked.append("__eq__")
-        raise RuntimeError
-
-    def __getattr__(self, name):
-        self.__dict__["asked"].append(name)
-        raise RuntimeError
-
-    def __bool__(self):
-        self.asked.append("__bool__")
-        raise RuntimeError
-
-
-def test_objects_that_lie_are_never_asked():
-    liars = [Liar() for _ in range(5)]
-    proof, count = proven_among(lambda start: start(on_with(liars)))
-    assert len(proof.unwakeable) == count
-    assert [liar.asked for liar in liars] == [[]] * 5
-
-
-def test_ten_thousand_nested_coroutines_are_no_recursion():
-    async def nest(depth):
-        if depth:
-            await nest(depth - 1)
-        else:
-            await new_future()
-
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(4000)
-    try:
-        proof, count = proven_among(lambda start: start(nest(900)))
-    finally:
-        sys.setrecursionlimit(before)
-    assert len(proof.unwakeable) == count

@@ -70,6 +70,90 @@ def sleep(start):
 
 
 @healthy
+def timeout_below_twenty_callers_that_cancels_a_gathering(start):
+    """What is cancelled cancels what it awaits; how deep it stands in its task makes no difference."""
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def call(depth):
+        if depth:
+            return await call(depth - 1)
+        try:
+            return await asyncio.wait_for(asyncio.gather(group(), group()), 0.05)
+        except asyncio.TimeoutError:
+            return None
+
+    async def group():
+        await asyncio.gather(start(stuck()), start(stuck()))
+
+    start(call(20))
+
+
+@healthy
+def watchdogs_that_sleep_and_cancel(start):
+    """A timeout made by hand, over a task in a variable, in an attribute and in a variable of an outer function."""
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def watch(task):
+        await asyncio.sleep(0.05)
+        task.cancel()
+
+    class Connection:
+        def __init__(self):
+            self.reader = start(stuck())
+
+        async def watch(self):
+            await asyncio.sleep(0.05)
+            self.reader.cancel()
+
+    outer = start(stuck())
+
+    async def watch_outer():
+        await asyncio.sleep(0.05)
+        outer.cancel()
+
+    start(watch(start(stuck())))
+    start(Connection().watch())
+    start(watch_outer())
+
+
+@healthy
+def timeout_around_a_group_of_tasks(start):
+    if sys.version_info < (3, 11):
+        return
+
+    async def stuck():
+        try:
+            await new_future()
+        except asyncio.CancelledError:
+            return
+
+    async def serve(depth):
+        if depth:
+            return await serve(depth - 1)
+        try:
+            async with asyncio.timeout(0.05), asyncio.TaskGroup() as group:
+                held = [[group]]
+                group.create_task(stuck())
+                group.create_task(stuck())
+                await on(new_future())
+                del held
+        except TimeoutError:
+            return None
+
+    start(serve(20))
+
+
+@healthy
 def timeouts(start):
     async def wait_for():
         try:

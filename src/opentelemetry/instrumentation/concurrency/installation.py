@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry._logs import SeverityNumber
 
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
@@ -23,14 +26,21 @@ from .diagnose.picture import take_picture
 from .record.fork import watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
+from .report.attributes import CONTROL
 from .report.blocked_loops import BlockedLoops
 from .report.book import ReportBook
+from .report.control import control_attributes
 from .report.eventloop_delay import DelayProbe
 from .report.metrics import Histograms, create_instruments, set_metric_source
 from .report.reporter import Reporter
 from .report.series import Publication, SeriesBook
 from .report.sinks import Sinks
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .agent.agent import Agent
+    from .agent.dump_signal import DumpSignal
+    from .agent.peer import Peer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -52,6 +62,10 @@ class Installation:
         self._started_at = time.monotonic()
         self._last_scan_at = self._started_at
         self._leaves_main = False
+        self._delays_s: dict[str, float] = {}
+        self._agent: Agent | None = None
+        self._dump_signal: DumpSignal | None = None
+        self._agent_is_off = settings.agent_disabled or os.name != "posix"
         self.diagnosed = Diagnosed()
         self.recorder = Recorder(
             stack_depth=settings.stack_depth,
@@ -67,6 +81,7 @@ class Installation:
             on_look=self._on_look,
             between_looks=self._between_looks,
         )
+        self._meter_type = f"{type(meter).__module__}.{type(meter).__qualname__}"
         self._histograms = self._instruments(meter)
         self._start_empty()
 
@@ -74,10 +89,12 @@ class Installation:
         """Put the hooks in. The census starts with the first record."""
         self.census.open()
         self.recorder.install()
-        watch_forks(self._before_fork, self._in_child)
+        watch_forks(self._before_fork, self._in_child, self._in_parent)
         if self._settings.metrics != "none":
             set_metric_source(self)
         atexit.register(self._at_exit)
+        if self._settings.dump_signal:
+            self._dump_signal = self._dumps_on_signal()
 
     def uninstall(self) -> None:
         """Take everything out in reverse order."""
@@ -86,6 +103,22 @@ class Installation:
         watch_forks(None, None)
         self.recorder.uninstall()
         self.census.close()
+        self._close_agent()
+        if self._dump_signal is not None:
+            self._dump_signal.uninstall()
+
+    def _dumps_on_signal(self) -> DumpSignal:
+        from .agent.dump_signal import DumpSignal
+
+        def dump(stream: Any) -> None:
+            from .render.profile import write_profile
+
+            write_profile("task", stream)
+            write_profile("thread", stream)
+
+        dumps = DumpSignal(self._settings.dump_signal, dump)
+        dumps.install()
+        return dumps
 
     def live_counts(self) -> LiveCounts:
         """Count living tasks and threads now."""
@@ -96,6 +129,32 @@ class Installation:
         """Picture every living task and thread."""
         with self.census.locked():
             return take_picture(self.census, self.diagnosis)
+
+    # What the agent asks.
+
+    @property
+    def settings(self) -> Settings:
+        """What was configured."""
+        return self._settings
+
+    def loop_delays(self) -> dict[str, float]:
+        """Return the last delay of each event loop in seconds, by the name of its thread."""
+        return dict(self._delays_s)
+
+    def telemetry(self) -> dict[str, str]:
+        """Return the types of the tracer and logger in use, and whether there are metrics."""
+        return {
+            "tracer": f"{type(self._tracer).__module__}.{type(self._tracer).__qualname__}",
+            "logger": f"{type(self._otel_logger).__module__}.{type(self._otel_logger).__qualname__}",
+            "meter": self._meter_type,
+        }
+
+    def tell_control(self, action: str, peer: Peer, shown_filter: str, count: int) -> None:
+        """Tell telemetry and log that somebody controls this process, before it happens."""
+        attributes = control_attributes(action, peer.uid, peer.process_id, shown_filter, count)
+        what = f"{action} ({shown_filter}, {count})" if shown_filter else action
+        _logger.warning("otel-concurrency %s, by user %d, process %d.", what, peer.uid, peer.process_id)
+        self._sinks.send(CONTROL, attributes, severity=SeverityNumber.INFO, is_report=False)
 
     # What the metric callbacks ask.
 
@@ -139,7 +198,7 @@ class Installation:
             granularity=settings.site_granularity,
             totals_only=settings.metrics == "totals",
         )
-        sinks = Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report)
+        sinks = self._sinks = Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report)
         self._reporter = Reporter(
             sinks,
             ReportBook(limit=settings.report_limit, repeat_s=settings.report_repeat, settle_s=settings.task_age),
@@ -202,7 +261,29 @@ class Installation:
     def _pings(self) -> bool:
         return not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules
 
+    def _ensure_agent(self) -> None:
+        """Open the command line's socket, in the scan thread: nothing of it is on the application's path."""
+        if self._agent_is_off:
+            return
+        try:
+            if self._agent is None:
+                from .agent.agent import Agent
+                from .agent.answers import Answers
+
+                answers = Answers(self)
+                self._agent = Agent(self._settings.agent_dir, answers.answer, answers.answer_at_once)
+            self._agent.ensure_running()
+        except Exception:
+            self._agent_is_off = True
+            _logger.warning("The command line otel-concurrency cannot reach this process.", exc_info=True)
+
+    def _close_agent(self) -> None:
+        self._agent_is_off = True
+        if self._agent is not None:
+            self._agent.close()
+
     def _between_looks(self) -> float | None:
+        self._ensure_agent()
         if not self._pings:
             return None
         pending = self._delay.pending()
@@ -210,6 +291,7 @@ class Installation:
         return self._blocked.wait_s(pending)
 
     def _record_delay(self, delay_s: float, thread_name: str) -> None:
+        self._delays_s[thread_name] = delay_s
         if self._histograms is not None:
             self._histograms.eventloop_delay.record(delay_s, {"thread.name": thread_name})
 
@@ -227,6 +309,7 @@ class Installation:
     def _at_exit(self) -> None:
         try:
             self.census.close()
+            self._close_agent()
             if self.census.last_look is not None:
                 self.census.look(final=True)
         except Exception:
@@ -234,9 +317,18 @@ class Installation:
 
     def _before_fork(self) -> None:
         self.census.suspend()
+        if self._agent is not None:
+            self._agent.suspend()
         self.recorder.wake()
 
+    def _in_parent(self) -> None:
+        if self._agent is not None:
+            self._agent.resume()
+
     def _in_child(self) -> None:
+        if self._agent is not None:
+            self._agent.forget()
+        self._delays_s = {}
         self.recorder.start_empty()
         self.census.forget()
         self._start_empty()

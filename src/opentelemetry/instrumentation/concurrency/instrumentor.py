@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             providers = {
                 name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")
             }
-            options = {**(kwargs.pop("declarative", None) or {}), **kwargs}
+            options = {**_declared(kwargs.pop("declarative", None)), **kwargs}
             settings = load_settings(options, os.environ, warn=_logger.warning)
             if settings.disabled or _is_never_patched() or _installation is not None:
                 return
@@ -69,6 +69,17 @@ class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             installation.uninstall()
         except Exception:
             _logger.warning("Taking the instrumentation of tasks and threads out failed.", exc_info=True)
+
+
+def _declared(options: Any) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if isinstance(options, Mapping):
+        return {str(name): value for name, value in options.items()}
+    _logger.warning(
+        "declarative=%.80r was given, a mapping of option names to values was expected; the defaults hold.", options
+    )
+    return {}
 
 
 def _build(settings: Settings, providers: dict[str, Any]) -> Installation:

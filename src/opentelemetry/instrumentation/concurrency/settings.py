@@ -153,7 +153,6 @@ RESERVED: Final = frozenset(
     {
 
         "debug_address", "debug_token", "debug_token_file", "debug_tls_cert", "debug_tls_key", "debug_insecure",
-        "agent_disabled", "agent_dir", "allow_cancel", "dump_signal",
     }
 )  # fmt: skip
 """Settings that are read and checked, and whose feature is not in this version yet."""

@@ -172,10 +172,22 @@ class Census:
         self.clock.restart()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the columns still. Never taken by a hook."""
-        with self._lock:
+    def locked(self, *, timeout_s: float = -1) -> Iterator[None]:
+        """Hold the columns still. Never taken by a hook.
+
+        Args:
+            timeout_s: Wait no longer than this, in seconds; negative for as long as it takes.
+
+        Raises:
+            TimeoutError: If it took longer.
+        """
+        lock = self._lock
+        if not lock.acquire(timeout=timeout_s):
+            raise TimeoutError
+        try:
             yield
+        finally:
+            lock.release()
 
     def look(self, *, final: bool = False) -> Look:
         """Scan once, now, in the calling thread.
@@ -246,9 +258,11 @@ class Census:
     def _still_strangers(
         self, references: list[ReferenceType[Any]], columns: Columns, *, at_once: bool
     ) -> Iterator[Any]:
+        # Not row_of(): after a storm there are thousands of them, and each would search through all rows.
+        rows = {address: row for row, address in enumerate(columns.addresses)} if references else {}
         for reference in references:
             found = reference()
-            if found is None or columns.row_of(found) is not None:
+            if found is None or ((row := rows.get(id(found))) is not None and columns.references[row]() is found):
                 continue
             met = self._met_once.get(id(found))
             if at_once or (met is not None and met() is found):

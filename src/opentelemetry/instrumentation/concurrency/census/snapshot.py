@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,26 @@ class LivePicture:
     deadlock: tuple[int, ...] = ()
     loop: str = ""
     note: str = ""
+
+
+class Glimpse(NamedTuple):
+    """What counts need of a living task, at a third of the cost of a picture; the names are those of `LivePicture`.
+
+    The creation stack is one of its site, whoever's it is.
+    """
+
+    kind: Literal["task", "thread"]
+    serial: int
+    site: CreationSite
+    age_s: float
+    stack: tuple[StackEntry, ...]
+    wait_reason: str
+    verdict: str | None
+    stalled_s: float | None
+    reason: str
+    creation_stack: tuple[StackEntry, ...]
+    loop: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..census.census import Tally
+from ..census.census import Census, Tally
 from ..census.columns import Columns
 from ..record.long_lived import declared_task, declared_thread
-from ..record.site import Kind
+from ..record.site import Kind, Site
 from .await_chain import walk_await_chain
+from .connections import belongs_to_connection
 from .ownership import is_owned
 from .wait_reason import wait_reason
 
@@ -40,6 +41,20 @@ def crowded_without_owner(columns: Columns, tally: Tally, limit: int) -> str | N
         f"{tally.live} are live at once, more than {limit}, and {share} of them have nobody who waits for them "
         "and do not wait for the network"
     )
+
+
+def are_of_connections(census: Census, site: Site) -> bool:
+    """Tell whether most tasks of a site, of `_SAMPLE`, belong to open connections.
+
+    Clients fill a server within minutes of its start, and stay: only windows longer than the shortest tell that from a
+    leak.
+    """
+    if site.kind != "task":
+        return False
+    columns = census.tasks
+    rows = [row for row in range(len(columns)) if columns.sites[row] == site.number]
+    looked_at = rows[:: max(1, len(rows) // _SAMPLE)]
+    return 2 * sum(belongs_to_connection(columns.references[row]()) for row in looked_at) > len(looked_at)
 
 
 def are_declared(columns: Columns, rows: list[int], kind: Kind) -> bool:

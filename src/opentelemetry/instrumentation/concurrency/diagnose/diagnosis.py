@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, Final
 
 from ..census.census import Census, Look
 from ..census.columns import Columns
 from ..record.site import Kind, Site
 from ..settings import Settings
-from .crowds import are_declared, crowded_without_owner
+from .crowds import are_declared, are_of_connections, crowded_without_owner
 from .destroyed import DestroyedBook
 from .group import Group, choose_representative, representative_of
 from .growth import GrowthWatch, growth_clause
@@ -85,6 +86,10 @@ class Diagnosis:
         """Ages in seconds that the census has to count by, for the growth rule."""
         return self._growth.ages_s
 
+    def ignores(self, site: Site, task: Any) -> bool:
+        """Tell whether somebody said that a task is no leak. Cost: one await chain if fingerprints are ignored."""
+        return self._ignored.holds_site(site) or self._ignored.holds_task(site, task)
+
     def look(self, census: Census, look: Look, pause: Callable[[], None]) -> Diagnosed:
         """Judge a scan. The caller holds the census' lock.
 
@@ -103,7 +108,7 @@ class Diagnosis:
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans.resident_rows, look, pause)
+                self.proofs.look(census.tasks, found, self._orphans, look, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
                 self._add_orphans(columns, orphans, diagnosed, look)
@@ -135,7 +140,7 @@ class Diagnosis:
         everything = len(orphans.rows) >= orphans.live
         if others:
             chosen, spans = choose_representative(columns, others)
-            evidence = f"{orphans.evidence[chosen]}, nothing waits for it"
+            evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
             group = self._group(orphans.site, "orphaned", columns, chosen, evidence, len(others), look)
             group.spans, group.is_complete = spans, everything
             group.awaits_proof = self.proofs.awaits(columns, others)
@@ -172,7 +177,9 @@ class Diagnosis:
         tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
         older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
         evidence = {
-            growth.site: growth_clause(growth, growth.site.kind) for growth in self._growth.look(look.at, older)
+            growth.site: growth_clause(growth, growth.site.kind)
+            for growth in self._growth.look(look.at, older)
+            if growth.window_s > self._settings.growth_window or not are_of_connections(census, growth.site)
         }
         for tally in look.tasks:
             if tally.live > self._settings.live_limit and tally.site not in evidence and tally.site in older:
@@ -197,3 +204,10 @@ class Diagnosis:
     ) -> Group:
         since = self._since.setdefault((site, verdict), look.at)
         return Group(site, verdict, count, evidence, since, representative_of(columns, row))
+
+
+def _blocks_exit(columns: Columns, row: int) -> str:
+    found = columns.references[row]()
+    if isinstance(found, Thread) and not found.daemon:
+        return ", it keeps the process from ending because it is no daemon"
+    return ""

@@ -7,6 +7,7 @@ an hour do not show on one scale. A site is suspected on a scale when all of thi
 * the minimum has not fallen for at least ``GROWTH_SCANS`` windows in a row;
 * it rose in them by ``GROWTH_MIN`` and by three standard deviations of a Poisson count (on the longest scale a rise of
   8 is enough: hours without a fall are evidence of their own);
+* it still rises: a server that clients have filled and whose connections then stay open does not;
 * nearly all that were old ``GROWTH_SCANS`` windows ago still live, and there were enough of them to tell. A start, a
   ramp-up, a day curve and a burst renew their tasks while they rise; a leak does not;
 * it is higher, by the same rise, than it ever was in the last week: connections that fill up every morning and a
@@ -43,7 +44,7 @@ class Growth(Generic[S]):
     Attributes:
         site: The site.
         since: When it was first suspected, in seconds of the age clock.
-        window_s: Length of the windows that show it, in seconds.
+        window_s: Length of the windows that show it, in seconds; of the longest, if several do.
         windows: In how many windows in a row the minimum has not fallen.
         first: How many were older than a window at the beginning of them.
         last: How many are now.
@@ -86,6 +87,14 @@ class _Scale:
         self.last = lowest
         self.steps.append(lowest)
         self.ends_at = now + window_s
+
+    def still_rises(self) -> bool:
+        """Tell whether the last windows rose at least half as fast as all since the last fall, to their very end."""
+        recent = self.last - self.steps[0]
+        windows = len(self.steps) - 1
+        if recent <= 0 or 2 * recent * self.length < (self.last - self.first) * windows:
+            return False
+        return 4 * (self.last - self.steps[(windows + 1) // 2]) >= recent
 
     def highest_before(self) -> int:
         """Return the highest minimum of the last week before the present rise."""
@@ -164,7 +173,7 @@ class GrowthWatch(Generic[S]):
                 scale.step(now, length, restart=restart)
                 self._judge(scale, still_alive, now, slow=place == len(scales) - 1)
                 scale.lowest = old
-            if scale.since is not None and shown is None:
+            if scale.since is not None:
                 shown = Growth(site, scale.since, length, scale.length, scale.suspected_first, scale.last)
         return shown
 
@@ -179,6 +188,7 @@ class GrowthWatch(Generic[S]):
         if (
             scale.length >= self._scans
             and rise >= self._needed(scale.last, slow=slow)
+            and scale.still_rises()
             and scale.steps[0] >= self._needed(0, slow=slow) / 2
             and still_alive >= _STILL_ALIVE * scale.steps[0]
             and scale.last >= scale.highest_before() + self._needed(scale.highest_before(), slow=slow, noisy=True)

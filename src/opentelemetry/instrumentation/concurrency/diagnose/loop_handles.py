@@ -10,18 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from .known_waits import callbacks_of
 
-STEPS_FROM_TIMERS: Final = 10
-"""Steps from a timer or a ready callback to a task that it may have been made to cancel."""
-STEPS_FROM_DESCRIPTORS: Final = 8
-"""The same from a file descriptor's callback: the connection that a request belongs to, not all that its application
-knows."""
 _TIMERS: Final = ("call_later", "call_at", "call_soon")
 _RUN_CALLBACKS: Final = frozenset({"_run_until_complete_cb", "done_cb"})
 
 
 class Handles(NamedTuple):
-    """The live handles of a loop, or containers of them."""
+    """The live handles of a loop, or containers of them: callbacks ready to run, timers, and those of descriptors."""
 
+    ready: list[Any]
     timers: list[Any]
     descriptors: list[Any]
 
@@ -32,16 +28,16 @@ def handles_of(loop: Any) -> Handles | None:
     kind = type(loop)
     if any(each.__name__ == "Loop" and each.__module__.partition(".")[0] == "uvloop" for each in kind.__mro__):
         # All its fields: C shows what it holds to the garbage collector alone.
-        return Handles([each for each in gc.get_referents(loop) if each is not loop], [])
+        return Handles([], [each for each in gc.get_referents(loop) if each is not loop], [])
     if not issubclass(kind, base) or any(getattr(kind, name) is not getattr(base, name) for name in _TIMERS):
         return None
     fields = object.__getattribute__(loop, "__dict__")
     scheduled, ready = fields.get("_scheduled"), fields.get("_ready")
     if scheduled is None or ready is None:
         return None
-    timers = [handle for handle in (*scheduled, *ready) if not getattr(handle, "_cancelled", False)]
+    timers = [handle for handle in list(scheduled) if not getattr(handle, "_cancelled", False)]
     timers += (fields.get("_signal_handlers") or {}).values()
-    return Handles(timers, list(_of_descriptors(fields)))
+    return Handles(list(ready), timers, list(_of_descriptors(fields)))
 
 
 def runs_until_done(task: Any) -> bool:

@@ -69,11 +69,13 @@ class OrphanSearch:
         self._ignored = ignored
         self._stalls = stalls
         self.resident_rows: list[int] = []
+        self.old_rows: list[int] = []
 
     def search(self, kind: Kind, census: Census, look: Look, pause: Callable[[], None]) -> list[SiteOrphans]:
         """Return the orphans of one kind by site, and mark their rows. The caller holds the census' lock.
 
-        ``resident_rows`` are then the rows of old tasks at resident sites, for the proof.
+        For the proof, ``old_rows`` are then the rows of all that are older than the age limit, ``resident_rows`` those
+        of them at resident sites.
 
         Args:
             kind: Tasks or threads.
@@ -88,6 +90,7 @@ class OrphanSearch:
             self._residents.look(tally.site, tally.live, tally.oldest_at, look.at)
         self.resident_rows = []
         candidates = self._candidates(kind, columns, census, look, pause)
+        self.old_rows = [row for here in candidates.values() for row in here.old_rows]
         by_number = {tally.site.number: tally for tally in tallies}
         found = []
         for number, here in candidates.items():

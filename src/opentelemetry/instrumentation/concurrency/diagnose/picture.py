@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
 
-from ..census.census import Census
+from ..census.census import SLICE, Census
 from ..census.columns import Columns
-from ..census.snapshot import CreationSite, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
+from ..census.snapshot import CreationSite, Glimpse, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
 from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import CreationStack, Kind, Site, SiteTable
-from .await_chain import walk_await_chain
+from .await_chain import MAX_FRAMES_REMEMBERED, Frame, walk_await_chain
 from .diagnosis import Diagnosis
 from .ownership import owning_tasks
 from .verdict import chain_note, creation_stack
@@ -51,6 +51,18 @@ def iter_pictures(census: Census, diagnosis: Diagnosis, kind: Kind) -> Iterator[
     return _Painter(census, diagnosis).paint(kind)
 
 
+def iter_glimpses(census: Census, diagnosis: Diagnosis) -> Iterator[Glimpse]:
+    """Yield one glimpse for each living task, in order of discovery, and keep none.
+
+    The caller holds the census' lock until the end.
+
+    Cost: about 7 µs a task.
+    """
+    census.admit_young()
+    census.reconcile(at_once=True)
+    return _Painter(census, diagnosis).glimpse_tasks()
+
+
 class _Painter:
     """Paints rows; texts of frames and sites are made once each."""
 
@@ -63,6 +75,8 @@ class _Painter:
         self._creations: dict[CreationStack, tuple[StackEntry, ...]] = {}
         self._entries: dict[tuple[int, int], StackEntry] = {}
         self._stacks: dict[tuple[StackEntry, ...], tuple[StackEntry, ...]] = {}
+        # Frames of chains are shared objects; the values keep them alive, so that no identity is used again.
+        self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...]]] = {}
         self._loops: dict[int, str] = {}
         self._serials: dict[int, int] = {}
 
@@ -73,7 +87,10 @@ class _Painter:
             yield from self._threads(self._census.threads, recorder.thread_sites)
             return
         columns = self._census.tasks
-        self._serials = dict(zip(columns.addresses, columns.serials, strict=True))
+        for start in range(0, len(columns), SLICE):
+            rows = slice(start, start + SLICE)
+            # At once a million of them would stop the event loop for a tenth of a second.
+            self._serials.update(zip(columns.addresses[rows], columns.serials[rows], strict=True))
         cycles = self._deadlocks(columns)
         for row in range(len(columns)):
             task = columns.references[row]()
@@ -82,21 +99,21 @@ class _Painter:
 
     def _task(self, columns: Columns, row: int, task: Any, table: SiteTable, deadlock: tuple[int, ...]) -> LivePicture:
         chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
-        stack = tuple(self._entry(frame.code, frame.line, frame.module) for frame in chain.frames)
         site, serial = table.sites[columns.sites[row]], columns.serials[row]
         creator = columns.creators[row]
         made_by = creator() if creator is not None else None
         since = self._diagnosis.stalls.since(serial)
         creation, sampled = self._creation(site, columns.created_at[row])
         awaited = awaited_tasks(task)
+        owners = owning_tasks(task)
         return LivePicture(
             kind="task",
             serial=serial,
-            name=str(task.get_name()),
+            name=_plain(task.get_name()),
             site=self._site(site),
             age_s=max(0.0, self._now - columns.created_at[row]),
             creator=None if made_by is None else self._serial_of(made_by),
-            stack=self._stacks.setdefault(stack, stack),
+            stack=self._stack(chain.frames),
             wait_reason=wait_reason(task, chain),
             verdict=_VERDICTS.get(columns.is_orphan[row]),
             stalled_s=None if since is None else max(0.0, self._now - since),
@@ -104,13 +121,55 @@ class _Painter:
             creation_stack=creation,
             creation_sampled=sampled,
             waits_for=self._serial_of(awaited[0]) if awaited else None,
-            owners=tuple(
-                sorted(found for owner in owning_tasks(task) if (found := self._serial_of(owner)) is not None)
-            ),
+            owners=tuple(sorted(found for owner in owners if (found := self._serial_of(owner)) is not None)),
             deadlock=deadlock,
             loop=self._loop(task.get_loop()),
             note=chain_note(chain),
         )
+
+    def glimpse_tasks(self) -> Iterator[Glimpse]:
+        """Yield one glimpse for each living task."""
+        columns, sites = self._census.tasks, self._census.recorder.task_sites.sites
+        references, numbers, serials, is_gone = columns.references, columns.sites, columns.serials, columns.is_gone
+        created_at, is_orphan, now = columns.created_at, columns.is_orphan, self._now
+        stalled_since, reasons = self._diagnosis.stalls.since, self._diagnosis.reasons
+        known: dict[int, tuple[CreationSite, tuple[StackEntry, ...]]] = {}
+        for row in range(len(columns)):
+            task = references[row]()
+            if task is None or is_gone(task):
+                continue
+            chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
+            number, serial = numbers[row], serials[row]
+            here = known.get(number)
+            if here is None:
+                site = sites[number]
+                here = known[number] = self._site(site), self._creation(site, None)[0]
+            since = stalled_since(serial)
+            yield Glimpse(
+                "task",
+                serial,
+                here[0],
+                max(0.0, now - created_at[row]),
+                self._stack(chain.frames),
+                wait_reason(task, chain),
+                _VERDICTS.get(is_orphan[row]),
+                None if since is None else max(0.0, now - since),
+                reasons.get(serial, ""),
+                here[1],
+                self._loop(task.get_loop()),
+                chain_note(chain),
+            )
+
+    def _stack(self, frames: tuple[Frame, ...]) -> tuple[StackEntry, ...]:
+        key = tuple(map(id, frames))
+        known = self._chains.get(key)
+        if known is None:
+            stack = tuple(self._entry(frame.code, frame.line, frame.module) for frame in frames)
+            known = frames, self._stacks.setdefault(stack, stack)
+            # Frames that are made anew for each look would fill it.
+            if len(self._chains) < MAX_FRAMES_REMEMBERED:
+                self._chains[key] = known
+        return known[1]
 
     def _threads(self, columns: Columns, table: SiteTable) -> Iterator[LivePicture]:
         for row in range(len(columns)):
@@ -125,7 +184,7 @@ class _Painter:
             yield LivePicture(
                 kind="thread",
                 serial=columns.serials[row],
-                name=str(thread.name),
+                name=_plain(thread.name),
                 site=self._site(site),
                 age_s=max(0.0, self._now - columns.created_at[row]),
                 creator=None if made_by is None else self._census.tasks.serial_of(made_by),
@@ -178,7 +237,7 @@ class _Painter:
             made = self._sites[site] = CreationSite(site.function, site.path, site.line)
         return made
 
-    def _creation(self, site: Site, created_at: float) -> tuple[tuple[StackEntry, ...], bool]:
+    def _creation(self, site: Site, created_at: float | None) -> tuple[tuple[StackEntry, ...], bool]:
         stack, sampled = creation_stack(site, self._census.clock, created_at)
         if stack is None:
             return (), False
@@ -194,6 +253,11 @@ class _Painter:
         if name is None:
             name = self._loops[id(loop)] = _loop_name(loop)
         return name
+
+
+def _plain(name: object) -> str:
+    """Return a name as a text of the built-in type: one of its own would run code of the application when shown."""
+    return str.__str__(name) if issubclass(type(name), str) else ""
 
 
 def _loop_name(loop: Any) -> str:

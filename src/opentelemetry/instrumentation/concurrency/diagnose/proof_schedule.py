@@ -1,8 +1,8 @@
 """When the proof runs, over what, and what it has said of each task.
 
 It runs soon after a task is first found left over, once more at the next scan, because only what two proofs agree on
-counts, and then every ``PROOF_INTERVAL`` over all orphans and residents. It keeps to one per cent of a core, after an
-allowance at the start.
+counts, and then every ``PROOF_INTERVAL`` over all orphans, residents and deadlocked tasks. It keeps to one per cent of
+a core, after an allowance at the start.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from ..census.census import Look
+from ..census.census import SLICE, Look
 from ..census.columns import Columns
-from .orphans import SiteOrphans
+from .orphans import OrphanSearch, SiteOrphans
+from .wait_graph import awaited_tasks, deadlocks
 from .wakeability import ProofMemory, Stuck, evidence, prove
 
 MAX_SUSPECTS: Final = 10_000
@@ -56,14 +57,14 @@ class ProofSchedule:
         self._memory.forget()
 
     def look(
-        self, columns: Columns, orphans: list[SiteOrphans], residents: list[int], look: Look, pause: Callable[[], None]
+        self, columns: Columns, orphans: list[SiteOrphans], search: OrphanSearch, look: Look, pause: Callable[[], None]
     ) -> None:
         """Run a proof if one is due, and note the results.
 
         Args:
             columns: Where the rows of tasks are.
             orphans: The orphans by site.
-            residents: Rows of old tasks at resident sites.
+            search: Knows the old tasks, and those of them at resident sites.
             look: The scan.
             pause: Lets the application run.
         """
@@ -72,12 +73,16 @@ class ProofSchedule:
         rows = [row for found in orphans for row in found.rows]
         fresh = any(columns.proof[row] == self.NEW for row in rows)
         due = self._last_at is None or look.at - self._last_at >= self._interval_s
-        if (not rows and not (due and residents)) or not (fresh or due or self._confirm_next):
+        if not rows and not due and not self._confirm_next:
+            return
+        if not (fresh or due or self._confirm_next):
             return
         if due:
             self._last_at = look.at
         began = time.thread_time()
-        self._run(columns, orphans, residents, pause)
+        others = [*search.resident_rows, *_deadlocked(columns, search.old_rows, pause)]
+        if rows or others:
+            self._run(columns, orphans, others, pause)
         self.spent_s += time.thread_time() - began
 
     def _can_afford(self, now: float) -> bool:
@@ -85,12 +90,8 @@ class ProofSchedule:
             self._began_at = now
         return self.spent_s < _ALLOWANCE_S + _CPU_SHARE * (now - self._began_at)
 
-    def _run(
-        self, columns: Columns, orphans: list[SiteOrphans], residents: list[int], pause: Callable[[], None]
-    ) -> None:
-        suspects = {
-            row: task for row in _in_turn(orphans, residents) if (task := columns.references[row]()) is not None
-        }
+    def _run(self, columns: Columns, orphans: list[SiteOrphans], others: list[int], pause: Callable[[], None]) -> None:
+        suspects = {row: task for row in _in_turn(orphans, others) if (task := columns.references[row]()) is not None}
         proof = prove(suspects.values(), pause=pause)
         self.undecided = proof.undecided
         self.cycles = proof.cycles
@@ -116,9 +117,23 @@ class ProofSchedule:
         return evidence(cycle)
 
 
-def _in_turn(orphans: list[SiteOrphans], residents: list[int]) -> list[int]:
+def _deadlocked(columns: Columns, rows: list[int], pause: Callable[[], None]) -> list[int]:
+    """Return the rows of tasks that await each other in a circle, which no owner of theirs can end."""
+    serials = {columns.serials[row]: row for row in rows}
+    by_address = {columns.addresses[row]: columns.serials[row] for row in rows}
+    edges: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        awaited = awaited_tasks(columns.references[row]())
+        if awaited:
+            edges[columns.serials[row]] = [by_address[id(each)] for each in awaited if id(each) in by_address]
+        if not number % SLICE:
+            pause()
+    return [serials[serial] for cycle in deadlocks(edges) for serial in cycle]
+
+
+def _in_turn(orphans: list[SiteOrphans], others: list[int]) -> list[int]:
     """Return at most `MAX_SUSPECTS` rows, one of each site in turn, so that no site hides another."""
-    lists = [found.rows for found in orphans] + [residents]
+    lists = [found.rows for found in orphans] + [others]
     if sum(map(len, lists)) <= MAX_SUSPECTS:
         return [row for rows in lists for row in rows]
     taken: list[int] = []

@@ -30,18 +30,12 @@ from weakref import ReferenceType, WeakSet, ref
 
 from .closure import MAX_OBJECTS, Accounts, Closure, Cut, Pace, TooMuchWorkError, account
 from .known_waits import coroutine_of, is_pending, is_task, waiter_of
-from .loop_handles import (
-    STEPS_FROM_DESCRIPTORS,
-    STEPS_FROM_TIMERS,
-    Handles,
-    handles_of,
-    runs_until_done,
-)
+from .loop_handles import Handles, handles_of, runs_until_done
 from .stalls import StallMark
 from .wait_graph import awaited_tasks, deadlocks
+from .woken_by_handles import tasks_woken_by
 
 _ATTEMPTS: Final = 3
-_MAX_FROM_HANDLES: Final = 4 * MAX_OBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +158,11 @@ def _prove(suspects: Iterable[Any], pace: Pace) -> Proof:
             handles[address] = found
     tasks = [task for task in tasks if id(_loop_of(task)) in handles and not runs_until_done(task)]
     cut = Cut(loops.values())
+    woken = tasks_woken_by(handles.values(), cut, pace)
+    if woken is None:
+        return Proof(undecided="the live timers and connections reach more than can be looked at", examined=len(asked))
     stuck: dict[int, Stuck] = {}
     for batch in _batches(tasks, cut, pace, reasons):
-        woken = _woken_by_handles(batch, handles.values(), cut, pace)
-        if woken is None:
-            reasons.add(f"the live timers and connections reach more than {_MAX_FROM_HANDLES} objects")
-            continue
         for task in _judge(batch, cut, woken, loops.values(), pace, reasons):
             waiter = waiter_of(task)
             if waiter is not None:
@@ -202,45 +195,29 @@ def _batches(tasks: list[Any], cut: Cut, pace: Pace, reasons: set[str]) -> Itera
     closure: Closure | None = None
     while left:
         closure = closure or Closure(cut, pace)
-        first = next(iter(left.values()))
-        known = len(closure.objects)
-        closure.add([first])
-        together = [first, *(each for each in closure.objects[known:] if id(each) in left and each is not first)]
+        together = _reached_with(next(iter(left.values())), closure, left)
         if closure.is_whole:
             batch += together
         elif batch:
             # Nothing of ours may hold what is about to be counted. What overflowed comes again in a batch of its own.
-            closure = first = together = None
+            closure = None
+            together.clear()
             yield batch
             batch = []
-            continue
         else:
             reasons.add(f"{len(together)} tasks reach more than {MAX_OBJECTS} objects together")
             closure = None
-        for each in together:
-            del left[id(each)]
-    closure = first = together = None  # type: ignore[assignment]
+        while together:
+            del left[id(together.pop())]
+    closure = None
     if batch:
         yield batch
 
 
-def _woken_by_handles(batch: list[Any], handles: Iterable[Handles], cut: Cut, pace: Pace) -> set[int] | None:
-    """Return the addresses of the tasks that live handles of the loops lead to, and may have been made to cancel.
-
-    Returns None where they lead to more than can be looked at.
-    """
-    wanted = set(map(id, batch))
-    woken: set[int] = set()
-    for begin, depth in (
-        ([each for found in handles for each in found.timers], STEPS_FROM_TIMERS),
-        ([each for found in handles for each in found.descriptors], STEPS_FROM_DESCRIPTORS),
-    ):
-        closure = Closure(cut, pace, _MAX_FROM_HANDLES)
-        closure.add(begin, depth=depth)
-        if not closure.is_whole:
-            return None
-        woken.update(id(each) for each in closure.objects if id(each) in wanted)
-    return woken
+def _reached_with(task: Any, closure: Closure, left: dict[int, Any]) -> list[Any]:
+    known = len(closure.objects)
+    closure.add([task])
+    return [task, *(each for each in closure.objects[known:] if id(each) in left and each is not task)]
 
 
 def _judge(

@@ -12,20 +12,26 @@ from collections.abc import Callable
 
 _before: Callable[[], None] | None = None
 _in_child: Callable[[], None] | None = None
+_in_parent: Callable[[], None] | None = None
 _registered = False
 
 
-def watch_forks(before: Callable[[], None] | None, in_child: Callable[[], None] | None) -> None:
+def watch_forks(
+    before: Callable[[], None] | None,
+    in_child: Callable[[], None] | None,
+    in_parent: Callable[[], None] | None = None,
+) -> None:
     """Set what runs before a fork and in the child after it; None for nothing.
 
     Args:
         before: Stops the scan thread. Must not raise.
         in_child: Forgets the parent's tasks and threads. Must not raise.
+        in_parent: Lets the agent go on. Must not raise.
     """
-    global _before, _in_child, _registered
-    _before, _in_child = before, in_child
+    global _before, _in_child, _in_parent, _registered
+    _before, _in_child, _in_parent = before, in_child, in_parent
     if not _registered and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_run_before, after_in_child=_run_in_child)
+        os.register_at_fork(before=_run_before, after_in_child=_run_in_child, after_in_parent=_run_in_parent)
         _registered = True
 
 
@@ -37,3 +43,8 @@ def _run_before() -> None:
 def _run_in_child() -> None:
     if _in_child is not None:
         _in_child()
+
+
+def _run_in_parent() -> None:
+    if _in_parent is not None:
+        _in_parent()

@@ -125,6 +125,14 @@ class Recorder:
                 missing.append(name)
         return missing
 
+    def replaced_hooks(self) -> list[str]:
+        """Return the attributes where our hook is not reached any more, however often it is asked."""
+        return [
+            f"{getattr(patch.owner, '__qualname__', patch.owner)}.{patch.name}"
+            for patch in self._patches
+            if not patch.is_installed()
+        ]
+
     def start_empty(self) -> None:
         """Forget what was created, in a forked child: sites and hooks stay, counters begin again."""
         self.young_tasks.forget()

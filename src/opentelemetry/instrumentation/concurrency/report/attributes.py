@@ -17,8 +17,9 @@ SUSPECTED: Final = "python.leak.suspected"
 TASK_DESTROYED: Final = "python.asyncio.task.destroyed"
 LOOP_BLOCKED: Final = "python.asyncio.eventloop.blocked"
 RESOLVED: Final = "python.leak.resolved"
+CONTROL: Final = "python.concurrency.control"
 
-EVENTS: Final = (TASK_ORPHANED, THREAD_ORPHANED, SUSPECTED, TASK_DESTROYED, LOOP_BLOCKED, RESOLVED)
+EVENTS: Final = (TASK_ORPHANED, THREAD_ORPHANED, SUSPECTED, TASK_DESTROYED, LOOP_BLOCKED, RESOLVED, CONTROL)
 
 CODE_FUNCTION_NAME: Final = "code.function.name"
 CODE_FILE_PATH: Final = "code.file.path"
@@ -38,6 +39,11 @@ TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
 TASK_AGE: Final = "python.asyncio.task.age"
 TASK_WAIT_REASON: Final = "python.asyncio.task.wait_reason"
 BLOCKED_FOR: Final = "python.asyncio.eventloop.blocked_for"
+CONTROL_ACTION: Final = "python.concurrency.control.action"
+CONTROL_FILTER: Final = "python.concurrency.control.filter"
+CONTROL_COUNT: Final = "python.concurrency.control.count"
+CONTROL_PEER_UID: Final = "python.concurrency.control.peer.uid"
+CONTROL_PEER_PID: Final = "python.concurrency.control.peer.pid"
 THREAD_NAME: Final = "thread.name"
 THREAD_ID: Final = "thread.id"
 THREAD_AGE: Final = "python.thread.age"

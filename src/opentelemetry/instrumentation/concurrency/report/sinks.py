@@ -61,6 +61,7 @@ class Sinks:
         severity: SeverityNumber,
         links: tuple[SpanContext, ...] = (),
         recording_span: Any = None,
+        is_report: bool = True,
     ) -> None:
         """Send one report. Never raises.
 
@@ -70,6 +71,7 @@ class Sinks:
             severity: Of the log record.
             links: Creators' span contexts, the representative's first.
             recording_span: The creator's span if it still records; it gets the event too, without stacks.
+            is_report: Whether it is missed where it does not get out.
         """
         if self._mode == "none":
             return
@@ -80,10 +82,10 @@ class Sinks:
             outcomes.append(self._guarded(self._send_log, name, attributes, severity, links))
         if recording_span is not None:
             self._guarded(_add_to_creator, recording_span, name, attributes)
-        for outcome in outcomes:
+        for outcome in outcomes if is_report else ():
             if outcome in ("sampler", "error"):
                 self._on_drop(outcome)
-        if all(outcome == "no_sink" for outcome in outcomes):
+        if is_report and all(outcome == "no_sink" for outcome in outcomes):
             self._on_drop("no_sink")
             self._say_there_is_no_sink(name, attributes)
 

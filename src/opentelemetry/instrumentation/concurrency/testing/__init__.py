@@ -7,7 +7,8 @@ The map, one question a module:
 * ``leak.py`` what is said of one leak; ``leak_error.py`` the error and the warning;
 * ``filters.py`` what is no leak; ``known_rules.py`` what is machinery; ``baseline.py`` which leaks are known for now;
 * ``settling.py`` how long to wait, without blocking a loop;
-* ``leak_check.py`` the context manager and decorator; ``verify.py`` a whole test run in any runner;
+* ``running_check.py`` one check while it runs; ``leak_check.py`` the context manager and decorator;
+* ``verify.py`` a whole test run in any runner;
 * ``unittest_case.py``, ``pytest_plugin.py`` and what it loads when it is on (``pytest_plan.py``,
   ``pytest_session.py``, ``pytest_summary.py``, ``pytest_timeouts.py``).
 
@@ -22,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .baseline import Baseline as Baseline
     from .baseline import KnownLeak as KnownLeak
-    from .leak_check import check_leaks as check_leaks
     from .filters import Rule as Rule
     from .filters import ignore_creator as ignore_creator
     from .filters import ignore_current as ignore_current
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .filters import ignore_top as ignore_top
     from .known_rules import KNOWN_RULES as KNOWN_RULES
     from .leak import Leak as Leak
+    from .leak_check import check_leaks as check_leaks
     from .leak_error import LeakError as LeakError
     from .leak_error import LeakWarning as LeakWarning
     from .unittest_case import LeakTestMixin as LeakTestMixin

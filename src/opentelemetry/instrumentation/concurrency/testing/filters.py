@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, Union
+from typing import Any, Final
 
 from .leak import Leak
 
@@ -45,7 +45,7 @@ class Rule:
         return self.name
 
 
-Filter = Union[Rule, Callable[[Leak], Any]]
+Filter = Rule | Callable[[Leak], Any]
 
 
 def ignore_current() -> Rule:
@@ -108,7 +108,9 @@ def ignore_name(*patterns: str | re.Pattern[str]) -> Rule:
 
     def holds(leak: Leak) -> bool:
         return any(
-            pattern.fullmatch(leak.name) is not None if isinstance(pattern, re.Pattern) else _is_like(leak.name, pattern)
+            pattern.fullmatch(leak.name) is not None
+            if isinstance(pattern, re.Pattern)
+            else _is_like(leak.name, pattern)
             for pattern in checked
         )
 
@@ -122,16 +124,22 @@ def checked_filters(filters: Any) -> tuple[Filter, ...]:
         TypeError: One is no filter, or a filter was named and not called.
     """
     if isinstance(filters, str):
-        raise TypeError(f"ignore={filters!r}: a text says not what it names; write ignore_name({filters!r}), or one of "
-                        "ignore_creator, ignore_function, ignore_top")
+        raise TypeError(
+            f"ignore={filters!r}: a text says not what it names; write ignore_name({filters!r}), or one of "
+            "ignore_creator, ignore_function, ignore_top"
+        )
     several = tuple(filters) if isinstance(filters, Iterable) else (filters,)
     for one in several:
         if isinstance(one, str):
             checked_filters(one)
         if one in _FACTORIES:
-            raise TypeError(f"ignore={one.__name__}: call it, as in {one.__name__}({'' if one is ignore_current else '...'})")
+            raise TypeError(
+                f"ignore={one.__name__}: call it, as in {one.__name__}({'' if one is ignore_current else '...'})"
+            )
         if not callable(one):
-            raise TypeError(f"ignore={one!r}: expected a rule or a function that takes a Leak, got {type(one).__name__}")
+            raise TypeError(
+                f"ignore={one!r}: expected a rule or a function that takes a Leak, got {type(one).__name__}"
+            )
     return several
 
 

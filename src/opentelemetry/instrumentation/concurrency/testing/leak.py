@@ -214,4 +214,3 @@ def living_text(recording: Recording, title: str) -> Iterator[str]:
     living = recording.everything()
     yield f"{title}: {sum(one.kind == 'task' for one in living)} tasks, {len(living)} in all, those alike together"
     yield from leak_texts(leak for one in living if (leak := leak_of(recording, one)) is not None)
-

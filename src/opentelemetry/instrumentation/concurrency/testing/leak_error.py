@@ -22,8 +22,8 @@ class LeakError(AssertionError):
     It is an `AssertionError`, so that test runners count a failure and no accident. Where the body of the block raised
     an exception of its own, both are raised together: on Python ≥ 3.11 as ``ExceptionGroup(..., [body's, LeakError])``;
     on 3.10, which has no groups, the body's exception is raised with the ``LeakError`` as its ``__context__`` (as that
-    of the first exception in its chain), so that the traceback shows both. ``KeyboardInterrupt``, ``SystemExit``, cancellation and the skipping of tests
-    always pass as they are.
+    of the first exception in its chain), so that the traceback shows both. ``KeyboardInterrupt``, ``SystemExit``,
+    cancellation and the skipping of tests always pass as they are.
 
     Attributes:
         leaks: One ``Leak`` for each, all of them, in order of creation.
@@ -69,8 +69,8 @@ def together(body: BaseException, leak: LeakError) -> BaseException:
         return body
     if sys.version_info >= (3, 11):
         what = f"the block raised {type(body).__name__}, and {summary(leak.leaks, leak.label)}"
-        return ExceptionGroup(what, [body, leak])
-    outermost = body
+        return ExceptionGroup(what, [body, leak])  # noqa: F821 (a built-in from 3.11 on)
+    outermost: BaseException = body
     while (earlier := outermost.__cause__ or outermost.__context__) is not None:
         outermost = earlier
     outermost.__context__, outermost.__suppress_context__ = leak, False

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .baseline import Baseline
 from .filters import Rule, checked_filters, ignore_creator, ignore_function, ignore_name, ignore_top
-from .leak_check import CheckOptions, check_leaks
+from .leak_check import check_leaks
 from .pytest_plugin import suite_mode
+from .running_check import CheckOptions
 
 if TYPE_CHECKING:
     import pytest

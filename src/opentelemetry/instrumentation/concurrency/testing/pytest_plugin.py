@@ -26,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("leaks", "error, warn or off, for the whole suite", default="off")
     parser.addini("leaks_timeout", "seconds to wait for what is about to end", default="5")
-    parser.addini("leaks_ignore", "filters: 'creator:…', 'function:…', 'top:…' or 'name:…'", type="linelist", default=[])
+    parser.addini(
+        "leaks_ignore", "filters: 'creator:…', 'function:…', 'top:…' or 'name:…'", type="linelist", default=[]
+    )
     parser.addini("leaks_baseline", "file of leaks that are known for now", default="")
     parser.addini("leaks_session", "at the end, check that nothing at all is left", type="bool", default=False)
     parser.addini("leaks_run_on_failure", "the same where tests failed", type="bool", default=False)

@@ -18,13 +18,13 @@ import pytest
 from _pytest.unittest import TestCaseFunction
 
 from .leak import Leak
-from .leak_check import LeakCheck
 from .leak_error import LeakError, LeakWarning, together
 from .pytest_plan import Plan, Planner
 from .pytest_plugin import wants_session_check
 from .pytest_summary import LeakSummary, found_leak
 from .pytest_timeouts import TimeoutDumps
 from .recording import recording
+from .running_check import LeakCheck
 from .scope import Scope, enter_scope, leave_scope
 from .settling import runner_loop_of
 
@@ -106,9 +106,7 @@ class LeakSession:
             setattr(holder, name, function)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, Any, Any]:
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
         """Judge the test when all its fixtures are down, and the wider nodes that end with it."""
         failure: BaseException | None = None
         try:
@@ -173,13 +171,18 @@ class LeakSession:
 
     def _surroundings(self) -> Scope | None:
         # The last one opened is the innermost: pytest sets fixtures up from the widest to the narrowest.
-        return next(reversed(self._wider.values()))[1].scope if self._wider else self._whole and self._whole.scope
+        if self._wider:
+            return next(reversed(self._wider.values()))[1].scope
+        return self._session_scope()
+
+    def _session_scope(self) -> Scope | None:
+        return None if self._whole is None else self._whole.scope
 
     def _wider_scope(self, node: Any) -> Scope:
         if node not in self._wider:
             label = f"the {type(node).__name__.lower()}-wide fixtures of {node.nodeid or 'the session'}"
             plan = self._planner.plan_of(node, label)
-            check = LeakCheck(plan.options, parent=self._whole and self._whole.scope, is_boundary=True)
+            check = LeakCheck(plan.options, parent=self._session_scope(), is_boundary=True)
             self._wider[node] = plan, check
         return self._wider[node][1].scope
 
@@ -224,7 +227,9 @@ class LeakSession:
         errors = [self._end_wider(node, found) for node in list(self._wider)]
         if self._whole is not None:
             if succeeded or self._config.getini("leaks_run_on_failure"):
-                errors.append(self._judge(self._planner.session_plan(), self._whole, "the end of the run", found, waits=True))
+                errors.append(
+                    self._judge(self._planner.session_plan(), self._whole, "the end of the run", found, waits=True)
+                )
             self._whole.close()
         self._summary.add_end(found, [str(error) for error in errors if error is not None])
         return any(error is not None for error in errors)

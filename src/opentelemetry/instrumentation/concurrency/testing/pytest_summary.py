@@ -82,7 +82,9 @@ class LeakSummary:
             new = {(one["kind"], one["site"]): one["test"] for one in reversed(self._found) if one["state"] == "leaked"}
             leaks = ((kind, site, test) for (kind, site), test in new.items())
             self._planner.baseline.adopting(leaks).write(self._planner.baseline_path)
-            self._wrote = f"wrote {len(new)} new entries to {self._planner.baseline_path}: give each a reason and a date"
+            self._wrote = (
+                f"wrote {len(new)} new entries to {self._planner.baseline_path}: give each a reason and a date"
+            )
         return bool(self._end_texts)
 
     def print_to(self, terminal: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import sleep as sleep_in_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
@@ -35,9 +35,7 @@ class Patience:
         clock: The monotonic clock, in seconds.
     """
 
-    def __init__(
-        self, timeout_s: float, is_over: Callable[[], bool], clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, timeout_s: float, is_over: Callable[[], bool], clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._began = clock()
         self._timeout_s = timeout_s
@@ -71,7 +69,7 @@ class Patience:
 
 
 def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
-    """Tell whether all that is left are tasks of loops that nothing runs: closed, or stopped for a tenth of a second."""
+    """Tell whether all that is left are tasks of loops that nothing runs: closed, or stopped for a while."""
     for one in left:
         found = one.reference()
         if found is None:
@@ -92,14 +90,10 @@ def proven(left: list[Leftover]) -> dict[int, str]:
     if not tasks:
         return {}
     try:
-        proof = proof_on_demand(list(tasks.values()))
-        cycle_of = {id(task): cycle for cycle in proof.cycles for task in cycle}
-        stuck = {id(task) for task in proof.unwakeable} | set(cycle_of)
-        return {
-            serial: evidence(task, cycle_of.get(id(task))) or "nothing that still runs will wake it"
-            for serial, task in tasks.items()
-            if id(task) in stuck
-        }
+        proof = proof_on_demand(tasks.values())
+        cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
+        stuck = {id(reference()) for reference in proof.unwakeable}
+        return {serial: evidence(cycles.get(id(task), ())) for serial, task in tasks.items() if id(task) in stuck}
     except Exception:  # noqa: BLE001 (a report without a proof is better than a test runner that fails)
         return {}
 
@@ -167,7 +161,9 @@ def _is_left_in(one: Leftover, scope: Scope, loop: Any) -> bool:
     task = one.reference()
     if task is None or task.get_loop() is not loop or is_known(one, scope.known):
         return False
-    judge = next((each for each in one.owner.and_outer() if each.is_open or each.is_boundary), None) if one.owner else None
+    judge = (
+        next((each for each in one.owner.and_outer() if each.is_open or each.is_boundary), None) if one.owner else None
+    )
     return judge is scope or judge is None
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import unittest
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .leak_check import LeakCheck, check_leaks, report
+from .leak_check import check_leaks, report
+from .running_check import LeakCheck
 from .scope import enter_scope, leave_scope
 
 if TYPE_CHECKING:
-
-
     _Case = unittest.TestCase
 else:
     _Case = object
 
 
 class LeakTestMixin(_Case):
-    """Checks each test of the class, from before ``setUp`` to after the last cleanup::
+    """Checks each test of the class, from before ``setUp`` to after the last cleanup.
+
+    ::
 
         class TestSearch(LeakTestMixin, unittest.IsolatedAsyncioTestCase):
             leak_options = {"timeout": 1.0}

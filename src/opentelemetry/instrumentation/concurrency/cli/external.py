@@ -1,0 +1,57 @@
+"""What the standard library sees of a process without agent, from outside, on Python ≥ 3.14."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from ..census.snapshot import CreationSite, LivePicture, StackEntry
+from .failures import CommandError
+from .interpreter import run_beside
+from .processes import Process
+
+MISSING: Final = "creation lines, ages, wait reasons, verdicts and threads"
+"""What can't be seen from outside."""
+
+_PROGRAM: Final = """
+import json, sys
+from asyncio.tools import get_all_awaited_by
+def place(f):
+    return [f.filename, f.lineno, f.funcname]
+made = []
+for thread in get_all_awaited_by(int(sys.argv[1])):
+    for task in thread.awaited_by:
+        stack = [place(f) for one in task.coroutine_stack for f in one.call_stack]
+        made.append([task.task_id, task.task_name, stack])
+json.dump(made, sys.stdout)
+"""
+
+
+def external_pictures(process: Process, timeout_s: float) -> list[LivePicture]:
+    """Return the tasks of a process as they show from outside.
+
+    Raises:
+        CommandError: If it can't be looked into.
+    """
+    text = run_beside(process, _PROGRAM, str(process.process_id), timeout_s=timeout_s)
+    try:
+        return [_picture(number, task) for number, task in enumerate(json.loads(text), 1)]
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        message = f"What the standard library says of process {process.process_id} can't be understood ({error})."
+        raise CommandError(message) from None
+
+
+def _picture(number: int, task: list[Any]) -> LivePicture:
+    _identity, name, frames = task
+    stack = tuple(StackEntry(str(function), str(path), int(line or 0)) for path, line, function in reversed(frames))
+    return LivePicture(
+        kind="task",
+        serial=number,
+        name=str(name),
+        site=CreationSite("unknown", "", 0),
+        age_s=0.0,
+        creator=None,
+        stack=stack,
+        wait_reason="unknown",
+        verdict=None,
+    )

@@ -1,0 +1,124 @@
+"""Reads the command line, runs one command, turns every failure into a paragraph and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Final, NoReturn
+
+from ..version import __version__
+from .failures import FINE, INTERRUPTED, USAGE, CommandError
+from .sources import seconds
+from .terminal import say
+
+COMMANDS: Final = (
+    "ps",
+    "stats",
+    "stack",
+    "tree",
+    "leaks",
+    "profile",
+    "snapshot",
+    "diff",
+    "top",
+    "serve",
+    "cancel",
+    "attach",
+    "doctor",
+    "demo",
+    "completion",
+)
+_DESCRIPTION: Final = "Every Python process on this machine: what it runs, what it leaks, and by which line."
+_EXIT_CODES: Final = "exit codes: 0 fine, 1 leaks found, 2 usage, 3 target unreachable or timed out, 130 interrupted"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one paragraph."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with the exit code of usage."""
+        self.exit(USAGE, f"{self.prog}: {message}. See: {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: The arguments after the program's name; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        arguments = build_parser().parse_args(_with_command(list(sys.argv[1:] if argv is None else argv)))
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        code = _watched(run, arguments) if arguments.watch else run(arguments)
+        sys.stdout.flush()
+        return code
+    except CommandError as error:
+        say(f"otel-concurrency: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("\n" if sys.stderr.isatty() else "")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough. What is left in the buffer must not complain at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = _Parser(prog="otel-concurrency", description=_DESCRIPTION, epilog=_EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"otel-concurrency {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name in COMMANDS:
+        module = importlib.import_module(f".{name}", __package__)
+        _add(commands, module)
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction[_Parser], module: ModuleType) -> None:
+    parser = commands.add_parser(
+        module.NAME,
+        help=module.HELP,
+        description=module.HELP[0].upper() + module.HELP[1:] + ".",
+        epilog=f"examples:\n{_indented(module.EXAMPLES)}\n\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure(parser)
+    form = parser.add_argument_group("output")
+    short = [] if getattr(module, "TAKES_FILE", False) else ["-o"]
+    form.add_argument(*short, "--output", choices=("table", "wide", "json"), default="table", help="form of the output")
+    form.add_argument("--json", dest="output", action="store_const", const="json", help="the same as --output json")
+    form.add_argument("--no-headers", action="store_true", help="tables without headings")
+    form.add_argument("--watch", metavar="DURATION", help="again and again, such as 2s")
+    parser.set_defaults(run=module.run)
+
+
+def _with_command(argv: list[str]) -> list[str]:
+    """Return the arguments with the default command where they name none."""
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
+        return ["ps", *argv]
+    return argv
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _watched(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    interval_s = seconds(arguments.watch)
+    while True:
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[H\x1b[2J")
+        run(arguments)
+        sys.stdout.flush()
+        time.sleep(interval_s)

@@ -1,0 +1,141 @@
+"""``profile``: the profile of a process in any format, the difference over some time, or a flame graph."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Final
+
+from ..census.snapshot import LivePicture
+from ..render.difference import changes_by_site, changes_text
+from ..render.folded import folded
+from ..render.full_text import full_text
+from ..render.grouped_text import grouped_text
+from ..render.output import write_bytes, write_text
+from ..render.pprof_profile import difference, pprof_profile, samples_of
+from ..render.snapshot_json import write_snapshot
+from ..render.tally import tally
+from .failures import FINE, UsageError
+from .files import refuse_terminal, write_file
+from .flame_graph import flame_graph
+from .sources import ProcessSource, Source, Taken, add_target, one_source, seconds, taken_from
+from .stack import add_filters, holds
+from .terminal import say
+
+NAME: Final = "profile"
+HELP: Final = "write the profile of a process: pprof, text, full, folded or json, or a flame graph"
+EXAMPLES: Final = """otel-concurrency profile 4711 -o tasks.pb.gz && go tool pprof -http=: tasks.pb.gz
+otel-concurrency profile 4711 --seconds 30 -o grown.pb.gz
+otel-concurrency profile 4711 --format folded --by creation
+otel-concurrency profile 4711 --name taskleak --format text
+otel-concurrency profile 4711 --flamegraph tasks.svg"""
+TAKES_FILE: Final = True
+
+_FORMATS: Final = ("pprof", "text", "full", "folded", "json")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_target(parser, many=False)
+    parser.add_argument("--name", choices=("task", "thread", "taskleak"), default="task", help="which (default task)")
+    parser.add_argument("--format", choices=_FORMATS, help="default pprof into a file or pipe, text on a terminal")
+    parser.add_argument("--seconds", metavar="N", help="the difference over N seconds (pprof or text)")
+    parser.add_argument("--flamegraph", metavar="FILE", help="a self-contained picture: FILE.svg or FILE.html")
+    parser.add_argument("--by", choices=("wait", "creation"), default="wait", help="stacks of folded and flame graph")
+    parser.add_argument("-o", dest="file", metavar="FILE", default="-", help="where to (default standard output)")
+    add_filters(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    source = one_source(arguments, usual_timeout_s=120.0 if arguments.name == "taskleak" else 10.0)
+    if arguments.flamegraph:
+        _write_flame_graph(arguments, source)
+        return FINE
+    form = arguments.format or _usual_form(arguments)
+    if form == "pprof":
+        refuse_terminal(arguments.file, "pprof's format")
+    if arguments.seconds:
+        _write_difference(arguments, source, form)
+        return FINE
+    taken = _take(arguments, source)
+    write_file(arguments.file, lambda stream: _write(arguments, form, taken, stream))
+    return FINE
+
+
+def _usual_form(arguments: argparse.Namespace) -> str:
+    import sys
+
+    if arguments.output == "json":
+        return "json"
+    return "text" if arguments.file == "-" and sys.stdout.isatty() else "pprof"
+
+
+def _take(arguments: argparse.Namespace, source: Source) -> Taken:
+    if arguments.name == "taskleak" and isinstance(source, ProcessSource):
+        return taken_from(source.ask("leaks").body, f"process {source.label}")
+    return source.take()
+
+
+def _pictures(arguments: argparse.Namespace, taken: Taken) -> Iterable[LivePicture]:
+    pictures = taken.snapshot.threads if arguments.name == "thread" else taken.snapshot.tasks
+    for picture in pictures:
+        if holds(arguments, picture) and (arguments.name != "taskleak" or picture.verdict is not None):
+            yield picture
+
+
+def _write(arguments: argparse.Namespace, form: str, taken: Taken, stream: IO[bytes]) -> None:
+    pictures = _pictures(arguments, taken)
+    if form == "json":
+        write_snapshot(taken.snapshot, stream, process=taken.process)
+    elif form == "text":
+        write_text(grouped_text(arguments.name, tally(pictures)), stream)
+    elif form == "full":
+        write_text(full_text(pictures), stream)
+    elif form == "folded":
+        write_text(folded(tally(pictures), by=arguments.by), stream)
+    else:
+        samples = samples_of(tally(pictures, split_loops=True))
+        at = taken.snapshot.taken_at
+        write_bytes(pprof_profile(arguments.name, samples, taken_at=at, process=taken.process), stream)
+
+
+def _write_difference(arguments: argparse.Namespace, source: Source, form: str) -> None:
+    if form not in ("pprof", "text"):
+        message = f"--seconds gives pprof or text, not {form}."
+        raise UsageError(message)
+    interval_s = seconds(arguments.seconds)
+    before = _take(arguments, source)
+    if interval_s > 1:
+        say(f"Waiting {interval_s:g} s for the second profile.")
+    time.sleep(interval_s)
+    after = _take(arguments, source)
+    if form == "text":
+        text = changes_text(changes_by_site(before.snapshot, after.snapshot))
+        write_file(arguments.file, lambda stream: write_text(text, stream))
+        return
+    samples = difference(
+        tally(_pictures(arguments, before), split_loops=True), tally(_pictures(arguments, after), split_loops=True)
+    )
+    pieces = pprof_profile(
+        arguments.name,
+        samples,
+        taken_at=after.snapshot.taken_at,
+        process=after.process,
+        duration_s=after.snapshot.taken_at - before.snapshot.taken_at,
+    )
+    write_file(arguments.file, lambda stream: write_bytes(pieces, stream))
+
+
+def _write_flame_graph(arguments: argparse.Namespace, source: Source) -> None:
+    suffix = Path(arguments.flamegraph).suffix.lower()
+    if suffix not in (".svg", ".html", ".htm"):
+        message = f"--flamegraph {arguments.flamegraph!r}: expected a file that ends with .svg or .html."
+        raise UsageError(message)
+    taken = _take(arguments, source)
+    title = f"{arguments.name} profile of {taken.process.service_name or 'process'} {taken.process.process_id}"
+    stacks = folded(tally(_pictures(arguments, taken)), by=arguments.by)
+    picture = flame_graph(stacks, title=title, as_html=suffix != ".svg")
+    write_file(arguments.flamegraph, lambda stream: write_text(picture, stream))

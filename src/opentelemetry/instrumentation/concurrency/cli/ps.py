@@ -1,0 +1,107 @@
+"""``ps``: the Python processes of this user, and of everybody for root; those with an agent with what they run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from .connection import ask
+from .failures import FINE, CommandError, NotInstrumentedError
+from .processes import Process
+from .sources import agents_or_python, seconds
+from .terminal import emit, emit_json, short_duration, table
+
+NAME: Final = "ps"
+HELP: Final = "list the Python processes of this user (of all users for root); * marks those with an agent"
+EXAMPLES: Final = (
+    "otel-concurrency ps\notel-concurrency ps -o wide --watch 2s\notel-concurrency ps --json | jq '.[].pid'"
+)
+
+_HEADINGS: Final = (
+    "PID>",
+    "PARENT>",
+    "",
+    "PYTHON",
+    "TASKS>",
+    "THREADS>",
+    "ORPHANS>",
+    "SUSPECTS>",
+    "UPTIME>",
+    "COMMAND",
+)
+_AT_ONCE: Final = 8
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--agents", action="store_true", help="only those with an agent")
+    parser.add_argument("--timeout", metavar="DURATION", default="2s", help="how long to wait for each (default 2s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    timeout_s = seconds(getattr(arguments, "timeout", "2s"))
+    processes = [each for each in agents_or_python() if each.process_id != os.getpid()]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(lambda process: _hello(process, timeout_s), processes))
+    found = [_row(process, answer) for process, answer in zip(processes, answers, strict=True)]
+    if arguments.agents:
+        found = [row for row in found if row["agent"]]
+    if arguments.output == "json":
+        emit_json(found)
+        return FINE
+    wide = arguments.output == "wide"
+    emit(table(_HEADINGS, map(_cells, found), wide=wide, with_headings=not arguments.no_headers))
+    return FINE
+
+
+def _hello(process: Process, timeout_s: float) -> dict[str, Any] | str:
+    """Return what the agent says of itself, or why it says nothing: empty where there is no agent."""
+    try:
+        return ask(process, "hello", timeout_s=timeout_s).facts
+    except NotInstrumentedError:
+        return ""
+    except CommandError as error:
+        return str(error)
+
+
+def _row(process: Process, answer: dict[str, Any] | str) -> dict[str, Any]:
+    facts = answer if isinstance(answer, dict) else {}
+    return {
+        "pid": process.process_id,
+        "parent": process.parent_id,
+        "uid": process.uid,
+        "agent": bool(answer),
+        "problem": answer if isinstance(answer, str) else "",
+        "python": facts.get("python") or process.python,
+        "tasks": facts.get("tasks"),
+        "threads": facts.get("threads", process.threads or None),
+        "orphans": facts.get("orphans"),
+        "unwakeable": facts.get("unwakeable"),
+        "suspects": facts.get("suspects"),
+        "uptime_s": round(process.uptime_s or facts.get("uptime_s", 0.0), 1),
+        "service": facts.get("service", ""),
+        "command": process.command,
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    def number(name: str) -> str:
+        value = row[name]
+        return "-" if value is None else str(value)
+
+    mark = "" if not row["agent"] else "!" if row["problem"] else "*"
+    return (
+        number("pid"),
+        number("parent"),
+        mark,
+        str(row["python"]),
+        number("tasks"),
+        number("threads"),
+        number("orphans"),
+        number("suspects"),
+        short_duration(row["uptime_s"]),
+        row["command"] + (f"  ({row['problem']})" if row["problem"] else ""),
+    )

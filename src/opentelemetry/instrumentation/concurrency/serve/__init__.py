@@ -1,0 +1,1 @@
+"""serve: the debug pages over HTTP, and as an application to mount."""

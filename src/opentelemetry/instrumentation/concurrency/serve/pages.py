@@ -1,0 +1,218 @@
+"""Which request gets which answer: the debug pages, independent of how they are served.
+
+Paths, headers, status codes and error texts are those of Go's ``net/http/pprof`` where it has them, so that its tools
+work. Every page only reads.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final, Protocol
+from urllib.parse import parse_qsl
+
+from .chunks import ChunkStream, chunks_of
+
+PROFILES: Final[Mapping[str, str]] = {
+    "task": "Every asyncio task that is not done, by where it waits and by the line that created it.",
+    "taskleak": "Only those with a verdict; runs the proof over every suspended task.",
+    "thread": "Every living thread, by its stack and by the line that started it.",
+}
+"""Profile names and what each shows."""
+
+MAX_SECONDS: Final = 300
+"""Longest difference profile, in seconds."""
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_ASSETS: Final[Mapping[str, tuple[str, str]]] = {
+    "": ("page.html", "text/html; charset=utf-8"),
+    "page.css": ("page.css", "text/css; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+}
+
+
+class Source(Protocol):
+    """Where the pages get what they show."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many entries each profile has; -1 where counting would be dear."""
+
+    def write_profile(self, name: str, stream: ChunkStream, debug: int) -> None:
+        """Write a profile, as the public ``write_profile`` does."""
+
+    def write_difference(self, name: str, stream: ChunkStream, seconds: float) -> None:
+        """Write what a profile gained and lost in so many seconds, as gzip protobuf."""
+
+    def write_snapshot(self, stream: ChunkStream) -> None:
+        """Write the JSON snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: In capitals.
+        path: Below the place where the pages are mounted, with its leading slash.
+        query: What stands after the question mark.
+        headers: By lower-case name.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer. ``body`` is an iterator of chunks that may take long; closing it ends the work behind it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: Iterator[bytes]
+
+
+class DebugPages:
+    """The pages of one process.
+
+    Args:
+        source: What they show.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def answer(self, request: Request) -> Answer:
+        """Return the answer to a request that has been let in. Never raises for what the request says."""
+        if request.method not in ("GET", "HEAD"):
+            answer = _plain(405, "This page only reads: use GET or HEAD.\n")
+            answer.headers.append(("Allow", "GET, HEAD"))
+            return answer
+        answer = self._route(request)
+        if request.method == "HEAD":
+            close = getattr(answer.body, "close", None)
+            if close is not None:
+                close()
+            answer.body = iter(())
+        return answer
+
+    def _route(self, request: Request) -> Answer:
+        path = request.path
+        if path in ("/debug/pprof", "/debug/concurrency"):
+            return _moved(path.rpartition("/")[2] + "/")
+        if path == "/debug/pprof/":
+            return self._index()
+        if path.startswith("/debug/pprof/"):
+            return self._profile(path.removeprefix("/debug/pprof/"), request.query)
+        if path == "/debug/concurrency/snapshot.json":
+            return _streamed(self._source.write_snapshot, "application/json; charset=utf-8")
+        if path.startswith("/debug/concurrency/"):
+            return _asset(path.removeprefix("/debug/concurrency/"))
+        return _plain(404, "404 page not found: try /debug/pprof/ or /debug/concurrency/\n")
+
+    def _profile(self, name: str, query: str) -> Answer:
+        if name not in PROFILES:
+            return _refused(404, "Unknown profile")
+        try:
+            asked = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
+        except ValueError:
+            return _refused(400, "too many parameters")
+        debug = _whole_number(asked.get("debug", "0"))
+        if debug is None:
+            debug = 0
+        if "seconds" not in asked:
+            return self._whole_profile(name, min(max(debug, 0), 2))
+        seconds = _whole_number(asked["seconds"])
+        if seconds is None or seconds <= 0:
+            return _refused(400, 'invalid value for "seconds" - must be a positive integer')
+        if debug:
+            return _refused(400, "seconds and debug params are incompatible")
+        if name == "taskleak":
+            return _refused(400, '"seconds" parameter is not supported for this profile type')
+        if seconds > MAX_SECONDS:
+            return _refused(400, f"profile duration exceeds the limit of {MAX_SECONDS} seconds")
+        answer = _streamed(
+            lambda stream: self._source.write_difference(name, stream, seconds), "application/octet-stream"
+        )
+        answer.headers.append(("Content-Disposition", f'attachment; filename="{name}-delta"'))
+        return answer
+
+    def _whole_profile(self, name: str, debug: int) -> Answer:
+        content_type = "text/plain; charset=utf-8" if debug else "application/octet-stream"
+        answer = _streamed(lambda stream: self._source.write_profile(name, stream, debug), content_type)
+        if not debug:
+            answer.headers.append(("Content-Disposition", f'attachment; filename="{name}"'))
+        return answer
+
+    def _index(self) -> Answer:
+        counts = self._source.counts()
+        rows = "".join(
+            f"<tr><td>{counts[name] if counts.get(name, -1) >= 0 else ''}</td>"
+            f'<td><a href="{name}?debug=1">{name}</a></td>'
+            f'<td><a href="{name}?debug=2">each one in full</a></td><td>{html.escape(meaning)}</td></tr>'
+            for name, meaning in PROFILES.items()
+        )
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>/debug/pprof/</title></head><body>'
+            "<h1>/debug/pprof/</h1><p>Profiles of this process. Without <code>debug</code> they are for "
+            "<code>go tool pprof</code>; <code>seconds=N</code> gives the difference over N seconds. "
+            'There is also a <a href="../concurrency/">live page</a>.</p>'
+            "<table><thead><tr><th>Count</th><th>Profile</th><th></th><th></th></tr></thead>"
+            f"<tbody>{rows}</tbody></table></body></html>"
+        )
+        return _whole(200, page.encode(), "text/html; charset=utf-8")
+
+
+def _asset(name: str) -> Answer:
+    asset = _ASSETS.get(name)
+    if asset is None:
+        return _plain(404, "404 page not found\n")
+    file, content_type = asset
+    return _whole(200, files(f"{__package__}.page").joinpath(file).read_bytes(), content_type)
+
+
+def _whole_number(text: str) -> int | None:
+    # int() would take underscores, other scripts' digits and numbers of a million digits.
+    if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 9:
+        return None
+    return int(text)
+
+
+def _headers(content_type: str) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", content_type),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "no-store"),
+        ("Content-Security-Policy", _POLICY),
+        ("Referrer-Policy", "no-referrer"),
+    ]
+
+
+def _whole(status: int, body: bytes, content_type: str) -> Answer:
+    headers = [*_headers(content_type), ("Content-Length", str(len(body)))]
+    return Answer(status, headers, iter((body,)))
+
+
+def _plain(status: int, text: str) -> Answer:
+    return _whole(status, text.encode(), "text/plain; charset=utf-8")
+
+
+def _refused(status: int, text: str) -> Answer:
+    answer = _plain(status, f"{text}\n")
+    answer.headers.append(("X-Go-Pprof", "1"))
+    return answer
+
+
+def _moved(where: str) -> Answer:
+    answer = _plain(301, f"Moved: {where}\n")
+    answer.headers.append(("Location", where))
+    return answer
+
+
+def _streamed(write: Callable[[ChunkStream], None], content_type: str) -> Answer:
+    return Answer(200, _headers(content_type), chunks_of(write))

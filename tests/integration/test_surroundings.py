@@ -1,0 +1,300 @@
+"""Other people's patches, broken providers, wrong use: the program behaves as without us, with one warning at most."""
+
+import itertools
+import re
+
+import pytest
+from otlp_receiver import OtlpReceiver
+from programs import run_program
+
+pytestmark = pytest.mark.every_python
+
+OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+FAST = {
+    "OTEL_PYTHON_CONCURRENCY_TASK_AGE": "500ms",
+    "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "100ms",
+    "OTEL_METRIC_EXPORT_INTERVAL": "200",
+}
+ALONE = {**OFFLINE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+
+LEAK_AND_WORK = """
+held = set()
+async def wait(future): await future
+async def leak():
+    future = asyncio.get_running_loop().create_future()
+    held.add(future)
+    held.add(asyncio.create_task(wait(future)))
+async def work():
+    for _ in range(40):
+        await asyncio.create_task(leak())
+    thread = threading.Thread(target=print, args=("thread",))
+    thread.start()
+    thread.join()
+    await asyncio.sleep(2)
+    print(await asyncio.to_thread(int, "42"))
+    for task in held:
+        task.cancel()
+"""
+
+PROVIDER = """
+import asyncio, sys, threading
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+
+class Throwing:
+    def __getattr__(self, name):
+        raise RuntimeError(f"no {name} for you")
+
+class Late(Throwing):
+    # Gives out what throws only when it is used.
+    def get_tracer(self, *args, **options): return Throwing()
+    def get_logger(self, *args, **options): return Throwing()
+"""
+
+
+@pytest.mark.parametrize("kind", ["Throwing", "Late"])
+@pytest.mark.parametrize("signal", ["tracer_provider", "logger_provider"])
+def test_throwing_provider_is_one_warning_and_no_trouble(signal, kind):
+    """Both sinks' reports are lost then; that is counted, and the program does not notice."""
+    source = f"""{PROVIDER}
+ConcurrencyInstrumentor().instrument({signal}={kind}(), reports={"span" if "tracer" in signal else "log"!r})
+{LEAK_AND_WORK}
+asyncio.run(work())
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+print(sum(current_installation().reports_dropped().values()) >= 1)
+"""
+    done = run_program(source, env={**ALONE, **FAST})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "thread\n42\nTrue\n"
+    assert done.stderr.count("Traceback (most recent call last)") <= 1, done.stderr
+
+
+ORDER = """
+import asyncio, threading, warnings
+warnings.simplefilter("error")
+from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot
+before = (asyncio.create_task, asyncio.BaseEventLoop.create_task, threading.Thread.start, asyncio.gather)
+ours, upstream = [ConcurrencyInstrumentor()], [AsyncioInstrumentor(), ThreadingInstrumentor()]
+def instrument(them):
+    for each in them: each.instrument()
+def uninstrument(them):
+    for each in them: each.uninstrument()
+async def wait(future): await future
+async def main(expected):
+    future = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(wait(future))
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    if expected:
+        sites = {each.site.function for each in take_snapshot().tasks}
+        assert "__main__.main" in sites, sites
+    future.set_result(None)
+    await asyncio.gather(task)
+"""
+
+
+@pytest.mark.parametrize(("first_in", "first_out"), list(itertools.product(["ours", "upstream"], repeat=2)))
+def test_upstream_instrumentations_live_beside_ours_in_every_order(first_in, first_out):
+    """Put in and taken out before or after, all three work, and at the end nothing is left patched."""
+    second_in, second_out = ({"ours", "upstream"} - {who} for who in (first_in, first_out))
+    source = f"""{ORDER}
+instrument({first_in}); instrument({second_in.pop()})
+asyncio.run(main(True))
+uninstrument({first_out})
+asyncio.run(main({first_out == "upstream"}))
+uninstrument({second_out.pop()})
+asyncio.run(main(False))
+after = (asyncio.create_task, asyncio.BaseEventLoop.create_task, threading.Thread.start, asyncio.gather)
+print([one is other for one, other in zip(before, after)])
+"""
+    done = run_program(source, env=ALONE)
+    assert (done.stdout, done.stderr) == ("[True, True, True, True]\n", "")
+
+
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        "asyncio.BaseEventLoop.create_task = lambda self, coro, **options: original(self, coro, **options)",
+        "asyncio.BaseEventLoop.create_task = lambda self, coro, **options: asyncio.Task(coro, loop=self, **options)",
+        "asyncio.create_task = lambda coro, **options: asyncio.get_running_loop().create_task(coro, **options)",
+        "threading.Thread.start = lambda self: start(self)",
+    ],
+    ids=["wraps ours", "goes around ours", "module function", "thread"],
+)
+def test_application_that_patches_over_ours_is_unaffected_and_nothing_is_missed(replacement):
+    """Whoever patches later wins; what does not come by our hook is found by the census."""
+    source = f"""
+import asyncio, threading
+original, start = asyncio.BaseEventLoop.create_task, threading.Thread.start
+{replacement}
+from opentelemetry.instrumentation.concurrency import live_counts, ConcurrencyInstrumentor
+{LEAK_AND_WORK}
+async def count():
+    await work()
+    return live_counts().tasks
+print(asyncio.run(count()))
+mine = asyncio.BaseEventLoop.create_task, asyncio.create_task, threading.Thread.start
+ConcurrencyInstrumentor().uninstrument()
+print(mine == (asyncio.BaseEventLoop.create_task, asyncio.create_task, threading.Thread.start) or "restored")
+asyncio.run(count())
+"""
+    done = run_program(source, env={**OFFLINE, **FAST})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("thread\n42\n41\n"), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_use_warns_at_most_once_and_the_defaults_hold():
+    source = """
+import asyncio
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation as current
+instrumentor = ConcurrencyInstrumentor()
+instrumentor.uninstrument()
+instrumentor.instrument(WRONG)
+print(current()._settings.task_age)
+instrumentor.instrument()
+instrumentor.uninstrument()
+instrumentor.uninstrument()
+print(current(), hasattr(asyncio.BaseEventLoop.create_task, "__wrapped__"))
+"""
+    for wrong, named in (
+        ("declarative=5", "declarative=5"),
+        ("declarative=['task_age']", "declarative"),
+        ("task_age='soon'", "soon"),
+        ("task_age=object()", "task_age"),
+        ("tsak_age=3", "tsak_age"),
+    ):
+        done = run_program(source.replace("WRONG", wrong), env=ALONE)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "60.0\nNone False\n", wrong
+        warnings = [line for line in done.stderr.splitlines() if named in line]
+        assert len(warnings) == 1, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+# When an automatic collection comes depends on every allocation of the process; what it finds does not.
+MESSAGES = """
+import asyncio, gc, sys
+gc.disable()
+async def wait(): await asyncio.get_running_loop().create_future()
+async def fail(): raise ValueError("never retrieved")
+async def never(): pass
+async def main():
+    asyncio.create_task(wait(), name="left alone")
+    task = asyncio.create_task(fail(), name="failed")
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+    never()
+    asyncio.create_task(wait(), name="left at the end")
+    await asyncio.sleep(0)
+asyncio.run(main(), debug=DEBUG)
+loop = asyncio.new_event_loop()
+left = loop.create_task(wait(), name="closed under")
+loop.run_until_complete(asyncio.sleep(0))
+loop.close()
+del left, loop
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_python_says_the_same_with_us_and_without(debug):
+    """Destroyed while pending, never awaited, never retrieved: every message comes, at the same line, as often."""
+    said = []
+    for disabled in ("true", "false"):
+        env = {**ALONE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "asyncio,threading,logging"}
+        done = run_program(
+            MESSAGES.replace("DEBUG", str(debug)), env={**env, "OTEL_PYTHON_CONCURRENCY_DISABLED": disabled}
+        )
+        assert done.returncode == 0
+        said.append(re.sub(r"0x[0-9a-f]+", "0x", done.stderr))
+    bare, instrumented = said
+    assert "destroyed but it is pending" in bare and "never awaited" in bare and "never retrieved" in bare
+    assert instrumented == bare
+
+
+EXACT = """
+import asyncio, sys
+from opentelemetry import metrics
+ended = 0
+async def one(): await asyncio.sleep(0)
+async def burst(number):
+    for _ in range(number):
+        await asyncio.create_task(one())
+async def wait(future): await future
+async def main():
+    loop = asyncio.get_running_loop()
+    kept = []
+    for number in (10, 100, 1000):
+        await burst(number)
+        for _ in range(number // 10):
+            future = loop.create_future()
+            kept += [future, asyncio.create_task(wait(future))]
+        await asyncio.sleep(0.5)
+    metrics.get_meter_provider().force_flush()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_counts_are_exact_in_both_temporalities(temporality):
+    """An independent count: 1,110 short tasks and 111 that stay, seen over several exports."""
+    env = {**FAST, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality}
+    with OtlpReceiver() as receiver:
+        done = run_program(EXACT, env={**env, **receiver.environ})
+        assert done.returncode == 0, done.stderr
+    created = [point for point in receiver.points if point.name == "python.asyncio.task.created"]
+    assert {point.temporality for point in created} == {1 if temporality == "delta" else 2}
+    whole = sum if temporality == "delta" else max
+
+    def created_at(site):
+        return whole([point.value for point in created if point.attributes["code.function.name"] == site] or [0])
+
+    # A line has a series of its own from the scan on that met one of its tasks; what came before is among the others.
+    assert created_at("__main__.main") == 111
+    assert created_at("_OTHER") + created_at("__main__.burst") == 1110
+    # An up-down counter is cumulative under both preferences, as the specification says.
+    live = [
+        point.value
+        for point in receiver.points
+        if point.name == "python.asyncio.task.count" and point.attributes["code.function.name"] == "__main__.main"
+    ]
+    assert max(live) == 111
+
+
+def test_healthy_twin_has_no_orphan_after_ten_thousand_requests():
+    """With workers whose starters have ended, and a default executor; the age limit is passed many times over."""
+    source = """
+import asyncio
+from shop import search
+
+async def handle():
+    await search.query_fixed()
+
+async def main():
+    workers = [search.Worker("stock"), search.Worker("mail")]
+    await asyncio.gather(*(worker.start() for worker in workers))
+    await asyncio.to_thread(int)
+    places = asyncio.Semaphore(200)
+    async def request():
+        async with places:
+            await handle()
+    loop = asyncio.get_running_loop()
+    for _ in range(20):
+        await asyncio.gather(*(request() for _ in range(500)))
+    await asyncio.sleep(2)
+    return workers
+asyncio.run(main())
+"""
+    with OtlpReceiver() as receiver:
+        done = run_program(source, env={**FAST, **receiver.environ, "PYTHONPATH": "examples"})
+        assert done.returncode == 0, done.stderr
+    assert not receiver.logs and not receiver.reports("python.asyncio.task.orphaned")
+    orphans = [point for point in receiver.points if point.name.endswith("orphan.count")]
+    assert orphans and {point.value for point in orphans} == {0}
+    created = [point.value for point in receiver.points if point.name == "python.asyncio.task.created"]
+    assert max(created) >= 10_000

@@ -1,0 +1,184 @@
+"""What a client believes: nothing but the right process' own socket, and only answers that are whole."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.agent.places import socket_name, start_of
+from opentelemetry.instrumentation.concurrency.cli.connection import DIRECTORY_VARIABLE, ask, has_agent
+from opentelemetry.instrumentation.concurrency.cli.failures import CommandError, NotInstrumentedError
+from opentelemetry.instrumentation.concurrency.cli.processes import read_process
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+HELLO = b'{"protocol": 1, "ok": true, "facts": {"x": 1}}\n'
+
+
+@pytest.fixture
+def me():
+    return read_process(os.getpid())
+
+
+@pytest.fixture
+def sockets(tmp_path, monkeypatch):
+    """The directory that client and agents agree on."""
+    directory = tmp_path / "agents"
+    directory.mkdir(mode=0o700)
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(directory))
+    return directory
+
+
+@contextlib.contextmanager
+def listening(path, *replies, then_wait=False):
+    """Listen at a path and answer each client with some bytes; nothing at all for an empty list."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(8)
+    release, heard = threading.Event(), []
+
+    def serve():
+        for reply in replies:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client:
+                heard.append(client.recv(1 << 16))
+                with contextlib.suppress(OSError):
+                    client.sendall(reply)
+                if then_wait:
+                    release.wait(20)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield heard
+    finally:
+        release.set()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def name_of(process):
+    return socket_name(process.process_id, process.start)
+
+
+def test_whole_answer_is_returned(me, sockets):
+    """Facts and body."""
+    with listening(sockets / name_of(me), HELLO + zlib.compress(b"text")) as heard:
+        answer = ask(me, "stats", {"more": 2})
+    assert (answer.facts, answer.body) == ({"x": 1}, b"text")
+    assert heard == [b'{"more": 2, "protocol": 1, "request": "stats"}\n']
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (b"", "no whole line"),
+        (b"hello\n", "no answer of an agent"),
+        (b"[1]\n", "no answer of an agent"),
+        (b"[" * 100_000 + b"\n", "no answer of an agent"),
+        (HELLO, "not whole"),
+        (HELLO + zlib.compress(b"text" * 1000)[:-5], "not whole"),
+        (HELLO + b"plain text", "broke off"),
+        (b"x" * 5_000_000, "no whole line"),
+        (b'{"protocol": 1, "ok": false, "message": "so sorry"}\n', "so sorry"),
+        (b'{"protocol": 1, "ok": false}\n', "refused without a reason"),
+        (b'{"protocol": 9, "ok": true}\n', "version 9"),
+    ],
+)
+def test_answer_that_is_none_is_one_paragraph(me, sockets, reply, said):
+    """Broken, cut, refused or of another version: a failure of the command, never a traceback."""
+    with listening(sockets / name_of(me), reply), pytest.raises(CommandError, match=said):
+        ask(me, "stats", timeout_s=10)
+
+
+@pytest.mark.parametrize("reply", [b"", HELLO, HELLO[:10]])
+def test_agent_that_falls_silent_times_out(me, sockets, reply):
+    """At the limit, with advice."""
+    with (
+        listening(sockets / name_of(me), reply, then_wait=True),
+        pytest.raises(CommandError, match=r"did not answer within 0\.2 s"),
+    ):
+        ask(me, "stats", timeout_s=0.2)
+
+
+def test_stale_socket_of_this_very_number_is_no_agent(me, sockets):
+    """Nobody listens there."""
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(sockets / name_of(me)))
+    left.close()
+    with pytest.raises(NotInstrumentedError, match="has no agent"):
+        ask(me, "stats")
+
+
+def test_socket_of_an_earlier_process_with_this_number_is_not_asked(me, sockets):
+    """Process numbers are used again; the start tells."""
+    with listening(sockets / socket_name(me.process_id, me.start - 1), HELLO) as heard:
+        assert not has_agent(me)
+        with pytest.raises(NotInstrumentedError):
+            ask(me, "stats")
+    assert heard == []
+
+
+def test_socket_held_by_another_process_gets_nothing(sockets):
+    """The kernel says who listens: a file with a victim's name is found out before a byte is sent."""
+    victim = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    try:
+        process = read_process(victim.pid)
+        with listening(sockets / name_of(process), HELLO) as heard:
+            with pytest.raises(CommandError, match=f"held by process {os.getpid()}"):
+                ask(process, "stats")
+        assert heard in ([], [b""])
+    finally:
+        victim.stdin.close()
+        victim.wait()
+
+
+@pytest.mark.parametrize("what", ["link", "file", "directory"])
+def test_what_is_no_socket_is_not_opened(me, sockets, tmp_path, what):
+    """A link, even to a socket that listens, a file, a directory."""
+    at = sockets / name_of(me)
+    with listening(tmp_path / "elsewhere", HELLO) as heard:
+        if what == "link":
+            at.symlink_to(tmp_path / "elsewhere")
+        elif what == "file":
+            at.write_text("")
+        else:
+            at.mkdir()
+        assert not has_agent(me)
+        with pytest.raises(NotInstrumentedError):
+            ask(me, "stats")
+    assert heard == []
+
+
+def test_directory_open_to_others_is_not_looked_into(me, sockets):
+    """It says so, with the command that mends it."""
+    with listening(sockets / name_of(me), HELLO) as heard:
+        sockets.chmod(0o777)
+        with pytest.raises(NotInstrumentedError, match="chmod 700"):
+            ask(me, "stats")
+    assert heard == []
+
+
+def test_process_that_ended_meanwhile_is_said_to_have(me, sockets):
+    """Not that it is slow."""
+    gone = replace(me, start=me.start - 1)
+    with listening(sockets / name_of(gone), b"", then_wait=True), pytest.raises(CommandError, match="ended while"):
+        ask(gone, "stats", timeout_s=0.2)
+
+
+def test_start_is_that_of_the_kernel(me):
+    """The same from both ends."""
+    assert me.start == start_of("self") > 0
+    assert start_of(4194303) == 0
