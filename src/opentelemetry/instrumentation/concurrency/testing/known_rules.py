@@ -19,11 +19,11 @@ from ..diagnose.infrastructure import (
     is_log_listener,
     is_main,
     is_ours,
-    is_pool_worker,
     is_telemetry,
 )
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import is_plumbing
+from ..record.threads import executor_of
 
 if TYPE_CHECKING:
     from .recording import Leftover
@@ -60,15 +60,28 @@ def _thread_rule(name: str, reason: str, predicate: Callable[[threading.Thread],
     return KnownRule(name, reason, lambda one, found: one.kind == "thread" and predicate(found))
 
 
-def _is_idle(thread: threading.Thread) -> bool:
-    """Tell whether a worker waits for work: no frame of it is outside the machinery."""
+def _is_idle_pool_worker(thread: threading.Thread) -> bool:
+    executor = executor_of(thread)
+    # A worker that has just been started has not taken its work yet.
+    return executor is not None and executor._work_queue.empty() and not _does_work(thread)
+
+
+def _is_idle_anyio_worker(thread: threading.Thread) -> bool:
+    unfinished = getattr(getattr(thread, "queue", None), "unfinished_tasks", 0)
+    return is_anyio_worker(thread) and not unfinished and not _does_work(thread)
+
+
+def _does_work(thread: threading.Thread) -> bool:
+    """Tell whether a worker runs a piece of work, or anything else that is not the machinery."""
     frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
         module = frame.f_globals.get("__name__")
+        if module == "concurrent.futures.thread" and frame.f_code.co_name == "run":
+            return True
         if not is_plumbing(module) and module not in _IDLE_MODULES:
-            return False
+            return True
         frame = frame.f_back
-    return True
+    return False
 
 
 def _is_generator_closing(one: Leftover, found: Any) -> bool:
@@ -102,12 +115,12 @@ KNOWN_RULES: Final = (
     _thread_rule(
         "idle_pool_worker",
         "an idle worker of a living executor waits for work; one that is busy is a leak",
-        lambda thread: is_pool_worker(thread) and _is_idle(thread),
+        _is_idle_pool_worker,
     ),
     _thread_rule(
         "idle_anyio_worker",
         "it ends by itself after ten idle seconds",
-        lambda thread: is_anyio_worker(thread) and _is_idle(thread),
+        _is_idle_anyio_worker,
     ),
     _thread_rule("executor_shutdown", "asyncio's own, while a default executor is shut down", _is_executor_shutdown),
     _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),

@@ -26,6 +26,7 @@ _ENDINGS: Final = {
     "cancelled": "cancelled by the runner when its loop ended",
     "destroyed": "garbage-collected while pending",
 }
+_CLOSED: Final = "the garbage collector had closed its coroutine before the task"
 _RUNNERS: Final = re.compile(
     r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
     r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
@@ -171,7 +172,7 @@ def _leak(
         site=CreationSite(site.function, site.path, site.line),
         creation_stack=named_stack(_up_to_the_test(stack)),
         stack=sight.chain,
-        note=sight.chain_note,
+        note=_CLOSED if ending == "destroyed" and not sight.chain else sight.chain_note,
         wait_reason=sight.wait_reason,
         verdict=verdict,
         evidence=evidence,

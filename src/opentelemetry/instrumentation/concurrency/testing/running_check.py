@@ -63,7 +63,7 @@ class LeakCheck:
         self._recording.open(self.scope)
 
     def ignore(self, *filters: Filter) -> None:
-        """Leave out more, from now on; after a warm-up ``check.ignore(ignore_current())``. Raises as ``check_leaks``."""
+        """Leave out more, from now on: ``check.ignore(ignore_current())`` after a warm-up. Raises as the argument."""
         self._filters += checked_filters(filters)
 
     def finish(self, *, waits: bool = True) -> None:
