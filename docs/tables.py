@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opentelemetry.instrumentation.concurrency.report import attributes
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
-from opentelemetry.instrumentation.concurrency.settings import RESERVED, SETTING_SPECS
+from opentelemetry.instrumentation.concurrency.settings import SETTING_SPECS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -33,9 +33,8 @@ _HISTOGRAMS = (
 def settings_table() -> str:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for spec in SETTING_SPECS:
-        later = " (no effect in this version)" if spec.name in RESERVED else ""
         rows.append(
-            f"| `{spec.name.upper()}` | {f'`{spec.default_text}`' if spec.default_text else 'unset'} | {spec.meaning}{later} |"
+            f"| `{spec.name.upper()}` | {f'`{spec.default_text}`' if spec.default_text else 'unset'} | {spec.meaning} |"
         )
     return "\n".join(rows)
 

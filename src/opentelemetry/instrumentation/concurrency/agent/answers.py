@@ -17,13 +17,14 @@ from ..version import __version__
 from .cancelling import answer_cancel
 from .condition import condition
 from .conversation import Conversation
+from .counted import answer_counted
 from .leaks import answer_leaks
 from .places import start_of
 from .protocol import Reply, RequestError
+from .slices import in_slices
 from .target import Target
 from .top_sites import top_sites
 
-_SLICE: Final = 200
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
 
@@ -41,6 +42,7 @@ class Answers:
         self._target = target
         self._requests: dict[str, Callable[[Conversation, Reply, Pause], None]] = {
             "snapshot": self._snapshot,
+            "counted": self._counted,
             "stats": self._stats,
             "leaks": self._leaks,
             "condition": self._condition,
@@ -90,8 +92,8 @@ class Answers:
             "allow_cancel": target.settings.allow_cancel,
         }
 
-    def _quick_counts(self) -> tuple[int, int]:
-        """Count exactly where that is quick and the census does not scan; else as the last scan did."""
+    def _quick_counts(self) -> tuple[int | None, int | None]:
+        """Count exactly where that is quick and the census does not scan; else as the last scan did, if any has."""
         census = self._target.census
         look = census.last_look
         if look is None or sum(tally.live for tally in look.tasks) < _QUICK_COUNT:
@@ -102,7 +104,7 @@ class Answers:
             except TimeoutError:
                 pass
         if look is None:
-            return 0, 0
+            return None, None
         return sum(tally.live for tally in look.tasks), sum(tally.live for tally in look.threads)
 
     def _snapshot(self, _conversation: Conversation, reply: Reply, pause: Pause) -> None:
@@ -112,15 +114,13 @@ class Answers:
                 writer.add(picture)
         writer.write(reply)
 
+    def _counted(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
+        answer_counted(self._target, conversation.request, reply, pause)
+
     def pictures(self, pause: Pause) -> Iterable[LivePicture]:
         """Yield every task and thread, with pauses. The caller holds the census' lock."""
-        number = 0
         for kind in _KINDS:
-            for picture in iter_pictures(self._target.census, self._target.diagnosis, kind):
-                yield picture
-                number += 1
-                if number % _SLICE == 0:
-                    pause()
+            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind), pause)
 
     def _stats(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
         target = self._target

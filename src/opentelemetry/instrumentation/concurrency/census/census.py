@@ -236,6 +236,7 @@ class Census:
                 way: the task exists, and its hook has not returned.
         """
         recorder = self.recorder
+        self.loops.discover(self.clock.now())
         tasks = self._strangers(registered_tasks(self.loops), self.tasks)
         threads = self._strangers(threading.enumerate(), self.threads)
         if tasks or threads:

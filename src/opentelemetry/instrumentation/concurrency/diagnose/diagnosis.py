@@ -133,7 +133,14 @@ class Diagnosis:
             columns.is_orphan[row] = UNWAKEABLE
         others = [row for row in orphans.rows if columns.is_orphan[row] == ORPHANED]
         if orphans.site.kind == "task":
-            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in orphans.rows)
+            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in others)
+            self.reasons.update(
+                (
+                    columns.serials[row],
+                    f"{orphans.evidence[row]}, and {self.proofs.evidence(columns.references[row]())}",
+                )
+                for row in proven
+            )
         counted = diagnosed.orphans.setdefault(orphans.site, SiteVerdicts())
         counted.orphaned += len(others)
         counted.unwakeable += len(proven)
@@ -166,8 +173,9 @@ class Diagnosis:
                 continue
             for row in rows:
                 columns.is_orphan[row] = UNWAKEABLE
+            self.reasons.update((columns.serials[row], self.proofs.evidence(columns.references[row]())) for row in rows)
             chosen, spans = choose_representative(columns, rows)
-            evidence = self.proofs.evidence(columns.references[chosen]())
+            evidence = self.reasons[columns.serials[chosen]]
             group = self._group(site, "unwakeable", columns, chosen, evidence, len(rows), look)
             group.spans = spans
             diagnosed.groups.append(group)
