@@ -60,8 +60,9 @@ class Patch:
         if self._disarm is not None:
             self._disarm()
         current = vars(self.owner).get(self.name, _MISSING)
-        below, shadows = hook.__wrapped__, self._shadows
-        while type(below) is FunctionType and below in _left_behind:
+        below: Any = hook.__wrapped__
+        shadows = self._shadows
+        while _was_left_behind(below):
             below, shadows = below.__wrapped__, _left_behind[below]
         if current is hook:
             if shadows:
@@ -99,6 +100,11 @@ def _innermost_proxy(top: Any) -> Any | None:
     while isinstance(top, _PROXY):
         found, top = top, top.__wrapped__
     return found
+
+
+def _was_left_behind(function: Any) -> bool:
+    # Only functions are asked: a proxy of somebody else's may have a hash of its own.
+    return type(function) is FunctionType and function in _left_behind
 
 
 def _proxy_above(top: Any, hook: Any) -> Any | None:
