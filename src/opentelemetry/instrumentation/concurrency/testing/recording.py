@@ -23,7 +23,7 @@ from ..record.recorder import Recorder
 from ..record.site import CreationStack, Kind, Site
 from ..record.threads import executor_of
 from .runner_hooks import RunnerHooks
-from .scope import Scope, current_scope, owner_of, scope_in
+from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
 
 _WHOLE_STACK: Final = 10_000
 _PRUNE_ABOVE: Final = 256
@@ -181,7 +181,11 @@ class Recording:
 
     def _note(self, found: Any, site: Site, stack: CreationStack) -> None:
         """Remember a creation; runs in the hook, in the context of the creating code."""
-        self._records[id(found)] = Record(ref(found), site, stack, owner_of(current_scope(), self._scope_of_creator()))
+        creator = self._scope_of_creator()
+        owner = owner_of(current_scope(), creator)
+        if creator is None and (owner is None or not owner.is_open) and _running_loop() is None:
+            owner = scope_of_thread() or owner
+        self._records[id(found)] = Record(ref(found), site, stack, owner)
         if len(self._records) > self._prune_above:
             self._prune()
 
