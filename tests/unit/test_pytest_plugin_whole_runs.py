@@ -132,12 +132,11 @@ def test_clean():
     def test_the_end_of_a_worker(self, suite):  # noqa: F811
         """A worker that leaves something fails the run."""
         pytest.importorskip("xdist")
-        tests = "leak_thread('of the import')\ndef test_clean(): pass\n"
         args = "--leaks-session", "--leaks-timeout=0.05", "-n1"
         clean = suite.run("def test_clean(): pass", *args, plugins=["xdist.plugin"])
         assert (clean.ret, outcomes(clean)) == (0, {"passed": 1})
-        late = suite.run("@pytest.fixture(scope='session', autouse=True)\ndef late():\n    leak_thread('late')\n" + tests,
-                         *args, plugins=["xdist.plugin"])  # fmt: skip
+        fixture = "@pytest.fixture(scope='session', autouse=True)\ndef late(): leak_thread('late')\n"
+        late = suite.run(fixture + "def test_clean(): pass", *args, plugins=["xdist.plugin"])
         assert late.ret == 1
         late.stdout.fnmatch_lines(["*1 thread left behind*"])
 
