@@ -338,11 +338,11 @@ class TestNext:
         )
         assert outcomes(result) == {"passed": 3, "errors": 1}
         last = "TestIt::test_second" if scope == "class" else "TestNext::test_third"
-        where = {"class": "test_it.py::TestIt", "module": "test_it.py", "session": "the session"}[scope]
+        where = {"class": " of test_it.py::TestIt", "module": " of test_it.py", "session": ""}[scope]
         result.stdout.fnmatch_lines(
             [
-                f"* of {last.rpartition('::')[2]} *",
-                f"*, in the {scope}-wide fixtures of {where}",
+                f"* of {last.replace('::', '.')} *",
+                f"*, in the {scope}-wide fixtures{where}",
                 f"ERROR test_it.py::{last} - *",
             ]
         )
@@ -381,7 +381,7 @@ def test_allowed():
                 "*1  task  leaking.leak_task *  in test_it.py::test_task",
                 "*by wait reason:",
                 "*3  thread  event.wait  *",
-                "*1  task  event.wait  *unwakeable*",
+                "*1  task  event.wait  in test_it.py::test_task",
                 "*SHOP-3: its client has no close()*",
             ]
         )

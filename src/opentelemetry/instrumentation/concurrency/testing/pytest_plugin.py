@@ -64,6 +64,8 @@ def load(config: pytest.Config) -> None:
 
     if not config.pluginmanager.has_plugin(_SESSION):
         config.pluginmanager.register(LeakSession(config), _SESSION)
+        # Python hides resource warnings by default; what the suite itself says of warnings stands over this.
+        config.getini("filterwarnings").insert(0, f"always::{__package__}.LeakWarning")
 
 
 def suite_mode(config: pytest.Config) -> str:

@@ -180,7 +180,8 @@ class LeakSession:
 
     def _wider_scope(self, node: Any) -> Scope:
         if node not in self._wider:
-            label = f"the {type(node).__name__.lower()}-wide fixtures of {node.nodeid or 'the session'}"
+            width = type(node).__name__.lower()
+            label = f"the {width}-wide fixtures of {node.nodeid}" if node.nodeid else f"the {width}-wide fixtures"
             plan = self._planner.plan_of(node, label)
             check = LeakCheck(plan.options, parent=self._session_scope(), is_boundary=True)
             self._wider[node] = plan, check
@@ -196,7 +197,7 @@ class LeakSession:
 
     def _end_wider(self, node: Any, found: list[dict[str, Any]]) -> LeakError | None:
         plan, check = self._wider.pop(node)
-        return self._judge(plan, check, node.nodeid, found, waits=True)
+        return self._judge(plan, check, node.nodeid or "the session", found, waits=True)
 
     def _judge(
         self, plan: Plan, check: LeakCheck, test: str, found: list[dict[str, Any]], *, waits: bool
