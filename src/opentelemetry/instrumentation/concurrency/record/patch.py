@@ -61,7 +61,7 @@ class Patch:
             self._disarm()
         current = vars(self.owner).get(self.name, _MISSING)
         below, shadows = hook.__wrapped__, self._shadows
-        while type(below) is FunctionType and below in _left_behind:
+        while _was_left_behind(below):
             below, shadows = below.__wrapped__, _left_behind[below]
         if current is hook:
             if shadows:
@@ -92,6 +92,11 @@ class Patch:
         update_wrapper(hook, original)
         self._hook = hook
         return hook
+
+
+def _was_left_behind(found: Any) -> bool:
+    # Anything else may have a hash of its own.
+    return type(found) is FunctionType and found in _left_behind
 
 
 def _innermost_proxy(top: Any) -> Any | None:
