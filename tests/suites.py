@@ -1,6 +1,7 @@
 """Small test suites that run under the leak plugin in a process of their own, for tests of the plugin itself."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,9 @@ def outcomes(result):
     found.pop("warnings", None)
     found.pop("warning", None)
     return found
+
+
+def needs(module):
+    """Skip the test where a module is missing; importing it here would not outlive the fixture, which drops imports."""
+    if find_spec(module) is None:
+        pytest.skip(f"could not import {module!r}")

@@ -40,7 +40,7 @@ class TestModes:
                 "*now, innermost last:",
                 "*threading.Event.wait",
                 "*ERROR at teardown of test_task*",
-                "*cancelled by the runner when its loop ended; wait reason: event.wait*",
+                "*still there when the runner ended its loop; wait reason: event.wait*",
                 "*verdict: unwakeable: nothing that still runs holds what it waits for",
             ]
         )

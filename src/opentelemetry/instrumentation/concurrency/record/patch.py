@@ -95,16 +95,16 @@ class Patch:
         return hook
 
 
+def _was_left_behind(found: Any) -> bool:
+    # Anything else may have a hash of its own.
+    return type(found) is FunctionType and found in _left_behind
+
+
 def _innermost_proxy(top: Any) -> Any | None:
     found = None
     while isinstance(top, _PROXY):
         found, top = top, top.__wrapped__
     return found
-
-
-def _was_left_behind(function: Any) -> bool:
-    # Only functions are asked: a proxy of somebody else's may have a hash of its own.
-    return type(function) is FunctionType and function in _left_behind
 
 
 def _proxy_above(top: Any, hook: Any) -> Any | None:

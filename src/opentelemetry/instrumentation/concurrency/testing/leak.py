@@ -24,7 +24,7 @@ Ending = Literal["alive", "cancelled", "destroyed"]
 
 _ENDINGS: Final = {
     "alive": "still there",
-    "cancelled": "cancelled by the runner when its loop ended",
+    "cancelled": "still there when the runner ended its loop",
     "destroyed": "garbage-collected while pending",
 }
 _CLOSED: Final = "the garbage collector had closed its coroutine before the task"

@@ -40,10 +40,26 @@ class _Running:
         self.check = check
         self.entered = running_in_thread(check.scope)
         self.entered.__enter__()
+        self._undo: tuple[Any, str, Any] | None = None
 
     def leave(self) -> None:
         """Judge nothing yet: from now on what is created is not the test's."""
         self.entered.__exit__(None, None, None)
+
+    def put_in_scope(self, item: pytest.Item) -> None:
+        """Give a coroutine test its scope inside its loop."""
+        function = getattr(item, "obj", None)
+        if inspect.iscoroutinefunction(function):
+            # unittest calls what the instance has, pytest what the item has.
+            holder, name = (item.instance, item.name) if isinstance(item, TestCaseFunction) else (item, "obj")
+            setattr(holder, name, _in_scope(function, self.check.scope))
+            self._undo = holder, name, function
+
+    def take_out(self) -> None:
+        """Give the item its own function back."""
+        if self._undo is not None:
+            setattr(*self._undo)
+            self._undo = None
 
 
 class LeakSession:
@@ -82,7 +98,11 @@ class LeakSession:
         if plan.mode != "off":
             check = LeakCheck(plan.options, parent=self._surroundings(), is_boundary=True)
             item.stash[_RUNNING] = _Running(plan, check)
-        return (yield)
+        result = yield
+        # Not in the call phase: runners of concurrent tests set all up, and then call what they find in the item.
+        if plan.mode != "off":
+            item.stash[_RUNNING].put_in_scope(item)
+        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
@@ -100,23 +120,11 @@ class LeakSession:
             fixturedef.addfinalizer(lambda: teardown.enter_context(running_in_thread(scope)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Give a coroutine test its scope inside its loop."""
-        running = item.stash.get(_RUNNING, None)
-        function = getattr(item, "obj", None)
-        if running is None or not inspect.iscoroutinefunction(function):
-            return (yield)
-        # unittest calls what the instance has, pytest what the item has.
-        holder, name = (item.instance, item.name) if isinstance(item, TestCaseFunction) else (item, "obj")
-        setattr(holder, name, _in_scope(function, running.check.scope))
-        try:
-            return (yield)
-        finally:
-            setattr(holder, name, function)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
         """Judge the test when all its fixtures are down, and the wider nodes that end with it."""
+        running = item.stash.get(_RUNNING, None)
+        if running is not None:
+            running.take_out()
         failure: BaseException | None = None
         try:
             result = yield

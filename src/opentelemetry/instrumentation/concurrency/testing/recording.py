@@ -8,22 +8,26 @@ the application takes its instrumentation out in the middle of a test, the check
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any, Final, NamedTuple
 from weakref import ReferenceType, ref
 
 from ..census.census import SLICE, Census
 from ..record.creator import CreatorSpan, current_creator
+from ..record.patch import Patch
 from ..record.recorder import Recorder
 from ..record.site import CreationStack, Kind, Site
 from ..record.threads import executor_of
 from .runner_hooks import RunnerHooks
 from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
+
+_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 _WHOLE_STACK: Final = 10_000
 _PRUNE_ABOVE: Final = 256
@@ -69,6 +73,9 @@ class Recording:
         self.recorder.thread_sites.watcher = self._note
         self.census = Census(self.recorder, scan_interval=3600.0, on_look=_no_look)
         self._runner_hooks = RunnerHooks(self.before_cancel)
+        self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
+        """Whose a thread is that has not yet come back from its ``start``: it may create something meanwhile."""
+        self._start_patch = Patch(threading.Thread, "start", self._start_hook)
         self._records: dict[int, Record] = {}
         self._prune_above = _PRUNE_ABOVE
         self._open_scopes: list[Scope] = []
@@ -82,6 +89,8 @@ class Recording:
         with self._lock:
             self._uses += 1
             if self._uses == 1:
+                # Beneath the recorder's own hook, which looks at who called it.
+                self._start_patch.install()
                 self.recorder.install()
             self._runner_hooks.install()
 
@@ -92,7 +101,9 @@ class Recording:
             if self._uses == 0:
                 self._runner_hooks.remove()
                 self.recorder.uninstall()
+                self._start_patch.remove()
                 self._records.clear()
+                self._starting.clear()
 
     def open(self, scope: Scope) -> None:
         """Begin a check: what exists now is none of its leaks."""
@@ -181,24 +192,48 @@ class Recording:
 
     def _note(self, found: Any, site: Site, stack: CreationStack) -> None:
         """Remember a creation; runs in the hook, in the context of the creating code."""
+        self._records[id(found)] = Record(ref(found), site, stack, self._owner_here())
+        self._starting.pop(id(found), None)
+        if len(self._records) > self._prune_above:
+            self._prune()
+
+    def _start_hook(self, wrapped: Callable[..., None]) -> tuple[Callable[..., None], Callable[[], None]]:
+        starting = self._starting
+
+        def start(thread: threading.Thread) -> None:
+            try:
+                starting[id(thread)] = ref(thread), self._owner_here()
+            except Exception:
+                _logger.warning("Leak tests could not note the start of %r", thread, exc_info=True)
+            try:
+                wrapped(thread)
+            except BaseException:
+                starting.pop(id(thread), None)
+                raise
+
+        return start, _nothing
+
+    def _owner_here(self) -> Scope | None:
+        """Return the scope that a creation by the running code belongs to."""
         creator = self._scope_of_creator()
         owner = owner_of(current_scope(), creator)
         if creator is None and (owner is None or not owner.is_open) and _running_loop() is None:
-            owner = scope_of_thread() or owner
-        self._records[id(found)] = Record(ref(found), site, stack, owner)
-        if len(self._records) > self._prune_above:
-            self._prune()
+            return scope_of_thread() or owner
+        return owner
 
     def _scope_of_creator(self) -> Scope | None:
         reference = current_creator()
         creator = reference() if reference is not None else None
         record = self._record_of(creator)
-        if record is None or record.owner is None:
-            return None
-        if isinstance(creator, threading.Thread) and not record.owner.is_open and executor_of(creator) is not None:
+        owner = self._owner_of_starting(creator) if record is None else record.owner
+        if isinstance(creator, threading.Thread) and owner and not owner.is_open and executor_of(creator) is not None:
             # A pool worker works for everybody, not for the test that happened to start it.
             return None
-        return record.owner
+        return owner
+
+    def _owner_of_starting(self, thread: Any) -> Scope | None:
+        reference, owner = self._starting.get(id(thread), (_gone, None))
+        return owner if reference() is thread else None
 
     def _prune(self) -> None:
         gone = self.census.tasks.is_gone, self.census.threads.is_gone
@@ -227,6 +262,7 @@ class Recording:
         self._open_scopes.clear()
         self._lock = threading.Lock()
         self._records.clear()
+        self._starting.clear()
         self.recorder.start_empty()
         self.census.forget()
 
@@ -252,6 +288,10 @@ def _running_task() -> Any | None:
 def _running_loop() -> Any | None:
     asyncio = sys.modules.get("asyncio")
     return asyncio._get_running_loop() if asyncio is not None else None
+
+
+def _gone() -> None:
+    """Stand in for a weak reference to nothing."""
 
 
 def _nothing() -> None:

@@ -113,7 +113,6 @@ def leaks_of(recording: Recording, left: list[Leftover], *, proof: bool = True) 
 
 def note_what_is_cancelled(recording: Recording, scope: Scope, loop: Any) -> None:
     """Note at ``scope`` which of its tasks a runner is about to cancel; in a test runner's loop, first let them end."""
-
     # A timeout or an interrupt has stopped the loop: its main task did not outlive itself.
     is_stopped = sys.exc_info()[1] is not None
 
