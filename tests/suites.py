@@ -1,5 +1,8 @@
 """Small test suites that run under the leak plugin in a process of their own, for tests of the plugin itself."""
 
+# pytester forgets what was imported during its tests: these would be there twice.
+import asyncio  # noqa: F401
+import concurrent.futures.thread  # noqa: F401
 import os
 from importlib.util import find_spec
 from pathlib import Path
