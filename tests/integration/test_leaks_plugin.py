@@ -1,5 +1,8 @@
 """The pytest plugin: modes, markers, settings, phases, scopes, and what it does while it is off."""
 
+import os
+import sys
+
 import pytest
 from suites import PLUGIN, outcomes, suite  # noqa: F401 (a fixture)
 
@@ -119,20 +122,37 @@ def test_no_hook_is_in(request):
         about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1\n")
         about.joinpath("entry_points.txt").write_text(f"[pytest11]\notel_concurrency_ours = {PLUGIN}\n")
         monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-        monkeypatch.syspath_prepend(str(about.parent))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([suite.source, str(about.parent)]))
         suite.pytester.makepyfile(
-            test_plain=f"""
+            test_plain="""
             import sys
 
             def test_plain():
-                assert "asyncio" not in sys.modules
-                assert "{PLUGIN}" in sys.modules
+                print("loaded:", *sys.modules)
             """
         )
-        suite.pytester._monkeypatch.setenv("PYTHONPATH", f"{suite.source}:{about.parent}")
-        blocked = ("asyncio", "anyio", "aiohttp", "pytest_aiohttp", "xdist", "timeout", "pyleak", "otel_concurrency")
-        result = suite.pytester.runpytest_subprocess(*(word for one in blocked for word in ("-p", f"no:{one}")))
-        assert outcomes(result) == {"passed": 1}
+        others = ("asyncio", "anyio", "aiohttp", "pytest_aiohttp", "xdist", "timeout", "pyleak", "otel_concurrency")
+        blocked = [word for name in others for word in ("-p", f"no:{name}")]
+        loaded = []
+        for without in ([], ["-p", "no:otel_concurrency_ours"]):
+            result = suite.pytester.runpytest_subprocess("-s", *blocked, *without)
+            assert outcomes(result) == {"passed": 1}
+            (line,) = (line for line in result.outlines if "loaded:" in line)
+            loaded.append(set(line.partition("loaded: ")[2].split()))
+        more = {name for name in loaded[0] - loaded[1] if not PLUGIN.startswith(name)}
+        assert PLUGIN in loaded[0]
+        # What it imports of the standard library is what its own few lines need.
+        assert more <= set(sys.stdlib_module_names)
+        assert not more & {"asyncio", "concurrent.futures", "unittest", "logging", "json"}
+
+
+    def test_the_marker_of_another_tool(self, suite, monkeypatch):  # noqa: F811
+        """Where pyleak is installed its marker of the same name stays its own, until we are asked for."""
+        suite.pytester.mkpydir("pyleak").joinpath("pytest_plugin.py").write_text("")
+        marked = "@pytest.mark.no_leaks(tasks=True, task_action='raise')\ndef test_theirs(): pass"
+        assert outcomes(suite.run(marked, plugins=["pyleak.pytest_plugin"])) == {"passed": 1}
+        both = suite.run(marked, "--leaks=error", plugins=["pyleak.pytest_plugin"])
+        both.stdout.fnmatch_lines(["no_leaks() got task_action, tasks; it takes *"])
 
 
 class TestMarkers:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MODES: Final = ("error", "warn", "off")
 _SESSION: Final = "otel_concurrency_leaks"
+_PYLEAK: Final = ("pyleak", "pyleak.pytest_plugin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,7 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the rest if a test asks for it."""
-    if session.config.pluginmanager.has_plugin(_SESSION):
+    plugins = session.config.pluginmanager
+    # pyleak has a marker of the same name: where it is installed and nobody asked for us, the marker is its own.
+    if plugins.has_plugin(_SESSION) or any(plugins.has_plugin(name) for name in _PYLEAK):
         return
     if any(item.get_closest_marker("no_leaks") is not None for item in session.items):
         load(session.config)
