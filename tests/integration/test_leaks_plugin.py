@@ -145,7 +145,6 @@ def test_no_hook_is_in(request):
         assert more <= set(sys.stdlib_module_names)
         assert not more & {"asyncio", "concurrent.futures", "unittest", "logging", "json"}
 
-
     def test_the_marker_of_another_tool(self, suite, monkeypatch):  # noqa: F811
         """Where pyleak is installed its marker of the same name stays its own, until we are asked for."""
         suite.pytester.mkpydir("pyleak").joinpath("pytest_plugin.py").write_text("")

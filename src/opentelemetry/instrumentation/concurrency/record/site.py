@@ -126,6 +126,8 @@ class SiteTable:
         self._by_coroutine: dict[int, list[Site]] = {}
         self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
         """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
+        self.is_edge: Callable[[str], bool] | None = None
+        """Tells of a module whether stacks end at it: what is outwards of a test is its runner."""
         self._run_calls: dict[tuple[int, int], bool] = {}
 
     def forget_lines(self) -> None:
@@ -208,7 +210,12 @@ class SiteTable:
         while frame is not None and len(frames) < self._stack_depth and not is_handle_run(frame.f_code):
             module = frame.f_globals.get("__name__")
             if frames or not is_plumbing(module):
-                frames.append(StackFrame(frame.f_code, frame.f_lasti, str(module or "")))
+                name = str(module or "")
+                is_edge = self.is_edge is not None and self.is_edge(name)
+                if not (is_edge and frames):
+                    frames.append(StackFrame(frame.f_code, frame.f_lasti, name))
+                if is_edge:
+                    break
             frame = frame.f_back
         stack = CreationStack(created_at, tuple(frames))
         if site.first_stack is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import sys
 import threading
 from bisect import bisect_right
@@ -30,6 +31,10 @@ from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 _WHOLE_STACK: Final = 10_000
+_RUNNERS: Final = re.compile(
+    r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
+    r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
+)
 _PRUNE_ABOVE: Final = 256
 _NOBODY: Final = object()
 
@@ -71,6 +76,8 @@ class Recording:
         )
         self.recorder.task_sites.watcher = self._note
         self.recorder.thread_sites.watcher = self._note
+        # Below a test stand a hundred frames of its runner, which would cost more than all the rest.
+        self.recorder.task_sites.is_edge = self.recorder.thread_sites.is_edge = _is_runner
         self.census = Census(self.recorder, scan_interval=3600.0, on_look=_no_look)
         self._runner_hooks = RunnerHooks(self.before_cancel)
         self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
@@ -292,6 +299,10 @@ def _running_loop() -> Any | None:
 
 def _gone() -> None:
     """Stand in for a weak reference to nothing."""
+
+
+def _is_runner(module: str) -> bool:
+    return _RUNNERS.match(module) is not None
 
 
 def _nothing() -> None:
