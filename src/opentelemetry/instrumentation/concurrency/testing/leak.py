@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,10 +26,6 @@ _ENDINGS: Final = {
     "destroyed": "garbage-collected while pending",
 }
 _CLOSED: Final = "the garbage collector had closed its coroutine before the task"
-_RUNNERS: Final = re.compile(
-    r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
-    r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +165,7 @@ def _leak(
         name=sight.name,
         coroutine=coroutine,
         site=CreationSite(site.function, site.path, site.line),
-        creation_stack=named_stack(_up_to_the_test(stack)),
+        creation_stack=named_stack(stack),
         stack=sight.chain,
         note=_CLOSED if ending == "destroyed" and not sight.chain else sight.chain_note,
         wait_reason=sight.wait_reason,
@@ -198,16 +193,6 @@ def _creator_text(one: Leftover) -> str:
     if hasattr(creator, "get_coro"):
         return f"task {str(creator.get_name())!r}"
     return f"thread {str(creator.name)!r}"
-
-
-def _up_to_the_test(stack: CreationStack | None) -> CreationStack | None:
-    """Cut the frames of the test runner; if nothing else is left, they stay."""
-    if stack is None:
-        return None
-    for number, frame in enumerate(stack.frames):
-        if _RUNNERS.match(frame.module):
-            return CreationStack(stack.created_at, stack.frames[:number]) if number else stack
-    return stack
 
 
 def living_text(recording: Recording, title: str) -> Iterator[str]:

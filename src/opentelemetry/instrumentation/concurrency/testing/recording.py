@@ -10,11 +10,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import sys
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextvars import Context
+from functools import cache
 from typing import Any, Final, NamedTuple
 from weakref import ReferenceType, ref
 
@@ -32,6 +34,10 @@ _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 _WHOLE_STACK: Final = 10_000
 _PRUNE_ABOVE: Final = 256
 _NOBODY: Final = object()
+_RUNNERS: Final = re.compile(
+    r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
+    r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
+)
 
 
 class Record(NamedTuple):
@@ -69,8 +75,9 @@ class Recording:
             locate=_no_site,
             on_destroyed=self._on_destroyed,
         )
-        self.recorder.task_sites.watcher = self._note
-        self.recorder.thread_sites.watcher = self._note
+        for table in (self.recorder.task_sites, self.recorder.thread_sites):
+            table.watcher = self._note
+            table.ends_stack = _is_of_a_runner
         self.census = Census(self.recorder, scan_interval=3600.0, on_look=_no_look)
         self._runner_hooks = RunnerHooks(self.before_cancel)
         self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
@@ -152,6 +159,8 @@ class Recording:
 
     def before_cancel(self, loop: Any) -> None:
         """Let things settle in a runner's loop, then note what its runner is about to cancel."""
+        if self._open_scopes and not sys.modules["asyncio"].all_tasks(loop):
+            return
         from .settling import note_what_is_cancelled
 
         for scope in self._open_scopes[:]:
@@ -284,6 +293,11 @@ def _running_task() -> Any | None:
 def _running_loop() -> Any | None:
     asyncio = sys.modules.get("asyncio")
     return asyncio._get_running_loop() if asyncio is not None else None
+
+
+@cache
+def _is_of_a_runner(module: str) -> bool:
+    return _RUNNERS.match(module) is not None
 
 
 def _gone() -> None:
