@@ -1,4 +1,4 @@
-"""The pytest plugin where more than one test runs at once, in one loop, in threads and in processes; and on timeouts."""
+"""The pytest plugin where tests run at once, in one loop, in threads and in processes; and on timeouts."""
 
 import pytest
 from suites import errors_of, needs, outcomes, suite  # noqa: F401 (a fixture)

@@ -53,17 +53,15 @@ class TestEndOfTheRun:
     """The whole run can be verified, and old suites can adopt the check."""
 
     def test_the_session_check(self, suite):  # noqa: F811
-        """It also finds what was created while the modules were imported, and makes the exit status 1."""
-        result = suite.run(
-            "leak_thread('of the import')\ndef test_clean(): pass", "--leaks-session", "--leaks-timeout=0.1"
-        )
-        # What was there before the first test is found only if it was created after the check began.
-        assert outcomes(result) == {"passed": 1}
-        clean = suite.run("def test_clean(): pass", "--leaks-session")
-        assert clean.ret == 0
-        late = suite.run("def test_late():\n    leak_thread('late')\n", "--leaks-session", "--leaks-timeout=0.1")
-        assert (outcomes(late), late.ret) == ({"passed": 1}, 1)
-        late.stdout.fnmatch_lines(["*1 thread left behind, created by leaking.leak_thread*, in the test session*"])
+        """It finds what tests and imported modules left, whoever was asked to look, and makes the exit status 1."""
+        args = ("--leaks-session", "--leaks-timeout=0.1")
+        for leaking in ("leak_thread()\ndef test_it(): pass", "def test_it():\n    leak_thread()\n"):
+            result = suite.run(leaking, *args)
+            assert (outcomes(result), result.ret) == ({"passed": 1}, 1)
+            result.stdout.fnmatch_lines(
+                ["*1 thread left behind, created by leaking.leak_thread*, in the test session*"]
+            )
+        assert suite.run("def test_clean(): pass", *args).ret == 0
 
     def test_a_failed_run_keeps_its_status(self, suite):  # noqa: F811
         """The check would only hide the failure; it runs on request."""
