@@ -1,9 +1,9 @@
-"""The same forty tests under our plugin, pyleak and pytest-threadleak: found, missed, falsely accused, time a clean test.
+"""The same forty tests under our plugin, pyleak and pytest-threadleak: found, missed, falsely accused, time.
 
 ``leaktest/leaking.py`` has twenty tests that leak in different ways, ``leaktest/clean.py`` twenty that leave nothing
 behind, each tricky in another way. A leak is found when its own test fails; a clean test that fails is accused falsely.
-All tools look at tasks and threads, daemons included; each gets its own settings otherwise. The time is that of an empty
-test beyond what it takes with no tool, least of several rounds that take turns.
+All tools look at tasks and threads, daemons included; each gets its own settings otherwise. The time is that of an
+empty test beyond what it takes with no tool, least of several rounds that take turns.
 
 Needs: pip install pyleak pytest-threadleak pytest-asyncio
 """
@@ -65,7 +65,13 @@ def run(tool, tests):
             command += ["-p", plugin]
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         done = subprocess.run(
-            [*command, *options], cwd=directory, env=environment, capture_output=True, text=True, timeout=300
+            [*command, *options],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         if done.returncode not in (0, 1):
             raise RuntimeError(f"{tool}: {done.stdout}{done.stderr}")

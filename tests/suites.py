@@ -28,6 +28,20 @@ def leak_thread(name="leaked"):
     held[-1].start()
 """
 
+ONE_OF_EACH = """
+def test_clean():
+    pass
+
+def test_thread():
+    leak_thread()
+
+def test_task():
+    async def main():
+        leak_task()
+        await asyncio.sleep(0)
+    asyncio.run(main())
+"""
+
 
 class Suite:
     """A suite in a directory of its own.
@@ -68,6 +82,11 @@ def outcomes(result):
     found.pop("warnings", None)
     found.pop("warning", None)
     return found
+
+
+def errors_of(result):
+    """Return the names of the tests that have an error, in order."""
+    return [line.split("::", 1)[1].split(" ")[0] for line in result.outlines if line.startswith("ERROR ")]
 
 
 def needs(module):

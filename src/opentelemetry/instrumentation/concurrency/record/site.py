@@ -106,6 +106,10 @@ class Site:
         return f"<Site {self.number} {self.function} {self.path}:{self.line}>"
 
 
+def _ends_no_stack(_module: str) -> bool:
+    return False
+
+
 class SiteTable:
     """All sites of one kind, and the two dictionaries that find them from a running frame.
 
@@ -126,8 +130,8 @@ class SiteTable:
         self._by_coroutine: dict[int, list[Site]] = {}
         self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
         """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
-        self.is_edge: Callable[[str], bool] | None = None
-        """Tells of a module whether stacks end at it: what is outwards of a test is its runner."""
+        self.ends_stack: Callable[[str], bool] = _ends_no_stack
+        """Tells by a module whether a creation stack ends before its frame; for leak tests, which end at the runner."""
         self._run_calls: dict[tuple[int, int], bool] = {}
 
     def forget_lines(self) -> None:
@@ -211,11 +215,9 @@ class SiteTable:
             module = frame.f_globals.get("__name__")
             if frames or not is_plumbing(module):
                 name = str(module or "")
-                is_edge = self.is_edge is not None and self.is_edge(name)
-                if not (is_edge and frames):
-                    frames.append(StackFrame(frame.f_code, frame.f_lasti, name))
-                if is_edge:
+                if frames and self.ends_stack(name):
                     break
+                frames.append(StackFrame(frame.f_code, frame.f_lasti, name))
             frame = frame.f_back
         stack = CreationStack(created_at, tuple(frames))
         if site.first_stack is None:

@@ -85,6 +85,11 @@ class LeakSession:
             self._holds = False
             recording().release()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Record from before the test modules are imported: what they start then belongs to the run."""
+        self._begin_run()
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Begin the check of a test."""

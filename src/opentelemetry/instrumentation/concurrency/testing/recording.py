@@ -16,6 +16,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextvars import Context
+from functools import cache
 from typing import Any, Final, NamedTuple
 from weakref import ReferenceType, ref
 
@@ -31,12 +32,12 @@ from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 _WHOLE_STACK: Final = 10_000
+_PRUNE_ABOVE: Final = 256
+_NOBODY: Final = object()
 _RUNNERS: Final = re.compile(
     r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
     r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
 )
-_PRUNE_ABOVE: Final = 256
-_NOBODY: Final = object()
 
 
 class Record(NamedTuple):
@@ -74,10 +75,9 @@ class Recording:
             locate=_no_site,
             on_destroyed=self._on_destroyed,
         )
-        self.recorder.task_sites.watcher = self._note
-        self.recorder.thread_sites.watcher = self._note
-        # Below a test stand a hundred frames of its runner, which would cost more than all the rest.
-        self.recorder.task_sites.is_edge = self.recorder.thread_sites.is_edge = _is_runner
+        for table in (self.recorder.task_sites, self.recorder.thread_sites):
+            table.watcher = self._note
+            table.ends_stack = _is_of_a_runner
         self.census = Census(self.recorder, scan_interval=3600.0, on_look=_no_look)
         self._runner_hooks = RunnerHooks(self.before_cancel)
         self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
@@ -159,6 +159,8 @@ class Recording:
 
     def before_cancel(self, loop: Any) -> None:
         """Let things settle in a runner's loop, then note what its runner is about to cancel."""
+        if self._open_scopes and not sys.modules["asyncio"].all_tasks(loop):
+            return
         from .settling import note_what_is_cancelled
 
         for scope in self._open_scopes[:]:
@@ -297,12 +299,13 @@ def _running_loop() -> Any | None:
     return asyncio._get_running_loop() if asyncio is not None else None
 
 
+@cache
+def _is_of_a_runner(module: str) -> bool:
+    return _RUNNERS.match(module) is not None
+
+
 def _gone() -> None:
     """Stand in for a weak reference to nothing."""
-
-
-def _is_runner(module: str) -> bool:
-    return _RUNNERS.match(module) is not None
 
 
 def _nothing() -> None:

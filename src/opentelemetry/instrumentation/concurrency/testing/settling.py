@@ -86,11 +86,11 @@ def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
 
 def proven(left: list[Leftover]) -> dict[int, str]:
     """Return, by serial number, why nothing will wake the tasks of which that is proven."""
-    from ..diagnose.wakeability import evidence, proof_on_demand
-
     tasks = {one.serial: found for one in left if one.kind == "task" and (found := one.reference()) is not None}
     if not tasks:
         return {}
+    from ..diagnose.wakeability import evidence, proof_on_demand
+
     try:
         proof = proof_on_demand(tasks.values())
         cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
