@@ -221,6 +221,8 @@ def test_fork_stops_both_threads_and_the_parent_goes_on_where_it_was(agent, answ
         assert received(client)[1] == b"done"
 
 
+# The test runner has threads of its own.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_child_lets_go_and_opens_a_socket_of_its_own(agent, answers):
     """The parent's file and clients are the parent's; the child is found under its own number."""
     with connect(agent) as client:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..census.counts import count_live
 from ..census.snapshot import LivePicture
 from ..diagnose.picture import iter_pictures
-from ..record.site import Kind
+from ..record.site import Kind, Site
 from ..render.process_info import this_process
 from ..render.snapshot_json import SnapshotWriter
 from ..version import __version__
@@ -23,7 +23,7 @@ from .places import start_of
 from .protocol import Reply, RequestError
 from .slices import in_slices
 from .target import Target
-from .top_sites import top_sites
+from .top_sites import is_ours, top_sites
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
@@ -128,8 +128,8 @@ class Answers:
         with census.locked():
             counts = count_live(census)
             created = {
-                "tasks": sum(site.created for site in list(target.recorder.task_sites.sites)),
-                "threads": sum(site.created for site in list(target.recorder.thread_sites.sites)),
+                "tasks": _created(target.recorder.task_sites.sites),
+                "threads": _created(target.recorder.thread_sites.sites),
             }
             loops = [
                 {"type": f"{type(loop).__module__}.{type(loop).__qualname__}", "state": _state_of(loop)}
@@ -164,6 +164,10 @@ class Answers:
             raise RequestError("request", "Only the action 'serve' can be announced.")
         self._target.tell_control("serve", conversation.peer, str(conversation.request.get("address", ""))[:200], 1)
         reply.facts["announced"] = True
+
+
+def _created(sites: Iterable[Site]) -> int:
+    return sum(site.created for site in list(sites) if not is_ours(site))
 
 
 def _state_of(loop: Any) -> str:
