@@ -79,8 +79,7 @@ def _does_work(thread: threading.Thread) -> bool:
         module = frame.f_globals.get("__name__")
         if module == "concurrent.futures.thread" and frame.f_code.co_name == "run":
             return True
-        if not is_plumbing(module) and module not in _ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
-_IDLE_MODULES:
+        if not is_plumbing(module) and module not in _IDLE_MODULES:
             return True
         frame = frame.f_back
     return False
