@@ -132,6 +132,19 @@ class TestWhatIsLeft:
         with check_leaks(runner_cancelled=False):
             asyncio.run(main())
 
+    def test_a_loop_that_was_broken_off(self, held):
+        """An exit or interrupt in the loop leaves its main task undone, which is no leak."""
+
+        async def exits():
+            raise SystemExit(5)
+
+        async def main():
+            held.leak_task()
+            await asyncio.create_task(exits())
+
+        with pytest.raises(SystemExit), check_leaks():
+            asyncio.run(main())
+
     def test_a_task_destroyed_while_pending(self, caplog):
         """A task that nothing holds is a leak whether or not the collector came first."""
 

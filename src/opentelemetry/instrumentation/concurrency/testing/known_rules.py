@@ -28,6 +28,7 @@ from ..record.threads import executor_of
 if TYPE_CHECKING:
     from .recording import Leftover
 
+_ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
 _IDLE_MODULES: Final = frozenset({"queue", "selectors", "weakref"})
 _RUNNER_COROUTINES: Final = (
     "TestRunner._run_tests_and_fixtures",
@@ -93,6 +94,10 @@ def _is_runner_task(one: Leftover, found: Any) -> bool:
     return isinstance(name, str) and name.endswith(_RUNNER_COROUTINES)
 
 
+def _is_anyio_process_pool(one: Leftover, found: Any) -> bool:
+    return one.kind == "task" and getattr(found.get_coro(), "__name__", "") == _ANYIO_PROCESS_POOL
+
+
 def _is_runner_thread(one: Leftover, found: Any) -> bool:
     starts = ("pytest_timeout.", "execnet.", "xdist.")
     return one.kind == "thread" and (one.site.function.startswith(starts) or found.name.startswith("pytest_timeout "))
@@ -126,6 +131,9 @@ KNOWN_RULES: Final = (
     _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),
     _thread_rule("foreign_thread", "a thread of C that asked for its name; it was not started here", is_dummy),
     _thread_rule("log_listener", "it runs until its stop(), usually at exit", is_log_listener),
+    KnownRule(
+        "anyio_process_pool", "it sleeps until its loop ends, and then ends the idle processes", _is_anyio_process_pool
+    ),
     KnownRule("test_runner_thread", "pytest-timeout and pytest-xdist", _is_runner_thread),
     KnownRule("test_runner_task", "anyio's and unittest's runners live as long as their loop", _is_runner_task),
     KnownRule("generator_closing", "asyncio's own, closes an asynchronous generator", _is_generator_closing),

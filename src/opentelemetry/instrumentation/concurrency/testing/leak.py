@@ -139,9 +139,16 @@ def _frame_lines(frames: tuple[NamedFrame, ...]) -> Iterator[str]:
         yield "    (not known)"
     for frame in frames:
         yield f'    File "{frame.path}", line {frame.line}, in {frame.function}'
-        source = linecache.getline(frame.path, frame.line).strip()
+        source = _source_line(frame)
         if source:
             yield f"      {source}"
+
+
+def _source_line(frame: NamedFrame) -> str:
+    try:
+        return linecache.getline(frame.path, frame.line).strip()
+    except Exception:  # noqa: BLE001 (detectors of blocking calls forbid to read files in a loop)
+        return ""
 
 
 def _leak(

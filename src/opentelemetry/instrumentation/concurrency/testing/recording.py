@@ -158,7 +158,13 @@ class Recording:
             return [*self._rows("task", 0), *self._rows("thread", 0)]
 
     def before_cancel(self, loop: Any) -> None:
-        """Let things settle in a runner's loop, then note what its runner is about to cancel."""
+        """Let things settle in a runner's loop, then note what its runner is about to cancel.
+
+        A loop that an exit or interrupt broke off accuses nobody: nothing in it was given the time to end.
+        """
+        interruption = sys.exc_info()[1]
+        if interruption is not None and not isinstance(interruption, Exception):
+            return
         if self._open_scopes and not sys.modules["asyncio"].all_tasks(loop):
             return
         from .settling import note_what_is_cancelled
