@@ -1,7 +1,7 @@
 """Whoever runs a coroutine test: what it leaves is its own, what the runner cancels at the end included."""
 
 import pytest
-from suites import outcomes, suite  # noqa: F401 (a fixture)
+from suites import needs, outcomes, suite  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.every_python
 
@@ -72,7 +72,7 @@ class TestRunnersOfFunctions:
 
     def test_pytest_asyncio(self, suite):  # noqa: F811
         """In its mode with a loop a test."""
-        pytest.importorskip("pytest_asyncio")
+        needs("pytest_asyncio")
         fixtures = "import pytest_asyncio\n" + FIXTURES.replace("@FIXTURE", "@pytest_asyncio.fixture")
         args = "--leaks=error", "--leaks-timeout=0.3", "--asyncio-mode=auto"
         result = suite.run(fixtures + ASYNC_TESTS, *args, plugins=["pytest_asyncio.plugin"])
@@ -80,7 +80,7 @@ class TestRunnersOfFunctions:
 
     def test_pytest_asyncio_with_one_loop_for_a_module(self, suite):  # noqa: F811
         """The loop lives on after a test, and so does what leaked; it is blamed once, on the test that created it."""
-        pytest.importorskip("pytest_asyncio")
+        needs("pytest_asyncio")
         fixture = "@pytest_asyncio.fixture(loop_scope='module')"
         tests = (
             "import pytest_asyncio\npytestmark = pytest.mark.asyncio(loop_scope='module')\n"
@@ -93,7 +93,7 @@ class TestRunnersOfFunctions:
 
     def test_anyio(self, suite):  # noqa: F811
         """All tests and fixtures of one runner share a loop and, on new versions, a task and its context."""
-        pytest.importorskip("anyio")
+        needs("anyio")
         tests = (
             "pytestmark = pytest.mark.anyio\n"
             "@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
@@ -105,7 +105,7 @@ class TestRunnersOfFunctions:
 
     def test_anyio_with_one_loop_for_a_module(self, suite):  # noqa: F811
         """What a wider fixture keeps belongs to the fixture."""
-        pytest.importorskip("anyio")
+        needs("anyio")
         tests = (
             "pytestmark = pytest.mark.anyio\n"
             "@pytest.fixture(scope='module')\ndef anyio_backend(): return 'asyncio'\n"
@@ -120,7 +120,7 @@ class TestRunnersOfFunctions:
     def test_aiohttp(self, suite, plugins):  # noqa: F811
         """Its client and server are closed by their fixture; what a handler starts and leaves is the test's."""
         for plugin in plugins:
-            pytest.importorskip(plugin.partition(".")[0])
+            needs(plugin.partition(".")[0])
         tests = """
 from aiohttp import web
 
@@ -233,7 +233,7 @@ def test_a_leak_in_a_loop_left_open():
 
     def test_uvloop(self, suite):  # noqa: F811
         """Its loop and its own ``run`` as well."""
-        pytest.importorskip("uvloop")
+        needs("uvloop")
         tests = """
 import uvloop
 def test_clean(): uvloop.run(asyncio.sleep(0))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from suites import outcomes, suite  # noqa: F401 (a fixture)
+from suites import needs, outcomes, suite  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.every_python
 
@@ -67,13 +67,12 @@ def test_hangs():
     asyncio.run(main())
 """
 
-    def test_its_main_task_is_no_leak(self, suite):  # noqa: F811
-        """What main had started is left; main itself, which the timeout stopped, has left nothing behind."""
-        pytest.importorskip("pytest_timeout")
+    def test_it_is_no_leak(self, suite):  # noqa: F811
+        """A loop that a timeout broke off accuses nobody: nothing in it was given the time to end."""
+        needs("pytest_timeout")
         args = "--leaks=error", "--leaks-timeout=0.05", "--timeout=1", "--timeout-method=signal"
         result = suite.run(self.TEST, *args, plugins=["pytest_timeout"])
-        assert outcomes(result) == {"failed": 1, "errors": 1}
-        result.stdout.fnmatch_lines(["3 tasks left behind*"])
+        assert outcomes(result) == {"failed": 1}
 
 
 class TestOtherRunners:

@@ -7,8 +7,6 @@ when all of them are proven unwakeable.
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
 from asyncio import sleep as sleep_in_loop
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -113,12 +111,9 @@ def leaks_of(recording: Recording, left: list[Leftover], *, proof: bool = True) 
 
 def note_what_is_cancelled(recording: Recording, scope: Scope, loop: Any) -> None:
     """Note at ``scope`` which of its tasks a runner is about to cancel; in a test runner's loop, first let them end."""
-    # A timeout or an interrupt has stopped the loop: its main task did not outlive itself.
-    is_stopped = sys.exc_info()[1] is not None
 
     def look() -> list[Leftover]:
-        left = recording.leftovers(scope, threads=False)
-        return [one for one in left if _is_left_in(one, scope, loop) and not (is_stopped and _is_made_by_thread(one))]
+        return [one for one in recording.leftovers(scope, threads=False) if _is_left_in(one, scope, loop)]
 
     left = look()
     if left and may_run(scope, loop):
@@ -131,10 +126,6 @@ def note_what_is_cancelled(recording: Recording, scope: Scope, loop: Any) -> Non
             scope.lost.append(leak)
             # The check itself must not count it a second time where it survives its cancellation.
             scope.reported.add(("task", one.serial))
-
-
-def _is_made_by_thread(one: Leftover) -> bool:
-    return one.creator is not None and isinstance(one.creator(), threading.Thread)
 
 
 async def settle_in_loop(look: Callable[[], list[Any]], patience: Patience) -> list[Any]:
