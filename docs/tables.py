@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opentelemetry.instrumentation.concurrency.report import attributes
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
-from opentelemetry.instrumentation.concurrency.settings import RESERVED, SETTING_SPECS
+from opentelemetry.instrumentation.concurrency.settings import SETTING_SPECS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -33,9 +33,8 @@ _HISTOGRAMS = (
 def settings_table() -> str:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for spec in SETTING_SPECS:
-        later = " (no effect in this version)" if spec.name in RESERVED else ""
         rows.append(
-            f"| `{spec.name.upper()}` | {f'`{spec.default_text}`' if spec.default_text else 'unset'} | {spec.meaning}{later} |"
+            f"| `{spec.name.upper()}` | {f'`{spec.default_text}`' if spec.default_text else 'unset'} | {spec.meaning} |"
         )
     return "\n".join(rows)
 
@@ -66,6 +65,7 @@ _EVENTS = {
     attributes.TASK_DESTROYED: ("`destroyed` WARN", "Tasks of a line were garbage-collected while they waited."),
     attributes.LOOP_BLOCKED: ("WARN", "An event loop has not answered for `BLOCKED_AGE`; with the blocking stack."),
     attributes.RESOLVED: ("INFO", "A group that was reported is gone, or the blocked loop answers."),
+    attributes.CONTROL: ("INFO", "Somebody cancels tasks, attaches or serves the pages from the command line."),
 }
 
 
@@ -81,12 +81,21 @@ def result(name: str) -> str:
 
 def with_block(text: str, name: str, block: str) -> str:
     """Replace what stands between a mark and the next heading, mark or paragraph of prose after a code block."""
-    pattern = f"(<!-- {re.escape(name)} -->\n).*?(?=\n<!-- end -->)"
-    return re.sub(pattern, lambda found: found.group(1) + block, text, flags=re.S)
+    pattern = f"(<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)"
+    return re.sub(pattern, lambda found: f"{found.group(1)}{block}\n", text, flags=re.S)
+
+
+def transcript() -> str:
+    """Return what the page about the command line shows of its demonstration, for the README."""
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    found = re.search(r"<!-- demo -->\n(.*?)\n<!-- end -->", page, re.S)
+    assert found is not None
+    return found.group(1)
 
 
 def current(text: str) -> str:
     blocks = {
+        "transcript": transcript(),
         "settings": settings_table(),
         "metrics": metrics_table(),
         "events": events_list(),

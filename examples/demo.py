@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def print_report(receiver: OtlpReceiver) -> dict:
     report = max(reports, key=lambda span: span.events[0][1]["python.leak.count"])
     event = report.events[0][1]
     print(f"\nspan event {report.events[0][0]}, {event['python.leak.count']} tasks in one report:")
-    print(f"  {event['python.leak.reason']}")
+    print(textwrap.fill(event["python.leak.reason"], 108, initial_indent="  ", subsequent_indent="  "))
     print(f"  waiting at   {event['python.leak.waiting_at']}")
     print(f"  started by   {event.get('python.leak.creator.span_name', '?')}, trace {report.links[0][0]}")
     for title, key in (

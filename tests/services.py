@@ -87,9 +87,12 @@ async def main(requests):
     print("ready", flush=True)
     await asyncio.Event().wait()
 
-with asyncio.Runner(loop_factory=uvloop.new_event_loop) if hasattr(asyncio, "Runner") else None as runner:
-    runner.run(main(int(sys.argv[1])))
+loop = uvloop.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.run_until_complete(main(int(sys.argv[1])))
 """
+
+PLAIN_SERVICE = UVLOOP_SERVICE.replace(", uvloop", "").replace("uvloop.", "asyncio.")
 
 
 class Service:

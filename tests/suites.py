@@ -1,5 +1,8 @@
 """Small test suites that run under the leak plugin in a process of their own, for tests of the plugin itself."""
 
+# pytester forgets what was imported during its tests: these would be there twice.
+import asyncio  # noqa: F401
+import concurrent.futures.thread  # noqa: F401
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,6 +66,10 @@ class Suite:
     def run(self, test, *args, plugins=(), ours=True):
         """Write its only module, run it, and return the result."""
         self.pytester.makepyfile(test_it=f"import asyncio, threading, pytest\nfrom leaking import *\n{test}")
+        return self.run_only(*args, plugins=plugins, ours=ours)
+
+    def run_only(self, *args, plugins=(), ours=True):
+        """Run what was written before."""
         loaded = [word for name in (*plugins, *([PLUGIN] if ours else [])) for word in ("-p", name)]
         return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *loaded, *args, timeout=60)
 

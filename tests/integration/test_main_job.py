@@ -95,6 +95,25 @@ def test_spans_are_dropped_by_the_sampler_and_counted():
     assert [log for log in receiver.logs if log.event_name == "python.asyncio.task.orphaned"]
 
 
+LOOK_AGAIN = """
+# A scan between the end of main and the end of the process, which else comes only sometimes.
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+held.clear()
+current_installation().census.look()
+current_installation().census.look()
+"""
+
+
+def test_what_ends_with_main_is_not_said_to_be_resolved():
+    """asyncio.run cancels what leaked: nobody mended it, whenever the next scan comes."""
+    with OtlpReceiver() as receiver:
+        env = {**FAST, **receiver.environ, "OTEL_TRACES_SAMPLER": "always_off"}
+        done = run_program(LEAK.replace("SECONDS", "5") + LOOK_AGAIN, env=env)
+        assert done.returncode == 0, done.stderr
+    assert [log.event_name for log in receiver.logs] == ["python.asyncio.task.orphaned"]
+    assert receiver.last("python.concurrency.report.dropped", python__leak__drop_reason="sampler") == 1
+
+
 def test_program_runs_as_before_when_the_backend_is_down():
     """An exporter that reaches nobody costs nothing but its own messages."""
     env = {**FAST, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}

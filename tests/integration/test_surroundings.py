@@ -211,7 +211,9 @@ def test_python_says_the_same_with_us_and_without(debug):
             MESSAGES.replace("DEBUG", str(debug)), env={**env, "OTEL_PYTHON_CONCURRENCY_DISABLED": disabled}
         )
         assert done.returncode == 0
-        said.append(re.sub(r"0x[0-9a-f]+", "0x", done.stderr))
+        # How long a callback took, debug mode says of whatever the machine was busy with.
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+        said.append(re.sub(r"0x[0-9a-f]+", "0x", "\n".join(lines)))
     bare, instrumented = said
     assert "destroyed but it is pending" in bare and "never awaited" in bare and "never retrieved" in bare
     assert instrumented == bare

@@ -13,7 +13,9 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency.agent import agent as agent_module
 from opentelemetry.instrumentation.concurrency.agent import conversation as conversation_module
+from opentelemetry.instrumentation.concurrency.agent import late_agent as late_agent_module
 from opentelemetry.instrumentation.concurrency.agent.agent import MAX_CLIENTS, Agent
+from opentelemetry.instrumentation.concurrency.agent.late_agent import LateAgent
 from opentelemetry.instrumentation.concurrency.agent.protocol import RequestError
 
 
@@ -210,6 +212,7 @@ def test_fork_stops_both_threads_and_the_parent_goes_on_where_it_was(agent, answ
     with connect(agent) as client:
         send(client, "wait")
         assert answers.begun.wait(20)
+        wait_until(lambda: agent._worker is not None)
         threads = {agent._talker, agent._worker}
         agent.suspend()
         assert not any(thread.is_alive() for thread in threads)
@@ -218,6 +221,8 @@ def test_fork_stops_both_threads_and_the_parent_goes_on_where_it_was(agent, answ
         assert received(client)[1] == b"done"
 
 
+# The test runner has threads of its own.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_child_lets_go_and_opens_a_socket_of_its_own(agent, answers):
     """The parent's file and clients are the parent's; the child is found under its own number."""
     with connect(agent) as client:
@@ -306,3 +311,31 @@ def test_own_threads_are_marked_and_unseen(agent):
     assert agent._talker.daemon
     assert agent._talker._otel_concurrency_own
     assert agent._talker.pydev_do_not_trace
+
+
+class TestLateAgent:
+    """The agent is imported by the scan thread; a fork must not fall into that."""
+
+    def test_fork_waits_for_the_import(self, tmp_path):
+        """The child would wait for ever for a lock that nobody releases."""
+        late = LateAgent(None, str(tmp_path / "agents"), is_off=False)
+        late._import.acquire()
+        threading.Timer(0.05, late._import.release).start()
+        late.suspend()
+        assert late._fork_holds
+        late.ensure_running()
+        assert late._agent is None
+        late.resume()
+        late.ensure_running()
+        assert late._agent is not None
+        late.close()
+
+    def test_child_of_a_fork_that_could_not_wait_stays_without(self, tmp_path, monkeypatch):
+        """Harmless first: it scans and reports as ever."""
+        monkeypatch.setattr(late_agent_module, "_IMPORT_LIMIT_S", 0.01)
+        late = LateAgent(None, str(tmp_path / "agents"), is_off=False)
+        late._import.acquire()
+        late.suspend()
+        late.forget()
+        late.ensure_running()
+        assert late._agent is None and not (tmp_path / "agents").exists()

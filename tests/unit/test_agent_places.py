@@ -37,6 +37,8 @@ def test_socket_is_private_and_named_by_number_and_start(tmp_path, opened):
     assert opened.path == str(found)
 
 
+# The test runner has threads of its own.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_closing_removes_the_file_and_a_forked_child_leaves_it(tmp_path):
     """The child closes what it inherited; the file is the parent's."""
     made = SocketFile(str(tmp_path / "agents"))

@@ -47,7 +47,7 @@ def test_tasks_that_await_each_other_are_proven_though_nobody_left_them_over():
         await park()
 
     service = serve(main)
-    ((report),) = reports(service, UNWAKEABLE)
+    report, *_again = reports(service, UNWAKEABLE)
     assert report["python.leak.count"] == 3
     assert "2 other tasks await each other in a circle" in report["python.leak.reason"]
     assert sum(service.orphans["main"]) == 3
@@ -77,7 +77,7 @@ def test_resident_that_nobody_can_wake_is_proven():
         await park()
 
     service = serve(main)
-    ((report),) = reports(service, UNWAKEABLE)
+    report, *_again = reports(service, UNWAKEABLE)
     assert report["python.leak.count"] == 1
     assert "nothing that still runs holds what it waits for" in report["python.leak.reason"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry._logs import SeverityNumber
 
+from .agent.late_agent import LateAgent
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
 from .census.snapshot import Snapshot
@@ -38,9 +38,9 @@ from .report.sinks import Sinks
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .agent.agent import Agent
     from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
+    from .serve.http import DebugServer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -63,9 +63,9 @@ class Installation:
         self._last_scan_at = self._started_at
         self._leaves_main = False
         self._delays_s: dict[str, float] = {}
-        self._agent: Agent | None = None
+        self._agent = LateAgent(self, settings.agent_dir, is_off=settings.agent_disabled)
         self._dump_signal: DumpSignal | None = None
-        self._agent_is_off = settings.agent_disabled or os.name != "posix"
+        self._debug_server: DebugServer | None = None
         self.diagnosed = Diagnosed()
         self.recorder = Recorder(
             stack_depth=settings.stack_depth,
@@ -95,6 +95,7 @@ class Installation:
         atexit.register(self._at_exit)
         if self._settings.dump_signal:
             self._dump_signal = self._dumps_on_signal()
+        self._open_debug_server()
 
     def uninstall(self) -> None:
         """Take everything out in reverse order."""
@@ -103,9 +104,20 @@ class Installation:
         watch_forks(None, None)
         self.recorder.uninstall()
         self.census.close()
-        self._close_agent()
+        self._agent.close()
         if self._dump_signal is not None:
             self._dump_signal.uninstall()
+        if self._debug_server is not None:
+            self._debug_server.close()
+
+    def _open_debug_server(self) -> None:
+        if not self._settings.debug_address:
+            return
+        from .serve.http import DebugServer
+        from .serve.live_source import LiveSource
+
+        self._debug_server = DebugServer(self._settings, LiveSource(self))
+        self._debug_server.open()
 
     def _dumps_on_signal(self) -> DumpSignal:
         from .agent.dump_signal import DumpSignal
@@ -231,9 +243,9 @@ class Installation:
     def _on_record(self) -> None:
         self.census.ensure_running()
 
-    def _locate(self, task: Any) -> Site | None:
-        row = self.census.tasks.row_at_address(id(task))
-        return None if row is None else self.recorder.task_sites.sites[self.census.tasks.sites[row]]
+    def _locate(self, address: int) -> Site | None:
+        number = self.census.tasks.site_at(address)
+        return None if number is None else self.recorder.task_sites.sites[number]
 
     def _on_destroyed(self, site: Site, task: Any) -> None:
         self.diagnosis.destroyed.note(site, task)
@@ -261,29 +273,8 @@ class Installation:
     def _pings(self) -> bool:
         return not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules
 
-    def _ensure_agent(self) -> None:
-        """Open the command line's socket, in the scan thread: nothing of it is on the application's path."""
-        if self._agent_is_off:
-            return
-        try:
-            if self._agent is None:
-                from .agent.agent import Agent
-                from .agent.answers import Answers
-
-                answers = Answers(self)
-                self._agent = Agent(self._settings.agent_dir, answers.answer, answers.answer_at_once)
-            self._agent.ensure_running()
-        except Exception:
-            self._agent_is_off = True
-            _logger.warning("The command line otel-concurrency cannot reach this process.", exc_info=True)
-
-    def _close_agent(self) -> None:
-        self._agent_is_off = True
-        if self._agent is not None:
-            self._agent.close()
-
     def _between_looks(self) -> float | None:
-        self._ensure_agent()
+        self._agent.ensure_running()
         if not self._pings:
             return None
         pending = self._delay.pending()
@@ -303,32 +294,35 @@ class Installation:
             self._leaves_main = True
             try:
                 self.census.look(final=True)
+                with self.census.locked():
+                    self._reporter.end_with_main(self.census.task_sites_on(loop))
             finally:
                 self._leaves_main = False
 
     def _at_exit(self) -> None:
         try:
             self.census.close()
-            self._close_agent()
+            self._agent.close()
             if self.census.last_look is not None:
                 self.census.look(final=True)
         except Exception:
             _logger.exception("The last look at exit failed.")
 
     def _before_fork(self) -> None:
+        # First: it waits for an import in the scan thread, which the census then stops.
+        self._agent.suspend()
         self.census.suspend()
-        if self._agent is not None:
-            self._agent.suspend()
         self.recorder.wake()
 
     def _in_parent(self) -> None:
-        if self._agent is not None:
-            self._agent.resume()
+        self._agent.resume()
 
     def _in_child(self) -> None:
-        if self._agent is not None:
-            self._agent.forget()
+        self._agent.forget()
         self._delays_s = {}
         self.recorder.start_empty()
         self.census.forget()
         self._start_empty()
+        if self._debug_server is not None:
+            self._debug_server.forget()
+            self._debug_server.open()

@@ -149,14 +149,6 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
 )
 """All settings, in the order of the documentation."""
 
-RESERVED: Final = frozenset(
-    {
-
-        "debug_address", "debug_token", "debug_token_file", "debug_tls_cert", "debug_tls_key", "debug_insecure",
-    }
-)  # fmt: skip
-"""Settings that are read and checked, and whose feature is not in this version yet."""
-
 _SPEC_BY_NAME: Final = {spec.name: spec for spec in SETTING_SPECS}
 
 

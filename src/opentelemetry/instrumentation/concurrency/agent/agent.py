@@ -119,7 +119,10 @@ class Agent:
         self._stop.set()
         self._wake()
         self._asked.set()
-        for thread in (self._talker, self._worker):
+        with self._lock:
+            # One that is just being started is one of them.
+            threads = (self._talker, self._worker)
+        for thread in threads:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(_JOIN_TIMEOUT_S)
         self._talker = self._worker = None

@@ -10,20 +10,21 @@ from typing import Any, Final
 from ..census.counts import count_live
 from ..census.snapshot import LivePicture
 from ..diagnose.picture import iter_pictures
-from ..record.site import Kind
+from ..record.site import Kind, Site
 from ..render.process_info import this_process
 from ..render.snapshot_json import SnapshotWriter
 from ..version import __version__
 from .cancelling import answer_cancel
 from .condition import condition
 from .conversation import Conversation
+from .counted import answer_counted
 from .leaks import answer_leaks
 from .places import start_of
 from .protocol import Reply, RequestError
+from .slices import in_slices
 from .target import Target
-from .top_sites import top_sites
+from .top_sites import is_ours, top_sites
 
-_SLICE: Final = 200
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
 
@@ -41,6 +42,7 @@ class Answers:
         self._target = target
         self._requests: dict[str, Callable[[Conversation, Reply, Pause], None]] = {
             "snapshot": self._snapshot,
+            "counted": self._counted,
             "stats": self._stats,
             "leaks": self._leaks,
             "condition": self._condition,
@@ -90,8 +92,8 @@ class Answers:
             "allow_cancel": target.settings.allow_cancel,
         }
 
-    def _quick_counts(self) -> tuple[int, int]:
-        """Count exactly where that is quick and the census does not scan; else as the last scan did."""
+    def _quick_counts(self) -> tuple[int | None, int | None]:
+        """Count exactly where that is quick and the census does not scan; else as the last scan did, if any has."""
         census = self._target.census
         look = census.last_look
         if look is None or sum(tally.live for tally in look.tasks) < _QUICK_COUNT:
@@ -102,7 +104,7 @@ class Answers:
             except TimeoutError:
                 pass
         if look is None:
-            return 0, 0
+            return None, None
         return sum(tally.live for tally in look.tasks), sum(tally.live for tally in look.threads)
 
     def _snapshot(self, _conversation: Conversation, reply: Reply, pause: Pause) -> None:
@@ -112,15 +114,13 @@ class Answers:
                 writer.add(picture)
         writer.write(reply)
 
+    def _counted(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
+        answer_counted(self._target, conversation.request, reply, pause)
+
     def pictures(self, pause: Pause) -> Iterable[LivePicture]:
         """Yield every task and thread, with pauses. The caller holds the census' lock."""
-        number = 0
         for kind in _KINDS:
-            for picture in iter_pictures(self._target.census, self._target.diagnosis, kind):
-                yield picture
-                number += 1
-                if number % _SLICE == 0:
-                    pause()
+            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind), pause)
 
     def _stats(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
         target = self._target
@@ -128,8 +128,8 @@ class Answers:
         with census.locked():
             counts = count_live(census)
             created = {
-                "tasks": sum(site.created for site in list(target.recorder.task_sites.sites)),
-                "threads": sum(site.created for site in list(target.recorder.thread_sites.sites)),
+                "tasks": _created(target.recorder.task_sites.sites),
+                "threads": _created(target.recorder.thread_sites.sites),
             }
             loops = [
                 {"type": f"{type(loop).__module__}.{type(loop).__qualname__}", "state": _state_of(loop)}
@@ -164,6 +164,10 @@ class Answers:
             raise RequestError("request", "Only the action 'serve' can be announced.")
         self._target.tell_control("serve", conversation.peer, str(conversation.request.get("address", ""))[:200], 1)
         reply.facts["announced"] = True
+
+
+def _created(sites: Iterable[Site]) -> int:
+    return sum(site.created for site in list(sites) if not is_ours(site))
 
 
 def _state_of(loop: Any) -> str:

@@ -18,6 +18,7 @@ from ..diagnose.picture import iter_pictures
 from ..render.snapshot_json import SnapshotWriter
 from .conversation import Conversation
 from .protocol import Reply, RequestError
+from .slices import in_slices
 from .target import Target
 
 MAX_AT_ONCE: Final = 10_000
@@ -105,15 +106,13 @@ def _choose(
     census = target.census
     with census.locked():
         matching, ahead, cycles = [], {}, set()
-        for number, picture in enumerate(iter_pictures(census, target.diagnosis, "task")):
+        for picture in in_slices(iter_pictures(census, target.diagnosis, "task"), pause):
             if picture.deadlock:
                 cycles.add(picture.serial)
             if picture.waits_for is not None:
                 ahead[picture.serial] = picture.waits_for
             if order.holds(picture):
                 matching.append(picture)
-            if number % 200 == 0:
-                pause()
         chosen: list[ReferenceType[Any]] = []
         columns = census.tasks
         rows = {serial: row for row, serial in enumerate(columns.serials)}

@@ -12,9 +12,9 @@ from ..diagnose.verdict import describe
 from ..record.site import Kind
 from ..render.snapshot_json import SnapshotWriter
 from .protocol import Reply
+from .slices import in_slices
 from .target import Target
 
-_SLICE: Final = 200
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 
 
@@ -28,19 +28,17 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
     census = target.census
     census.look()
     proven = prove_now(census, target.diagnosis, pause)
-    writer, number = SnapshotWriter(), 0
+    writer = SnapshotWriter()
     with census.locked():
         for kind in _KINDS:
-            for picture in iter_pictures(census, target.diagnosis, kind):
-                clause = proven.reasons.get(picture.serial) if kind == "task" else None
+            for picture in in_slices(iter_pictures(census, target.diagnosis, kind), pause):
+                is_new = kind == "task" and picture.verdict != "unwakeable"
+                clause = proven.reasons.get(picture.serial) if is_new else None
                 if clause is not None:
                     reason = ", and ".join(filter(None, (picture.reason, clause)))
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))
                 elif picture.verdict is not None:
                     writer.add(picture)
-                number += 1
-                if number % _SLICE == 0:
-                    pause()
         groups = [group for group in target.diagnosed.groups if group.verdict == "growing"]
         growing = [found for group in groups if (found := _said(target, group)) is not None]
     reply.facts.update(examined=proven.examined, undecided=proven.undecided, growing=growing)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, Final
 
+from ..record.site import Site
 from .target import Target
 
 LIMIT: Final = 200
+_PACKAGE: Final = "opentelemetry.instrumentation.concurrency."
+
+
+def is_ours(site: Site) -> bool:
+    """Tell whether a site is where this package starts its own threads."""
+    return site.function.startswith(_PACKAGE)
 
 
 def top_sites(target: Target) -> list[dict[str, Any]]:
-    """Return the sites of the last scan as plain values, most live first, at most `LIMIT`."""
+    """Return the sites of the last scan but our own as plain values, most live first, at most `LIMIT`."""
     look, diagnosed = target.census.last_look, target.diagnosed
     if look is None:
         return []
-    tallies = sorted(chain(look.tasks, look.threads), key=lambda tally: -tally.live)[:LIMIT]
+    counted = (tally for tally in chain(look.tasks, look.threads) if not is_ours(tally.site))
+    tallies = sorted(counted, key=lambda tally: -tally.live)[:LIMIT]
     now = target.census.clock.now()
     made = []
     for tally in tallies:

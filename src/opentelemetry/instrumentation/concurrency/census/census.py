@@ -219,7 +219,7 @@ class Census:
             pass
 
     def _admit(self, young: YoungList, columns: Columns) -> Iterator[Any]:
-        for reference, site, created_at, creator, creator_span in young.drain():
+        for reference, site, created_at, creator, creator_span, _ in young.drain():
             found = reference()
             if found is None or columns.is_gone(found):
                 continue
@@ -227,6 +227,13 @@ class Census:
             if entered is None or entered() is not found:
                 columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
                 yield found
+        young.drained()
+
+    def task_sites_on(self, loop: Any) -> set[Site]:
+        """Return the sites of the tasks that live on an event loop. The caller holds the lock."""
+        sites, columns = self.recorder.task_sites.sites, self.tasks
+        tasks = ((reference(), number) for reference, number in zip(columns.references, columns.sites, strict=True))
+        return {sites[number] for task, number in tasks if task is not None and task.get_loop() is loop}
 
     def reconcile(self, *, at_once: bool = False) -> None:
         """Enter living tasks and threads that no hook saw, under their own function. The caller holds the lock.
@@ -236,6 +243,7 @@ class Census:
                 way: the task exists, and its hook has not returned.
         """
         recorder = self.recorder
+        self.loops.discover(self.clock.now())
         tasks = self._strangers(registered_tasks(self.loops), self.tasks)
         threads = self._strangers(threading.enumerate(), self.threads)
         if tasks or threads:

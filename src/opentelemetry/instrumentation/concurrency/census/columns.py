@@ -41,6 +41,7 @@ class Columns:
         self.proof = bytearray()
         self.is_gone = is_gone
         self._serial = 0
+        self._site_at: dict[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.references)
@@ -72,6 +73,7 @@ class Columns:
         self.suspected_looks.append(0)
         self.is_orphan.append(0)
         self.proof.append(0)
+        self._site_at = None
         return self._serial
 
     def sweep(
@@ -92,6 +94,7 @@ class Columns:
             pause()
         for column in self._columns():
             del column[write:]
+        self._site_at = None
 
     def _sweep_slice(
         self, start: int, stop: int, write: int, tally: dict[int, list[float]], births: Sequence[float]
@@ -149,10 +152,16 @@ class Columns:
                 return row
         return None
 
-    def row_at_address(self, address: int) -> int | None:
-        """Return the newest row whose object lived at ``address`` and is gone, or None."""
-        gone = [row for row in _positions(self.addresses, address) if self.references[row]() is None]
-        return gone[-1] if gone else None
+    def site_at(self, address: int) -> int | None:
+        """Return the site number of the newest row at an address, or None. For what is being destroyed.
+
+        Cost: one dictionary of all rows for the first question after a scan. Takes no lock and may be asked while the
+        census is at work: the garbage collector asks at any place.
+        """
+        found = self._site_at
+        if found is None:
+            found = self._site_at = dict(zip(self.addresses, self.sites, strict=False))
+        return found.get(address)
 
 
 def _positions(addresses: array[int], address: int) -> Iterator[int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+_HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 
 
 class LoopBook:
@@ -17,6 +21,22 @@ class LoopBook:
         """Enter a loop. A new one counts as running until a scan finds otherwise."""
         if loop not in self._last_running:
             self._last_running[loop] = now
+
+    def discover(self, now: float) -> None:
+        """Enter the loops that run in any thread, as far as Python code runs them.
+
+        From 3.14 on nothing but its loop leads to a task; one that no hook has seen would never be met.
+        """
+        base: Any = sys.modules.get("asyncio.base_events")
+        if not _HAS_LINKED_LISTS or base is None:
+            return
+        code = base.BaseEventLoop.run_forever.__code__
+        for frame in sys._current_frames().values():
+            step: FrameType | None = frame
+            while step is not None and step.f_code is not code:
+                step = step.f_back
+            if step is not None:
+                self.meet(step.f_locals["self"], now)
 
     def look(self, now: float) -> None:
         """Note which loops run now (seconds of the age clock)."""

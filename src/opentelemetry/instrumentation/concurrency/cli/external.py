@@ -17,7 +17,9 @@ _PROGRAM: Final = """
 import json, sys
 from asyncio.tools import get_all_awaited_by
 def place(f):
-    return [f.filename, f.lineno, f.funcname]
+    # From 3.15 on a place of four numbers, the line first, or none.
+    location = getattr(f, "location", None)
+    return [f.filename, location[0] if location else getattr(f, "lineno", 0), f.funcname]
 made = []
 for thread in get_all_awaited_by(int(sys.argv[1])):
     for task in thread.awaited_by:

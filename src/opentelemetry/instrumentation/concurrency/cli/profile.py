@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,11 +17,10 @@ from ..render.grouped_text import grouped_text
 from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
 from ..render.snapshot_json import write_snapshot
-from ..render.tally import tally
 from .failures import FINE, UsageError
 from .files import refuse_terminal, write_file
 from .flame_graph import flame_graph
-from .sources import ProcessSource, Source, Taken, add_target, one_source, seconds, taken_from
+from .sources import Counted, ProcessSource, Source, Taken, add_target, counted, one_source, seconds, taken_from
 from .stack import add_filters, holds
 from .terminal import say
 
@@ -59,9 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_terminal(arguments.file, "pprof's format")
     if arguments.seconds:
         _write_difference(arguments, source, form)
-        return FINE
-    taken = _take(arguments, source)
-    write_file(arguments.file, lambda stream: _write(arguments, form, taken, stream))
+    elif form in ("full", "json"):
+        taken = _take(arguments, source)
+        write_file(arguments.file, lambda stream: _write_each(arguments, form, taken, stream))
+    else:
+        found = _count(arguments, source, split_loops=form == "pprof")
+        write_file(arguments.file, lambda stream: _write_counts(arguments, form, found, stream))
     return FINE
 
 
@@ -86,20 +89,29 @@ def _pictures(arguments: argparse.Namespace, taken: Taken) -> Iterable[LivePictu
             yield picture
 
 
-def _write(arguments: argparse.Namespace, form: str, taken: Taken, stream: IO[bytes]) -> None:
-    pictures = _pictures(arguments, taken)
+def _count(arguments: argparse.Namespace, source: Source, *, split_loops: bool = False) -> Counted:
+    if arguments.name == "taskleak":
+        found = counted(_take(arguments, source), "taskleak", split_loops=split_loops)
+    else:
+        found = source.count(arguments.name, split_loops=split_loops)
+    return replace(found, counts=[each for each in found.counts if holds(arguments, each)])
+
+
+def _write_each(arguments: argparse.Namespace, form: str, taken: Taken, stream: IO[bytes]) -> None:
     if form == "json":
         write_snapshot(taken.snapshot, stream, process=taken.process)
-    elif form == "text":
-        write_text(grouped_text(arguments.name, tally(pictures)), stream)
-    elif form == "full":
-        write_text(full_text(pictures), stream)
-    elif form == "folded":
-        write_text(folded(tally(pictures), by=arguments.by), stream)
     else:
-        samples = samples_of(tally(pictures, split_loops=True))
-        at = taken.snapshot.taken_at
-        write_bytes(pprof_profile(arguments.name, samples, taken_at=at, process=taken.process), stream)
+        write_text(full_text(_pictures(arguments, taken)), stream)
+
+
+def _write_counts(arguments: argparse.Namespace, form: str, found: Counted, stream: IO[bytes]) -> None:
+    if form == "text":
+        write_text(grouped_text(arguments.name, found.counts), stream)
+    elif form == "folded":
+        write_text(folded(found.counts, by=arguments.by), stream)
+    else:
+        samples = samples_of(found.counts)
+        write_bytes(pprof_profile(arguments.name, samples, taken_at=found.taken_at, process=found.process), stream)
 
 
 def _write_difference(arguments: argparse.Namespace, source: Source, form: str) -> None:
@@ -107,26 +119,29 @@ def _write_difference(arguments: argparse.Namespace, source: Source, form: str) 
         message = f"--seconds gives pprof or text, not {form}."
         raise UsageError(message)
     interval_s = seconds(arguments.seconds)
-    before = _take(arguments, source)
+    if form == "text":
+        earlier = _take(arguments, source)
+        _wait(interval_s)
+        text = changes_text(changes_by_site(earlier.snapshot, _take(arguments, source).snapshot))
+        write_file(arguments.file, lambda stream: write_text(text, stream))
+        return
+    before = _count(arguments, source, split_loops=True)
+    _wait(interval_s)
+    after = _count(arguments, source, split_loops=True)
+    pieces = pprof_profile(
+        arguments.name,
+        difference(before.counts, after.counts),
+        taken_at=after.taken_at,
+        process=after.process,
+        duration_s=after.taken_at - before.taken_at,
+    )
+    write_file(arguments.file, lambda stream: write_bytes(pieces, stream))
+
+
+def _wait(interval_s: float) -> None:
     if interval_s > 1:
         say(f"Waiting {interval_s:g} s for the second profile.")
     time.sleep(interval_s)
-    after = _take(arguments, source)
-    if form == "text":
-        text = changes_text(changes_by_site(before.snapshot, after.snapshot))
-        write_file(arguments.file, lambda stream: write_text(text, stream))
-        return
-    samples = difference(
-        tally(_pictures(arguments, before), split_loops=True), tally(_pictures(arguments, after), split_loops=True)
-    )
-    pieces = pprof_profile(
-        arguments.name,
-        samples,
-        taken_at=after.snapshot.taken_at,
-        process=after.process,
-        duration_s=after.snapshot.taken_at - before.snapshot.taken_at,
-    )
-    write_file(arguments.file, lambda stream: write_bytes(pieces, stream))
 
 
 def _write_flame_graph(arguments: argparse.Namespace, source: Source) -> None:
@@ -134,8 +149,8 @@ def _write_flame_graph(arguments: argparse.Namespace, source: Source) -> None:
     if suffix not in (".svg", ".html", ".htm"):
         message = f"--flamegraph {arguments.flamegraph!r}: expected a file that ends with .svg or .html."
         raise UsageError(message)
-    taken = _take(arguments, source)
-    title = f"{arguments.name} profile of {taken.process.service_name or 'process'} {taken.process.process_id}"
-    stacks = folded(tally(_pictures(arguments, taken)), by=arguments.by)
+    found = _count(arguments, source)
+    title = f"{arguments.name} profile of {found.process.service_name or 'process'} {found.process.process_id}"
+    stacks = folded(found.counts, by=arguments.by)
     picture = flame_graph(stacks, title=title, as_html=suffix != ".svg")
     write_file(arguments.flamegraph, lambda stream: write_text(picture, stream))

@@ -77,7 +77,7 @@ def _row(process: Process, answer: dict[str, Any] | str) -> dict[str, Any]:
         "problem": answer if isinstance(answer, str) else "",
         "python": facts.get("python") or process.python,
         "tasks": facts.get("tasks"),
-        "threads": facts.get("threads", process.threads or None),
+        "threads": facts.get("threads") or process.threads or None,
         "orphans": facts.get("orphans"),
         "unwakeable": facts.get("unwakeable"),
         "suspects": facts.get("suspects"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import time
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
-from ..render.tally import Tally, tally
+from ..render.snapshot_json import write_snapshot
+from ..serve.overview import Facts, Selection, neighbours, overview, snapshot_of
 from ..settings import Settings
 from .failures import FINE, CommandError, UsageError
-from .sources import ProcessSource, Taken, add_target, one_source, taken_from
+from .sources import Counted, ProcessSource, Taken, add_target, counted, one_source, taken_from
 from .terminal import say
 
 NAME: Final = "serve"
@@ -91,38 +93,60 @@ class AgentPages:
 
     def write_profile(self, name: str, stream: Any, debug: int) -> None:
         """Write a profile, as the public ``write_profile`` does."""
-        taken = self._take(name)
-        pictures = _pictures(taken, name)
         if debug == 2:
-            write_text(full_text(pictures), stream)
+            taken = self._leaks() if name == "taskleak" else self._source.take()
+            write_text(full_text(taken.snapshot.threads if name == "thread" else taken.snapshot.tasks), stream)
         elif debug == 1:
-            write_text(grouped_text(name, tally(pictures)), stream)
+            write_text(grouped_text(name, self._count(name).counts), stream)
         else:
-            samples = samples_of(tally(pictures, split_loops=True))
-            at = taken.snapshot.taken_at
-            write_bytes(pprof_profile(name, samples, taken_at=at, process=taken.process), stream)
+            found = self._count(name, split_loops=True)
+            samples = samples_of(found.counts)
+            write_bytes(pprof_profile(name, samples, taken_at=found.taken_at, process=found.process), stream)
 
     def write_difference(self, name: str, stream: Any, seconds: float) -> None:
         """Write what a profile gained and lost in so many seconds, as gzip protobuf."""
-        before = self._tallies(self._take(name), name)
+        before = self._count(name, split_loops=True)
         time.sleep(max(_MIN_DIFFERENCE_S, seconds))
-        taken = self._take(name)
-        samples = difference(before, self._tallies(taken, name))
-        at = taken.snapshot.taken_at
-        write_bytes(pprof_profile(name, samples, taken_at=at, process=taken.process, duration_s=seconds), stream)
+        after = self._count(name, split_loops=True)
+        samples = difference(before.counts, after.counts)
+        pieces = pprof_profile(
+            name, samples, taken_at=after.taken_at, process=after.process, duration_s=after.taken_at - before.taken_at
+        )
+        write_bytes(pieces, stream)
 
     def write_snapshot(self, stream: Any) -> None:
         """Write the JSON snapshot."""
         stream.write(self._source.ask("snapshot").body)
 
-    def _take(self, name: str) -> Taken:
+    def write_overview(self, stream: Any) -> None:
+        """Write what the live page draws, as JSON."""
+        tasks, threads = self._source.count("task"), self._source.count("thread")
+        process = {
+            "process_id": tasks.process.process_id,
+            "python_version": tasks.process.python_version,
+            "service_name": tasks.process.service_name,
+            "instrumentation_version": tasks.process.instrumentation_version,
+            "uptime_s": self._source.ask("hello").facts["uptime_s"],
+            "scan_age_s": None,
+        }
+        facts = Facts(tasks.taken_at, process, {}, set(), {})
+        document = overview([*tasks.counts, *threads.counts], facts)
+        write_text([json.dumps(document, separators=(",", ":"))], stream)
+
+    def write_selection(self, stream: Any, selection: Selection) -> None:
+        """Write the JSON snapshot of some tasks or threads."""
+        taken = self._source.take()
+        found = taken.snapshot.threads if selection.kind == "thread" else taken.snapshot.tasks
+        if selection.around is None:
+            chosen = [picture for picture in found if selection.holds(picture)][: selection.limit]
+        else:
+            chosen = neighbours(found, selection.around, selection.limit)
+        write_snapshot(snapshot_of(tuple(chosen), taken.snapshot), stream, process=taken.process)
+
+    def _count(self, name: str, *, split_loops: bool = False) -> Counted:
         if name == "taskleak":
-            return taken_from(self._source.ask("leaks").body, f"process {self._source.label}")
-        return self._source.take()
+            return counted(self._leaks(), name, split_loops=split_loops)
+        return self._source.count(name, split_loops=split_loops)
 
-    def _tallies(self, taken: Taken, name: str) -> list[Tally]:
-        return tally(_pictures(taken, name), split_loops=True)
-
-
-def _pictures(taken: Taken, name: str) -> Any:
-    return taken.snapshot.threads if name == "thread" else taken.snapshot.tasks
+    def _leaks(self) -> Taken:
+        return taken_from(self._source.ask("leaks").body, f"process {self._source.label}")

@@ -13,10 +13,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
+from ..agent.counted import read_counted
 from ..agent.places import directories, parse_socket_name
 from ..census.snapshot import Snapshot
 from ..render.process_info import ProcessInfo
 from ..render.snapshot_json import read_process_info, read_snapshot
+from ..render.tally import Tally, tally
 from .connection import DIRECTORY_VARIABLE, Answer, ask, has_agent
 from .failures import CommandError, NotInstrumentedError, UsageError
 from .processes import Process, has_proc, python_processes, read_process
@@ -30,6 +32,15 @@ class Taken:
     """A snapshot and which process it shows."""
 
     snapshot: Snapshot
+    process: ProcessInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Living tasks or threads counted by what they share, when, and in which process."""
+
+    counts: list[Tally]
+    taken_at: float
     process: ProcessInfo
 
 
@@ -53,6 +64,20 @@ class ProcessSource:
         """
         with progress(f"Asking process {self.label}") as shown_progress:
             return ask(self.process, request, options, timeout_s=self.timeout_s, on_wait=shown_progress)
+
+    def count(self, kind: str, *, split_loops: bool = False) -> Counted:
+        """Count ``task`` or ``thread`` by what they share.
+
+        Raises:
+            CommandError: As `ask`.
+        """
+        answer = self.ask("counted", kind=kind, split_loops=split_loops)
+        try:
+            counts = read_counted(answer.body)
+            return Counted(counts, float(answer.facts["taken_at"]), ProcessInfo(**answer.facts["process"]))
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"process {self.label}: {error}"
+            raise CommandError(message) from None
 
     def take(self) -> Taken:
         """Take a snapshot.
@@ -84,6 +109,14 @@ class UrlSource:
         message = f"A debug endpoint does not answer {request!r}; only the agent on the machine does: give a PID there."
         raise UsageError(message)
 
+    def count(self, kind: str, *, split_loops: bool = False) -> Counted:
+        """Count ``task`` or ``thread`` by what they share.
+
+        Raises:
+            CommandError: If the snapshot can't be had.
+        """
+        return counted(self.take(), kind, split_loops=split_loops)
+
     def take(self) -> Taken:
         """Fetch the snapshot.
 
@@ -114,6 +147,13 @@ class UrlSource:
 
 
 Source = ProcessSource | UrlSource
+
+
+def counted(taken: Taken, kind: str, *, split_loops: bool = False) -> Counted:
+    """Count what a snapshot holds; ``taskleak`` is the tasks with a verdict."""
+    pictures = taken.snapshot.threads if kind == "thread" else taken.snapshot.tasks
+    chosen = [one for one in pictures if kind != "taskleak" or one.verdict is not None]
+    return Counted(tally(chosen, split_loops=split_loops), taken.snapshot.taken_at, taken.process)
 
 
 def taken_from(body: bytes, where: str) -> Taken:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from ..census.snapshot import LivePicture, Snapshot, group_by_stack
+from ..census.snapshot import CreationSite, LivePicture, Snapshot, group_by_stack
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.place_text import function_text, position_text
 from ..render.process_info import ProcessInfo
-from ..render.tally import tally
+from ..render.tally import Tally
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
 from .interpreter import FIRST_VERSION, version_of
 from .json_forms import pictures_json
-from .sources import ProcessSource, Source, Taken, add_target, sources
+from .sources import Counted, ProcessSource, Source, Taken, add_target, counted, sources
 from .terminal import emit, emit_json, say, table
 
 NAME: Final = "stack"
@@ -46,8 +47,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verdict", choices=("orphaned", "unwakeable", "any"), help="only those with this verdict")
 
 
-def holds(arguments: argparse.Namespace, picture: LivePicture) -> bool:
-    """Tell whether the filters choose a task or thread."""
+def holds(arguments: argparse.Namespace, picture: LivePicture | Tally) -> bool:
+    """Tell whether the filters choose a task or thread, or those that were counted together."""
     site = picture.site
     names = (site.function, site.path, f"{site.path}:{site.line}")
     if arguments.site and not any(fnmatchcase(name, arguments.site) for name in names):
@@ -62,21 +63,38 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = sources(arguments)
     try:
-        taken = [(source, source.take()) for source in found]
+        _show(arguments, found)
     except NotInstrumentedError as error:
         if len(found) > 1 or not isinstance(found[0], ProcessSource):
             raise
-        taken = [(found[0], _from_outside(found[0], error))]
-    if arguments.output == "json":
-        emit_json([pictures_json(each, _chosen(arguments, each)) for _, each in taken])
-    elif len(taken) > 1:
-        emit(_side_by_side(arguments, taken))
-    elif arguments.full:
-        emit(full_text(_chosen(arguments, taken[0][1])))
-    else:
-        name = "thread" if arguments.threads else "task"
-        emit(grouped_text(name, tally(_chosen(arguments, taken[0][1]))))
+        _show(arguments, [_Outside(_from_outside(found[0], error), found[0].label)])
     return FINE
+
+
+def _show(arguments: argparse.Namespace, found: Sequence[Source | _Outside]) -> None:
+    kind = "thread" if arguments.threads else "task"
+    if arguments.output == "json":
+        emit_json([pictures_json(taken, _chosen(arguments, taken)) for taken in [source.take() for source in found]])
+    elif len(found) > 1:
+        emit(_side_by_side(arguments, found, kind))
+    elif arguments.full:
+        emit(full_text(_chosen(arguments, found[0].take())))
+    else:
+        emit(grouped_text(kind, [each for each in found[0].count(kind).counts if holds(arguments, each)]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """A process without agent, as the standard library sees it."""
+
+    taken: Taken
+    label: str
+
+    def take(self) -> Taken:
+        return self.taken
+
+    def count(self, kind: str) -> Counted:
+        return counted(self.taken, kind)
 
 
 def _from_outside(source: ProcessSource, error: NotInstrumentedError) -> Taken:
@@ -102,13 +120,18 @@ def _chosen(arguments: argparse.Namespace, taken: Taken) -> list[LivePicture]:
     return [picture for picture in pictures if holds(arguments, picture)]
 
 
-def _side_by_side(arguments: argparse.Namespace, taken: list[tuple[Source, Taken]]) -> Iterable[str]:
+def _side_by_side(arguments: argparse.Namespace, found: Sequence[Source | _Outside], kind: str) -> Iterable[str]:
     """Return a table by creation site with a column a process."""
-    columns = [Counter(picture.site for picture in _chosen(arguments, each)) for _, each in taken]
-    total = sum(columns, Counter())
+    columns: list[Counter[CreationSite]] = []
+    for source in found:
+        columns.append(Counter())
+        for each in source.count(kind).counts:
+            if holds(arguments, each):
+                columns[-1][each.site] += each.count
+    total: Counter[CreationSite] = sum(columns, Counter())
     rows = (
         (str(count), *(str(column[site]) for column in columns), function_text(site), position_text(site))
         for site, count in total.most_common()
     )
-    headings = ("TOTAL>", *(f"{source.label}>" for source, _ in taken), "CREATED BY", "AT")
+    headings = ("TOTAL>", *(f"{source.label}>" for source in found), "CREATED BY", "AT")
     return table(headings, rows, wide=arguments.output == "wide", with_headings=not arguments.no_headers)

@@ -12,8 +12,8 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
+from ..census.snapshot import CreationSite
 from ..render.grouped_text import grouped_text
-from ..render.tally import tally
 from .failures import CommandError
 from .terminal import short_duration
 from .top_rows import COLUMNS, Rows, key_of
@@ -185,11 +185,9 @@ class SiteScreen(Screen[None]):
     def _ask(self) -> None:
         site = self._site
         try:
-            snapshot = self._source.take().snapshot
-            pictures = snapshot.threads if site["kind"] == "thread" else snapshot.tasks
-            wanted = (site["function"], site["path"], site["line"])
-            chosen = [one for one in pictures if (one.site.function, one.site.path, one.site.line) == wanted]
-            text = "".join(grouped_text(site["kind"], tally(chosen))).expandtabs(4)
+            wanted = CreationSite(site["function"], site["path"], site["line"])
+            chosen = [each for each in self._source.count(site["kind"]).counts if each.site == wanted]
+            text = "".join(grouped_text(site["kind"], chosen)).expandtabs(4)
         except CommandError as error:
             text = str(error)
         self.app.call_from_thread(self.query_one("#stacks", Static).update, text)

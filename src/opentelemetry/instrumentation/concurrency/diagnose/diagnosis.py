@@ -133,22 +133,27 @@ class Diagnosis:
             columns.is_orphan[row] = UNWAKEABLE
         others = [row for row in orphans.rows if columns.is_orphan[row] == ORPHANED]
         if orphans.site.kind == "task":
-            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in orphans.rows)
+            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in others)
+            self.reasons.update(
+                (
+                    columns.serials[row],
+                    f"{orphans.evidence[row]}, and {self.proofs.evidence(columns.references[row]())}",
+                )
+                for row in proven
+            )
         counted = diagnosed.orphans.setdefault(orphans.site, SiteVerdicts())
         counted.orphaned += len(others)
         counted.unwakeable += len(proven)
         everything = len(orphans.rows) >= orphans.live
-        if others:
-            chosen, spans = choose_representative(columns, others)
-            evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
-            group = self._group(orphans.site, "orphaned", columns, chosen, evidence, len(others), look)
-            group.spans, group.is_complete = spans, everything
-            group.awaits_proof = self.proofs.awaits(columns, others)
-            diagnosed.groups.append(group)
-        if proven:
-            chosen, spans = choose_representative(columns, proven)
-            evidence = f"{orphans.evidence[chosen]}, and {self.proofs.evidence(columns.references[chosen]())}"
-            group = self._group(orphans.site, "unwakeable", columns, chosen, evidence, len(proven), look)
+        for verdict, rows in (("orphaned", others), ("unwakeable", proven)):
+            if not rows:
+                continue
+            chosen, spans = choose_representative(columns, rows)
+            if verdict == "orphaned":
+                evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
+            else:
+                evidence = self.reasons[columns.serials[chosen]]
+            group = self._group(orphans.site, verdict, columns, chosen, evidence, len(rows), look)
             group.spans, group.is_complete = spans, everything
             group.awaits_proof = self.proofs.awaits(columns, others)
             diagnosed.groups.append(group)
@@ -166,8 +171,9 @@ class Diagnosis:
                 continue
             for row in rows:
                 columns.is_orphan[row] = UNWAKEABLE
+            self.reasons.update((columns.serials[row], self.proofs.evidence(columns.references[row]())) for row in rows)
             chosen, spans = choose_representative(columns, rows)
-            evidence = self.proofs.evidence(columns.references[chosen]())
+            evidence = self.reasons[columns.serials[chosen]]
             group = self._group(site, "unwakeable", columns, chosen, evidence, len(rows), look)
             group.spans = spans
             diagnosed.groups.append(group)

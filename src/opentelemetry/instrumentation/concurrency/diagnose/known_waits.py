@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NamedTuple
 
+from .first_callbacks import first_callbacks
+
 Table = Mapping[str, Mapping[str, str]]
 
 # Of types, too, only what C keeps is read: a metaclass may run anything on plain attribute access.
@@ -385,9 +387,7 @@ def executor_future_of(future: object) -> object | None:
 def _captured(future: object, source: int, callback_name: str, variable: str) -> object | None:
     """Return what a done callback defined in one of asyncio's files has captured under the name ``variable``."""
     known = _known_asyncio()
-    for callback in callbacks_of(future) if known is not None else ():
-        if type(callback) is not FunctionType:
-            continue
+    for callback in first_callbacks(future) if known is not None and is_future(future) else ():
         code = callback.__code__
         if code.co_name != callback_name or known is None or code.co_filename != known.source_paths[source]:
             continue

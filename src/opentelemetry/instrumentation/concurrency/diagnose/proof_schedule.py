@@ -50,6 +50,7 @@ class ProofSchedule:
         self.spent_s = 0.0
         self._confirm_next = False
         self.cycles: tuple[tuple[Any, ...], ...] = ()
+        self._cycle_of: dict[int, tuple[Any, ...]] = {}
         self.undecided = ""
 
     def gap(self) -> None:
@@ -77,7 +78,7 @@ class ProofSchedule:
             return
         if not (fresh or due or self._confirm_next):
             return
-        if due:
+        if due and search.old_rows:
             self._last_at = look.at
         began = time.thread_time()
         others = [*search.resident_rows, *_deadlocked(columns, search.old_rows, pause)]
@@ -95,6 +96,7 @@ class ProofSchedule:
         proof = prove(suspects.values(), pause=pause)
         self.undecided = proof.undecided
         self.cycles = proof.cycles
+        self._cycle_of = {id(task): cycle for cycle in proof.cycles for each in cycle if (task := each()) is not None}
         confirmed = _addresses(self._memory.confirm(proof))
         stuck = _addresses(proof.stuck)
         self._confirm_next = False
@@ -113,8 +115,7 @@ class ProofSchedule:
 
     def evidence(self, task: Any) -> str:
         """Return how we know that a proven task can never wake, as a clause for people."""
-        cycle = next((found for found in self.cycles if any(member() is task for member in found)), ())
-        return evidence(cycle)
+        return evidence(self._cycle_of.get(id(task), ()))
 
 
 def _deadlocked(columns: Columns, rows: list[int], pause: Callable[[], None]) -> list[int]:

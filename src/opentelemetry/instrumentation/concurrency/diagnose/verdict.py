@@ -171,17 +171,17 @@ def duration_text(seconds: float) -> str:
 def _reason(group: Group, sight: Sight, age: float, stalled: float | None) -> str:
     noun = group.site.kind
     many = f"{group.count} {noun}s created at this line"
-    waits = f"in {sight.wait_reason}"
+    waits = f"it is in {sight.wait_reason}"
     if stalled is not None and stalled >= 1:
-        waits += f" for the same thing since {duration_text(stalled)}"
+        waits = f"it has waited in {sight.wait_reason} for the very same thing for {duration_text(stalled)}"
     if group.verdict == "destroyed":
         subject = f"1 {noun}" if group.count == 1 else many
         return f"{subject} {'was' if group.count == 1 else 'were'} garbage-collected while pending: {group.evidence}."
     if group.verdict == "growing":
         return f"The number of {noun}s created at this line does not stop growing: {group.evidence}."
     if group.count == 1:
-        return f"1 {noun} is {duration_text(age)} old: {group.evidence}, and it is {waits}."
-    return f"{many} are left over; the one shown is {duration_text(age)} old: {group.evidence}, and it is {waits}."
+        return f"1 {noun} is {duration_text(age)} old: {group.evidence}; {waits}."
+    return f"{many} are left over; the one shown is {duration_text(age)} old: {group.evidence}; {waits}."
 
 
 def _span_name(group: Group) -> str:

@@ -1,8 +1,9 @@
 """The hooks on bad endings: tasks destroyed while pending, failures nobody looked at, what outlived main.
 
 asyncio tells of the first two through ``loop.call_exception_handler``. At that moment the garbage collector has
-cleared weak references to the task already, so its creation site comes from the roster where it can still be found,
-else from the coroutine's own function.
+cleared weak references to the task already, so its creation site is found by its address: exact for what is destroyed
+while pending. A failed task may have been forgotten as ended long before anybody drops it; then it is counted at the
+line that alone starts its coroutine function, or, if there are several such lines, under that function itself.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class Patch:
         if self._disarm is not None:
             self._disarm()
         current = vars(self.owner).get(self.name, _MISSING)
-        below, shadows = hook.__wrapped__, self._shadows
+        below: Any = hook.__wrapped__
+        shadows = self._shadows
         while _was_left_behind(below):
             below, shadows = below.__wrapped__, _left_behind[below]
         if current is hook:

@@ -32,7 +32,7 @@ class Recorder:
         stack_sampling: One creation in so many records its stack besides the first of a site; 0 = none does.
         on_record: Called when a site is met for the first time or again after a fork; starts the census.
         before_cancel_all: Called with the loop before ``asyncio.run`` cancels what outlived main.
-        locate: Given a task that weak references no longer lead to, returns its site if the census knows it.
+        locate: Given the address of a task, returns its site if the census has entered it.
         on_destroyed: Called with the site of a task that is garbage-collected while pending, and the task.
     """
 
@@ -43,7 +43,7 @@ class Recorder:
         stack_sampling: int,
         on_record: Callable[[], None],
         before_cancel_all: Callable[[Any], None],
-        locate: Callable[[Any], Site | None],
+        locate: Callable[[int], Site | None],
         on_destroyed: Callable[[Site, Any], None],
     ) -> None:
         self.task_sites = SiteTable(
@@ -184,25 +184,24 @@ class Recorder:
         self.hook_failures += 1
 
     def _on_ending(self, task: Any, ending: Ending) -> None:
-        site = self._site_of_dying(task)
+        site = self._site_of_dying(task, ending)
         if ending == "destroyed":
             site.destroyed += 1
             self._on_destroyed(site, task)
         else:
             site.unretrieved += 1
 
-    def _site_of_dying(self, task: Any) -> Site:
+    def _site_of_dying(self, task: Any, ending: Ending) -> Site:
+        site = self.young_tasks.site_at(id(task)) or self._locate(id(task))
+        if site is not None:
+            return site
         coro = task.get_coro()
-        sites = self.task_sites.sites_of_coroutine(coro)
-        if len(sites) == 1:
-            return sites[0]
-        for entry in reversed(self.young_tasks.entries[:]):
-            if entry[0]() is task:
-                return entry[1]  # type: ignore[no-any-return]
-        located = self._locate(task)
-        if located is not None:
-            return located
-        return sites[-1] if sites else self.task_sites.of_callable(coro)
+        if ending == "unretrieved":
+            # It failed a while ago and was forgotten as ended. If one line alone starts such tasks, it was that one.
+            sites = self.task_sites.sites_of_coroutine(coro)
+            if len(sites) == 1:
+                return sites[0]
+        return self.task_sites.of_callable(coro)
 
 
 _active: list[Recorder] = []

@@ -97,7 +97,7 @@ def create_task_hook(
                 found = context()
                 span = found.get(span_key) if found else None
                 made_by = current_thread_reference() if creator is None else ref(creator)
-                append((ref(task), site, now, made_by, None if span is None else creator_span(span)))
+                append((ref(task), site, now, made_by, None if span is None else creator_span(span), id(task)))
                 if len(entries) > young.limit:
                     young.prune()
                 if self._debug if has_debug_attribute else task._source_traceback:

@@ -77,7 +77,8 @@ def thread_start_hook(
                 span = found.get(span_key) if found else None
                 if EVER_DECLARED:
                     note_thread(self)
-                entries.append((ref(self), site, now, creator(), None if span is None else creator_span(span)))
+                made_in = None if span is None else creator_span(span)
+                entries.append((ref(self), site, now, creator(), made_in, id(self)))
                 if len(entries) > young.limit:
                     young.prune()
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)

@@ -114,6 +114,26 @@ def write_live_snapshot(stream: Any) -> None:
     writer.write(stream)
 
 
+def live_tallies(name: str) -> list[Tally]:
+    """Count what a profile shows, without a proof.
+
+    Raises:
+        ValueError: If the name is unknown.
+        RuntimeError: If the process is not instrumented.
+    """
+    _check_name(name)
+    return _Live("live_tallies()").tally(name, ProvenNow())
+
+
+def live_pictures(kind: Kind) -> Iterator[LivePicture]:
+    """Yield every living task or thread, with the census locked until the last.
+
+    Raises:
+        RuntimeError: If the process is not instrumented.
+    """
+    yield from _Live("live_pictures()").pictures(kind, ProvenNow())
+
+
 class _Live:
     """The living tasks and threads of this process.
 
@@ -168,7 +188,7 @@ class _Live:
 
 def _leaked(seen: Iterable[_Seen], proven: ProvenNow, judge: Callable[[_Seen, str], _Seen]) -> Iterator[_Seen]:
     for each in seen:
-        reason = proven.reasons.get(each.serial)
+        reason = None if each.verdict == "unwakeable" else proven.reasons.get(each.serial)
         if reason is not None:
             yield judge(each, f"{each.reason}, and {reason}" if each.reason else reason)
         elif each.verdict is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
@@ -92,6 +92,11 @@ class Reporter:
             site = self._sites.pop(key, None)
             if site is not None and site not in judged:
                 self._resolve(key)
+
+    def end_with_main(self, sites: Container[Site]) -> None:
+        """Never say that the groups of these sites are gone: `asyncio.run` ends their tasks, and mends nothing."""
+        for key in [key for key, site in self._sites.items() if site in sites]:
+            del self._sites[key]
 
     def _report(self, key: Hashable, group: Group) -> None:
         finding = describe(group, self._clock, self._stalls)

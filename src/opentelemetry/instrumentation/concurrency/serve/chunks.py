@@ -18,7 +18,7 @@ CHUNK_BYTES: Final = 64 * 1024
 _CHUNKS_AHEAD: Final = 4
 
 
-class ReaderGone(OSError):
+class ReaderGoneError(OSError):
     """Raised in the writer when nobody reads any more."""
 
 
@@ -35,7 +35,7 @@ class ChunkStream(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Take bytes; raises `ReaderGone` when nobody reads any more."""
+        """Take bytes; raises `ReaderGoneError` when nobody reads any more."""
         self._pending += data
         if len(self._pending) >= CHUNK_BYTES:
             self.flush()
@@ -64,7 +64,7 @@ def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
             except queue.Full:
                 continue
             return
-        raise ReaderGone("nobody reads this answer any more")
+        raise ReaderGoneError("nobody reads this answer any more")
 
     def run() -> None:
         stream = ChunkStream(hand_on)
@@ -72,7 +72,7 @@ def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
             write(stream)
             stream.flush()
             hand_on(None)
-        except ReaderGone:
+        except ReaderGoneError:
             pass
         except BaseException as error:  # noqa: BLE001 (raised again where the chunks are read)
             if not gone.is_set():

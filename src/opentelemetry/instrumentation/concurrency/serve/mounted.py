@@ -7,6 +7,7 @@ from pathlib import Path
 from ..instrumentor import current_installation
 from ..settings import Settings
 from .admission import Admission
+from .live_source import LiveSource
 from .pages import Answer, DebugPages, Request
 
 
@@ -27,7 +28,7 @@ def mounted_answer(request: Request) -> Answer:
     if not path.startswith("/debug/"):
         # Mounted under /debug itself.
         path = f"/debug{path}"
-    return DebugPages(installation.source).answer(Request(request.method, path, request.query, request.headers))
+    return DebugPages(LiveSource(installation)).answer(Request(request.method, path, request.query, request.headers))
 
 
 def _token(settings: Settings) -> str:

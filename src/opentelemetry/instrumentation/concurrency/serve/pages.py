@@ -13,14 +13,10 @@ from importlib.resources import files
 from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
+from ..record.site import Kind
+from ..render.profile import PROFILES
 from .chunks import ChunkStream, chunks_of
-
-PROFILES: Final[Mapping[str, str]] = {
-    "task": "Every asyncio task that is not done, by where it waits and by the line that created it.",
-    "taskleak": "Only those with a verdict; runs the proof over every suspended task.",
-    "thread": "Every living thread, by its stack and by the line that started it.",
-}
-"""Profile names and what each shows."""
+from .overview import Selection
 
 MAX_SECONDS: Final = 300
 """Longest difference profile, in seconds."""
@@ -28,10 +24,14 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_JSON: Final = "application/json; charset=utf-8"
 _ASSETS: Final[Mapping[str, tuple[str, str]]] = {
     "": ("page.html", "text/html; charset=utf-8"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
-    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{
+        f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+        for name in ("page", "flame", "graph", "sites", "sparklines", "show")
+    },
 }
 
 
@@ -49,6 +49,12 @@ class Source(Protocol):
 
     def write_snapshot(self, stream: ChunkStream) -> None:
         """Write the JSON snapshot."""
+
+    def write_overview(self, stream: ChunkStream) -> None:
+        """Write what the live page draws, as JSON."""
+
+    def write_selection(self, stream: ChunkStream, selection: Selection) -> None:
+        """Write the JSON snapshot of some tasks or threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +116,35 @@ class DebugPages:
         if path.startswith("/debug/pprof/"):
             return self._profile(path.removeprefix("/debug/pprof/"), request.query)
         if path == "/debug/concurrency/snapshot.json":
-            return _streamed(self._source.write_snapshot, "application/json; charset=utf-8")
+            return self._snapshot(request.query)
+        if path == "/debug/concurrency/overview.json":
+            return _streamed(self._source.write_overview, _JSON)
         if path.startswith("/debug/concurrency/"):
             return _asset(path.removeprefix("/debug/concurrency/"))
         return _plain(404, "404 page not found: try /debug/pprof/ or /debug/concurrency/\n")
+
+    def _snapshot(self, query: str) -> Answer:
+        try:
+            asked = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
+        except ValueError:
+            return _plain(400, "too many parameters\n")
+        if not asked.keys() & {"kind", "function", "around"}:
+            return _streamed(self._source.write_snapshot, _JSON)
+        kind: Kind = "thread" if asked.get("kind") == "thread" else "task"
+        numbers = {name: _whole_number(asked.get(name, "0")) for name in ("line", "around", "limit")}
+        wrong = [name for name, number in numbers.items() if number is None or number < 0]
+        if wrong or asked.get("kind", "task") not in ("task", "thread"):
+            named = ", ".join(wrong) or "kind"
+            return _plain(400, f"wrong value for {named}: expected kind=task or thread, and whole numbers\n")
+        selection = Selection(
+            kind=kind,
+            function=asked.get("function", ""),
+            path=asked.get("path", ""),
+            line=numbers["line"] or 0,
+            around=numbers["around"] if "around" in asked else None,
+            limit=min(numbers["limit"] or 200, 1000),
+        )
+        return _streamed(lambda stream: self._source.write_selection(stream, selection), _JSON)
 
     def _profile(self, name: str, query: str) -> Answer:
         if name not in PROFILES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -204,6 +205,9 @@ def _creator_text(one: Leftover) -> str:
 
 def living_text(recording: Recording, title: str) -> Iterator[str]:
     """Yield a grouped dump of every task and thread that lives now, most first; for tests that timed out."""
-    living = recording.everything()
-    yield f"{title}: {sum(one.kind == 'task' for one in living)} tasks, {len(living)} in all, those alike together"
+    me = threading.current_thread()
+    # The watchdog's own thread says nothing; the main thread, which a signal has stopped, says where the test hangs.
+    living = [one for one in recording.everything() if one.reference() is not me or me is threading.main_thread()]
+    tasks = sum(one.kind == "task" for one in living)
+    yield f"{title}: {tasks} tasks and {len(living) - tasks} threads, those alike together"
     yield from leak_texts(leak for one in living if (leak := leak_of(recording, one)) is not None)

@@ -11,7 +11,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Generator
-from contextvars import Token
+from contextlib import ExitStack
 from typing import Any, Final
 
 import pytest
@@ -25,7 +25,7 @@ from .pytest_summary import LeakSummary, found_leak
 from .pytest_timeouts import TimeoutDumps
 from .recording import recording
 from .running_check import LeakCheck
-from .scope import Scope, enter_scope, leave_scope
+from .scope import Scope, enter_scope, leave_scope, running_in_thread
 from .settling import runner_loop_of
 
 _FOUND: Final = pytest.StashKey[list[dict[str, Any]]]()
@@ -35,11 +35,16 @@ _RUNNING: Final = pytest.StashKey["_Running"]()
 class _Running:
     """One test's check while it runs."""
 
-    def __init__(self, plan: Plan, check: LeakCheck, token: Token[Scope | None]) -> None:
+    def __init__(self, plan: Plan, check: LeakCheck) -> None:
         self.plan = plan
         self.check = check
-        self.token = token
+        self.entered = running_in_thread(check.scope)
+        self.entered.__enter__()
         self._undo: tuple[Any, str, Any] | None = None
+
+    def leave(self) -> None:
+        """Judge nothing yet: from now on what is created is not the test's."""
+        self.entered.__exit__(None, None, None)
 
     def put_in_scope(self, item: pytest.Item) -> None:
         """Give a coroutine test its scope inside its loop."""
@@ -97,7 +102,7 @@ class LeakSession:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         if plan.mode != "off":
             check = LeakCheck(plan.options, parent=self._surroundings(), is_boundary=True)
-            item.stash[_RUNNING] = _Running(plan, check, enter_scope(check.scope))
+            item.stash[_RUNNING] = _Running(plan, check)
         result = yield
         # Not in the call phase: runners of concurrent tests set all up, and then call what they find in the item.
         if plan.mode != "off":
@@ -109,11 +114,15 @@ class LeakSession:
         """Let what a wider fixture creates belong to its node."""
         if fixturedef.scope == "function":
             return (yield)
-        token = enter_scope(self._wider_scope(request.node))
+        scope = self._wider_scope(request.node)
+        teardown = ExitStack()
+        # Finalizers run last in, first out: these two stand around the fixture's own.
+        fixturedef.addfinalizer(teardown.close)
         try:
-            return (yield)
+            with running_in_thread(scope):
+                return (yield)
         finally:
-            leave_scope(token)
+            fixturedef.addfinalizer(lambda: teardown.enter_context(running_in_thread(scope)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
@@ -205,7 +214,7 @@ class LeakSession:
         if running is None:
             return None
         del item.stash[_RUNNING]
-        leave_scope(running.token)
+        running.leave()
         return self._judge(running.plan, running.check, item.nodeid, found, waits=waits)
 
     def _end_wider(self, node: Any, found: list[dict[str, Any]]) -> LeakError | None:

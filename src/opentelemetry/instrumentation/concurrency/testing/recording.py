@@ -27,7 +27,7 @@ from ..record.recorder import Recorder
 from ..record.site import CreationStack, Kind, Site
 from ..record.threads import executor_of
 from .runner_hooks import RunnerHooks
-from .scope import Scope, current_scope, owner_of, scope_in
+from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -230,7 +230,11 @@ class Recording:
 
     def _owner_here(self) -> Scope | None:
         """Return the scope that a creation by the running code belongs to."""
-        return owner_of(current_scope(), self._scope_of_creator())
+        creator = self._scope_of_creator()
+        owner = owner_of(current_scope(), creator)
+        if creator is None and (owner is None or not owner.is_open) and _running_loop() is None:
+            return scope_of_thread() or owner
+        return owner
 
     def _scope_of_creator(self) -> Scope | None:
         reference = current_creator()

@@ -7,14 +7,18 @@ contexts of their own and threads begin with an empty one:
 * the scope seen in the creating context;
 * the scope that the creating task or thread itself belongs to.
 
-The deeper of the two counts, so far as it is open. What a task of a closed check creates belongs to that closed check:
+The deeper of the two counts, so far as it is open. Where neither says anything and no loop runs, the code is called by
+what runs in its thread: the standard library's test case, for one, runs plain tests in a context made with the case,
+before the test began. What a task of a closed check creates belongs to that closed check:
 it is the offspring of a leak that was reported, never the fault of the test that runs now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
@@ -123,6 +127,30 @@ def leave_scope(token: Token[Scope | None]) -> None:
     except ValueError:
         # An asynchronous generator, as fixtures are, may be closed in another context than it was started in.
         pass
+
+
+_in_threads: dict[int, list[Scope]] = {}
+
+
+@contextmanager
+def running_in_thread(scope: Scope) -> Iterator[None]:
+    """Make ``scope`` the current one of the running context, and of what this thread calls in contexts without one."""
+    token = enter_scope(scope)
+    stack = _in_threads.setdefault(get_ident(), [])
+    stack.append(scope)
+    try:
+        yield
+    finally:
+        stack.remove(scope)
+        if not stack:
+            _in_threads.pop(get_ident(), None)
+        leave_scope(token)
+
+
+def scope_of_thread() -> Scope | None:
+    """Return the innermost scope that is running in this thread."""
+    stack = _in_threads.get(get_ident())
+    return stack[-1] if stack else None
 
 
 def scope_in(context: Any) -> Scope | None:

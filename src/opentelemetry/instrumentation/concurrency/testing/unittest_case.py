@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .leak_check import check_leaks, report
 from .running_check import LeakCheck
-from .scope import enter_scope, leave_scope
+from .scope import running_in_thread
 
 if TYPE_CHECKING:
     _Case = unittest.TestCase
@@ -37,16 +37,15 @@ class LeakTestMixin(_Case):
         """Run the test in a check of its own. Raises as ``check_leaks`` for options that cannot work."""
         check = check_leaks(**{"label": self.id(), **self.leak_options}).begin()
         self._leak_check = check
-        token = enter_scope(check.scope)
         # Cleanups run last in, first out: this one is the last thing that the test does.
         if isinstance(self, unittest.IsolatedAsyncioTestCase):
             self.addAsyncCleanup(self._finish_in_loop)
         else:
             self.addCleanup(self._finish)
         try:
-            return super().run(result)
+            with running_in_thread(check.scope):
+                return super().run(result)
         finally:
-            leave_scope(token)
             check.close()
 
     def _finish(self) -> None:

@@ -1,0 +1,61 @@
+// Who waits for whom: the tasks around one in the wait-for graph, as a tree; deadlocks are marked.
+
+import { age, element, stackText } from "./show.js";
+
+export class Graph {
+  constructor() {
+    this.place = document.getElementById("graph");
+    this.serial = document.getElementById("serial");
+    document.getElementById("graph-form").addEventListener("submit", (event) => { event.preventDefault(); this.show(Number(this.serial.value)); });
+  }
+
+  async show(serial) {
+    this.serial.value = serial;
+    this.place.textContent = "…";
+    try {
+      const answer = await fetch(`snapshot.json?${new URLSearchParams({ kind: "task", around: serial, limit: 200 })}`);
+      if (!answer.ok) throw new Error(await answer.text());
+      this.draw(serial, await answer.json());
+    } catch (error) {
+      this.place.textContent = `It could not be loaded: ${error.message}`;
+    }
+  }
+
+  draw(serial, found) {
+    const tasks = new Map(found.tasks.map((task) => [task.serial, task]));
+    const start = tasks.get(serial);
+    if (!start) { this.place.textContent = `No task ${serial} lives any more.`; return; }
+    const above = [];
+    for (const [text, next] of [["It waits for", (task) => (task.waits_for ? [task.waits_for] : [])], ["These wait for it", (task) => task.owners ?? []]]) {
+      const tree = this.branches(next(start), next, tasks, found, new Set([serial]));
+      if (tree) above.push(element("h2", {}, text), tree);
+    }
+    const alone = above.length ? [] : [element("p", { class: "quiet" }, "It waits for no task, and no task waits for it.")];
+    const reason = start.reason ? [element("p", {}, start.reason)] : [];
+    const stack = element("pre", { tabindex: "0", "aria-label": "where it waits, innermost first" }, stackText(foundAsOverview(found), start.stack));
+    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, stack, ...above, ...alone);
+  }
+
+  branches(serials, next, tasks, found, seen) {
+    const items = serials.map((serial) => {
+      const task = tasks.get(serial);
+      if (!task) return element("li", { class: "quiet" }, `task ${serial}`);
+      if (seen.has(serial)) return element("li", {}, this.task(task, found), element("span", { class: "bad" }, " ↺ the circle closes here"));
+      return element("li", {}, this.task(task, found), this.branches(next(task), next, tasks, found, new Set([...seen, serial])));
+    });
+    return items.length ? element("ul", {}, ...items) : null;
+  }
+
+  task(task, found) {
+    const site = found.sites[task.site];
+    return element("span", {},
+      element("button", { type: "button", onclick: () => this.show(task.serial) }, `task ${task.serial} “${task.name}”`),
+      ` [${task.wait_reason}] ${age(task.age_s)}, created by ${site.function}:${site.line} `,
+      task.deadlock?.length ? element("span", { class: "bad" }, "deadlock ") : null,
+      task.verdict ? element("span", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict) : null);
+  }
+}
+
+function foundAsOverview(found) {
+  return { stacks: found.stacks, frames: found.frames.map((frame) => [frame.function, frame.path, frame.line]) };
+}

@@ -1,0 +1,84 @@
+// The live page: asks for the overview, draws it, waits. Nothing is asked while the page is hidden or paused.
+
+import { Flame } from "./flame.js";
+import { Graph } from "./graph.js";
+import { age } from "./show.js";
+import { Sites } from "./sites.js";
+import { drawCards } from "./sparklines.js";
+
+const part = (id) => document.getElementById(id);
+const tabs = ["sites", "flame", "graph"].map((name) => part(`tab-${name}`));
+const graph = new Graph();
+const flame = new Flame();
+const sites = new Sites((serial) => { choose(part("tab-graph")); graph.show(serial); });
+let paused = false;
+let timer = 0;
+let asking = false;
+
+async function refresh() {
+  clearTimeout(timer);
+  if (asking) return;
+  if (!paused && !document.hidden) {
+    asking = true;
+    try {
+      const answer = await fetch("overview.json", { cache: "no-store" });
+      if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).trim()}`);
+      take(await answer.json());
+    } catch (error) {
+      part("status").textContent = `No answer from the process (${error.message}); trying again.`;
+      part("status").className = "bad";
+    }
+    asking = false;
+  }
+  if (!paused) timer = setTimeout(refresh, 1000 * Number(part("interval").value));
+}
+
+function take(data) {
+  const process = data.process;
+  const name = process.service_name || "Python";
+  document.title = `${data.totals.tasks} tasks, ${data.totals.threads} threads – ${name}`;
+  part("title").textContent = name;
+  part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}${process.scan_age_s === null ? "" : `, last scan ${age(process.scan_age_s)} ago`}`;
+  drawCards(part("cards"), data);
+  sites.take(data);
+  flame.take(data);
+  part("status").className = "quiet";
+  part("status").textContent = paused ? "paused" : "";
+}
+
+function choose(tab) {
+  for (const each of tabs) {
+    const chosen = each === tab;
+    each.setAttribute("aria-selected", String(chosen));
+    each.tabIndex = chosen ? 0 : -1;
+    part(each.getAttribute("aria-controls")).hidden = !chosen;
+  }
+  if (tab === part("tab-flame")) flame.draw();
+}
+
+for (const [at, tab] of tabs.entries()) {
+  tab.addEventListener("click", () => choose(tab));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = tabs[(at + step + tabs.length) % tabs.length];
+    choose(next);
+    next.focus();
+  });
+}
+part("pause").addEventListener("click", () => {
+  paused = !paused;
+  part("pause").setAttribute("aria-pressed", String(paused));
+  part("pause").textContent = paused ? "Go on" : "Pause";
+  part("status").textContent = paused ? "paused" : "";
+  refresh();
+});
+part("interval").addEventListener("input", refresh);
+part("theme").addEventListener("click", () => {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+});
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
+refresh();

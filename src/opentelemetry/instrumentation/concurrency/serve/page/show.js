@@ -1,0 +1,53 @@
+// How things are written: elements, ages, places. Text goes in as text, never as markup.
+
+export function element(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+export function drawn(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export function age(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+export function number(value) {
+  return value.toLocaleString("en");
+}
+
+export function place(path, line) {
+  const parts = path.split("/");
+  const short = parts.length > 3 ? `…/${parts.slice(-2).join("/")}` : path;
+  return path ? `${short}:${line}` : "";
+}
+
+// Innermost first, as a reader looks for it; the file stands below its function.
+export function stackText(document_, stack) {
+  return [...document_.stacks[stack]].reverse().map((frame) => {
+    const [name, path, line] = document_.frames[frame];
+    return `${name}\n    ${path}:${line}`;
+  }).join("\n") || "no Python frame";
+}
+
+export function verdictOf(row) {
+  if (row.unwakeable) return { rank: 3, text: `${number(row.unwakeable)} unwakeable`, kind: "bad" };
+  if (row.orphaned) return { rank: 2, text: `${number(row.orphaned)} orphaned`, kind: "warn" };
+  if (row.growing) return { rank: 1, text: "growing", kind: "warn" };
+  return { rank: 0, text: "", kind: "" };
+}

@@ -1,0 +1,69 @@
+"""Runs test modules of unittest, with the instrumentation or without, and writes how each test ended.
+
+``python outcomes.py FILE bare|instrumented MODULE...``: FILE gets JSON, by test: ok, failed, error or skipped.
+"""
+
+import importlib
+import json
+import sys
+import threading
+import time
+import unittest
+from pathlib import Path
+
+
+class Outcomes(unittest.TestResult):
+    """Notes how each test ended; of a test with subtests the worst."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = {}
+        self.texts = {}
+
+    def _note(self, test, outcome, text=""):
+        name = test.id()
+        if self.ended.get(name) not in ("failed", "error"):
+            self.ended[name] = outcome
+            self.texts[name] = text[-4000:]
+
+    def addSuccess(self, test):
+        self._note(test, "ok")
+
+    def addExpectedFailure(self, test, error):
+        self._note(test, "ok")
+
+    def addUnexpectedSuccess(self, test):
+        self._note(test, "failed")
+
+    def addSkip(self, test, reason):
+        self._note(test, "skipped")
+
+    def addFailure(self, test, error):
+        self._note(test, "failed", self._exc_info_to_string(error, test))
+
+    def addError(self, test, error):
+        self._note(test, "error", self._exc_info_to_string(error, test))
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            self._note(test, "failed", self._exc_info_to_string(error, test))
+
+
+def main():
+    file, how, *modules = sys.argv[1:]
+    if how == "instrumented":
+        from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+
+        ConcurrencyInstrumentor().instrument()
+        # Our own threads start with the first creation; whoever counts threads shall find them, as in a service.
+        threading.Thread(target=int).start()
+        time.sleep(1)
+    result = Outcomes()
+    for name in modules:
+        module = importlib.import_module(name)
+        unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+        Path(file).write_text(json.dumps({"ended": result.ended, "texts": result.texts}))
+
+
+if __name__ == "__main__":
+    main()
