@@ -66,6 +66,10 @@ class Suite:
     def run(self, test, *args, plugins=(), ours=True):
         """Write its only module, run it, and return the result."""
         self.pytester.makepyfile(test_it=f"import asyncio, threading, pytest\nfrom leaking import *\n{test}")
+        return self.run_only(*args, plugins=plugins, ours=ours)
+
+    def run_only(self, *args, plugins=(), ours=True):
+        """Run what was written before."""
         loaded = [word for name in (*plugins, *([PLUGIN] if ours else [])) for word in ("-p", name)]
         return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *loaded, *args, timeout=60)
 

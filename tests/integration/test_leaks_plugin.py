@@ -139,6 +139,16 @@ def test_no_hook_is_in(request):
         both = suite.run(marked, "--leaks=error", plugins=["pyleak.pytest_plugin"])
         both.stdout.fnmatch_lines(["no_leaks() got task_action, tasks; it takes *"])
 
+    def test_the_option_of_another_tool(self, suite):  # noqa: F811
+        """Where pytest-leaks is installed its option stays its own; the setting still turns us on."""
+        suite.pytester.makepyfile(pytest_leaks="def pytest_addoption(parser): parser.addoption('--leaks')")
+        for plugins in ([PLUGIN, "pytest_leaks"], ["pytest_leaks", PLUGIN]):
+            result = suite.run(ONE_OF_EACH, "--leaks=3:2", plugins=plugins, ours=False)
+            assert outcomes(result) == {"passed": 3}
+        suite.ini("leaks = error\nleaks_timeout = 0.1")
+        result = suite.run_only("--leaks=3:2", plugins=["pytest_leaks"])
+        assert outcomes(result) == {"passed": 3, "errors": 2}
+
 
 class TestMarkers:
     """The most specific one wins, and wrong ones are errors."""

@@ -5,11 +5,15 @@ It imports neither asyncio nor anything of OpenTelemetry, and defines no hook th
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pytest
 
+_MODE_OPTION: Final = "otel_concurrency_leaks"
+_PYTEST_LEAKS: Final = "pytest_leaks"
+"""Has an option ``--leaks`` of its own; with two of them pytest would not start."""
 MODES: Final = ("error", "warn", "off")
 _SESSION: Final = "otel_concurrency_leaks"
 _PYLEAK: Final = ("pyleak", "pyleak.pytest_plugin")
@@ -18,7 +22,9 @@ _PYLEAK: Final = ("pyleak", "pyleak.pytest_plugin")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--leaks`` and its companions."""
     group = parser.getgroup("leaks", "tasks and threads that tests leave behind")
-    group.addoption("--leaks", choices=MODES, default=None, help="fail tests that leak, warn, or check nothing (off)")
+    if find_spec(_PYTEST_LEAKS) is None:
+        explained = "fail tests that leak, warn, or check nothing (off)"
+        group.addoption("--leaks", dest=_MODE_OPTION, choices=MODES, default=None, help=explained)
     group.addoption("--leaks-timeout", type=float, default=None, metavar="S", help="seconds to wait for what ends")
     group.addoption("--leaks-session", action="store_true", help="at the end, check that nothing at all is left")
     group.addoption("--leaks-baseline", default=None, metavar="FILE", help="leaks that are known for now")
@@ -75,7 +81,7 @@ def suite_mode(config: pytest.Config) -> str:
     """Return the mode of the whole suite: the command line's, else that of the configuration file."""
     import pytest
 
-    given: Any = config.getoption("--leaks") or config.getini("leaks")
+    given: Any = config.getoption(_MODE_OPTION, None) or config.getini("leaks")
     if given not in MODES:
         raise pytest.UsageError(f"leaks = {given!r}: expected one of {', '.join(MODES)}")
     return str(given)
