@@ -85,8 +85,17 @@ def with_block(text: str, name: str, block: str) -> str:
     return re.sub(pattern, lambda found: f"{found.group(1)}{block}\n", text, flags=re.S)
 
 
+def transcript() -> str:
+    """Return what the page about the command line shows of its demonstration, for the README."""
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    found = re.search(r"<!-- demo -->\n(.*?)\n<!-- end -->", page, re.S)
+    assert found is not None
+    return found.group(1)
+
+
 def current(text: str) -> str:
     blocks = {
+        "transcript": transcript(),
         "settings": settings_table(),
         "metrics": metrics_table(),
         "events": events_list(),

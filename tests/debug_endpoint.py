@@ -23,6 +23,7 @@ async def main():
     tasks = {}
     for number in range(3):
         tasks[number] = asyncio.create_task(follow(tasks, number), name=f"in circle {number}")
+    tasks[0].set_name("<script>document.title='owned'</script><img src=x onerror=alert(1)>in circle 0")
     for number in range(40):
         await asyncio.create_task(handle(number))
     threading.Thread(target=threading.Event().wait, name="left", daemon=True).start()

@@ -71,6 +71,7 @@ def test_graph_shows_the_deadlock_and_its_evidence(seen):
     assert seen["filtered"] >= 1
     assert seen["graph"].count("deadlock") >= 3
     assert "the circle closes here" in seen["graph"]
+    assert "<script>document.title='owned'</script><img src=x" in seen["graph"]
     assert "await each other in a circle" in seen["graph"]
 
 

@@ -169,6 +169,7 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, list[str], dict]:
         source, version = bench.tests_of(suite, interpreter)
         once = lambda how: run_pytest(interpreter, source, suite, how)
     bare, ours = [once("bare"), once("bare")], once("instrumented")
+    first = bare[0]
     differ = differences(bare, ours)
     texts = {name: ours.get(name, ("missing", "it did not run"))[1] for name in differ}
     for _ in range(3):
@@ -185,11 +186,7 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, list[str], dict]:
             repeated = run_pytest(interpreter, source, suite, "instrumented", differ)
         still = set(differences(bare, repeated))
         differ = [name for name in differ if name in still]
-    bad_bare = (
-        sum(how not in GOOD for how, _ in bare[0].values())
-        if not differ
-        else sum(how not in GOOD for how, _ in once("bare").values())
-    )
+    bad_bare = sum(how not in GOOD for how, _ in first.values())
     bad_ours = sum(how not in GOOD for how, _ in ours.values())
     row = f"{suite.name:<36}{version:>9}{len(ours):>8}{bad_bare:>10}{bad_ours:>14}{len(differ):>12}"
     return row, differ, texts

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "opentelemetry" / "instrumentation" / "concurrency"
-STAGES = ("record", "census", "diagnose", "report", "render", "serve", "agent", "cli")
+STAGES = ("record", "census", "diagnose", "report", "render", "serve", "agent", "cli", "testing")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -279,7 +279,9 @@ def test_the_live_snapshot_is_what_take_snapshot_sees(instrumentation):
     text, taken = asyncio.run(main())
     jsonschema.Draft202012Validator(snapshot_schema()).validate(json.loads(text))
     read = read_snapshot(text)
-    assert [(one.count, one.site) for one in read.by_site] == [(one.count, one.site) for one in taken.by_site]
+    # Of the tasks alone: threads of our own may start meanwhile.
+    sites = [[(one.count, one.site) for one in found.by_site if one.kind == "task"] for found in (read, taken)]
+    assert sites[0] == sites[1]
     waiting = [one for one in taken.tasks if one.wait_reason != "running"]
     assert [(one.serial, one.stack, one.owners) for one in read.tasks if one.wait_reason != "running"] == [
         (one.serial, one.stack, one.owners) for one in waiting

@@ -13,6 +13,7 @@ The map of the house, in the direction of the data; imports go against it only:
 * ``diagnose/`` turns that into verdicts with evidence;
 * ``report/`` sends them as metrics, span events and log records;
 * ``render/`` shows them to people and tools: text, pprof, JSON, folded stacks, differences;
+* ``testing/`` fails the test that leaves something behind;
 * ``installation.py`` wires the first four, ``instrumentor.py`` puts them in and takes them out,
   ``settings.py`` says what can be set.
 
@@ -21,24 +22,50 @@ Public is what this module lists; the folders are free to change.
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from .census.counts import LiveCounts as LiveCounts
-from .census.counts import count_live as _count_live
-from .census.snapshot import Snapshot as Snapshot
-from .instrumentor import ConcurrencyInstrumentor as ConcurrencyInstrumentor
-from .instrumentor import current_installation as _current_installation
-from .record.long_lived import long_lived as long_lived
+if TYPE_CHECKING:
+    from .census.counts import LiveCounts as LiveCounts
+    from .census.snapshot import Snapshot as Snapshot
+    from .instrumentor import ConcurrencyInstrumentor as ConcurrencyInstrumentor
+    from .record.long_lived import long_lived as long_lived
+    from .testing.leak_check import check_leaks as check_leaks
+    from .testing.leak_error import LeakError as LeakError
 
 __all__ = [
     "ConcurrencyInstrumentor",
+    "LeakError",
     "LiveCounts",
     "Snapshot",
+    "check_leaks",
     "live_counts",
     "long_lived",
     "take_snapshot",
     "write_profile",
 ]
+
+# Imported when asked for: the pytest plugin, which every test run in the environment loads, costs nothing while it is
+# off, and a service never loads what is for tests.
+_HOME: Final = {
+    "ConcurrencyInstrumentor": ".instrumentor",
+    "LeakError": ".testing.leak_error",
+    "LiveCounts": ".census.counts",
+    "Snapshot": ".census.snapshot",
+    "check_leaks": ".testing.leak_check",
+    "long_lived": ".record.long_lived",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOME[name], __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def live_counts() -> LiveCounts:
@@ -52,8 +79,11 @@ def live_counts() -> LiveCounts:
 
     Cost: O(living tasks), about 50 ns each.
     """
-    installation = _current_installation()
-    return installation.live_counts() if installation is not None else _count_live(None)
+    from .census.counts import count_live
+    from .instrumentor import current_installation
+
+    installation = current_installation()
+    return installation.live_counts() if installation is not None else count_live(None)
 
 
 def take_snapshot() -> Snapshot:
@@ -67,7 +97,9 @@ def take_snapshot() -> Snapshot:
 
     Cost: about 10 µs a task, in the calling thread.
     """
-    installation = _current_installation()
+    from .instrumentor import current_installation
+
+    installation = current_installation()
     if installation is None:
         message = (
             "take_snapshot() needs the instrumentation: call ConcurrencyInstrumentor().instrument() first, "

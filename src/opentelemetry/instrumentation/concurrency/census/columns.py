@@ -46,6 +46,11 @@ class Columns:
     def __len__(self) -> int:
         return len(self.references)
 
+    @property
+    def last_serial(self) -> int:
+        """The highest serial number given so far; what comes later has a higher one."""
+        return self._serial
+
     def add(
         self,
         found: Any,

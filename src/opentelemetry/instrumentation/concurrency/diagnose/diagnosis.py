@@ -145,17 +145,15 @@ class Diagnosis:
         counted.orphaned += len(others)
         counted.unwakeable += len(proven)
         everything = len(orphans.rows) >= orphans.live
-        if others:
-            chosen, spans = choose_representative(columns, others)
-            evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
-            group = self._group(orphans.site, "orphaned", columns, chosen, evidence, len(others), look)
-            group.spans, group.is_complete = spans, everything
-            group.awaits_proof = self.proofs.awaits(columns, others)
-            diagnosed.groups.append(group)
-        if proven:
-            chosen, spans = choose_representative(columns, proven)
-            evidence = f"{orphans.evidence[chosen]}, and {self.proofs.evidence(columns.references[chosen]())}"
-            group = self._group(orphans.site, "unwakeable", columns, chosen, evidence, len(proven), look)
+        for verdict, rows in (("orphaned", others), ("unwakeable", proven)):
+            if not rows:
+                continue
+            chosen, spans = choose_representative(columns, rows)
+            if verdict == "orphaned":
+                evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
+            else:
+                evidence = self.reasons[columns.serials[chosen]]
+            group = self._group(orphans.site, verdict, columns, chosen, evidence, len(rows), look)
             group.spans, group.is_complete = spans, everything
             group.awaits_proof = self.proofs.awaits(columns, others)
             diagnosed.groups.append(group)

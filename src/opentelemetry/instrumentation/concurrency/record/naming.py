@@ -60,7 +60,10 @@ def relative_path(path: str) -> str:
 @lru_cache(maxsize=4096)
 def absolute_path(path: str) -> str:
     """Return ``path`` made absolute, leaving names such as ``<string>`` as they are."""
-    return path if path.startswith("<") else os.path.abspath(path)  # noqa: PTH100 (text only)
+    if path.startswith("<"):
+        return path
+    # Not abspath() for all: it asks for the working directory, which detectors of blocking calls forbid in a loop.
+    return os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)  # noqa: PTH100, PTH117 (text only)
 
 
 _names_of_module: dict[str, dict[int, tuple[CodeType, str]]] = {}

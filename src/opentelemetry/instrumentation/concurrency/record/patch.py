@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import wrapt
 
 _MISSING = object()
+_left_behind: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+"""Hooks that pass through because another recorder's hook stood on them, which takes them along when it goes; and
+whether each was the first to give its owner the attribute."""
 # wrapt 2 split the base of its function wrappers from ObjectProxy.
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 
@@ -55,15 +60,21 @@ class Patch:
         if self._disarm is not None:
             self._disarm()
         current = vars(self.owner).get(self.name, _MISSING)
+        below: Any = hook.__wrapped__
+        shadows = self._shadows
+        while _was_left_behind(below):
+            below, shadows = below.__wrapped__, _left_behind[below]
         if current is hook:
-            if self._shadows:
+            if shadows:
                 delattr(self.owner, self.name)
             else:
-                setattr(self.owner, self.name, hook.__wrapped__)
+                setattr(self.owner, self.name, below)
             return
         above = _proxy_above(current, hook)
         if above is not None:
-            above.__wrapped__ = hook.__wrapped__
+            above.__wrapped__ = below
+        elif current is not _MISSING:
+            _left_behind[hook] = shadows
 
     def is_installed(self) -> bool:
         """Tell whether the hook is still reached from the attribute, through whatever wraps it."""
@@ -82,6 +93,11 @@ class Patch:
         update_wrapper(hook, original)
         self._hook = hook
         return hook
+
+
+def _was_left_behind(found: Any) -> bool:
+    # Anything else may have a hash of its own.
+    return type(found) is FunctionType and found in _left_behind
 
 
 def _innermost_proxy(top: Any) -> Any | None:

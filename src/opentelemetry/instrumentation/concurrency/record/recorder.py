@@ -64,8 +64,8 @@ class Recorder:
 
     def install(self) -> None:
         """Put in the hooks: threads now, asyncio, executors and uvloop when they are imported."""
-        global _active
-        _active = self
+        if self not in _active:
+            _active.append(self)
         self._add(
             threading.Thread,
             "start",
@@ -84,9 +84,8 @@ class Recorder:
 
     def uninstall(self) -> None:
         """Take the hooks out in reverse order. What was recorded stays readable."""
-        global _active
-        if _active is self:
-            _active = None
+        if self in _active:
+            _active.remove(self)
         for patch in reversed(self._patches):
             patch.remove()
         self._patches.clear()
@@ -205,14 +204,17 @@ class Recorder:
         return self.task_sites.of_callable(coro)
 
 
-_active: Recorder | None = None
+_active: list[Recorder] = []
+"""The installed ones: that of the instrumented process, and that of a leak test, which ends on its own."""
 _registered_modules: set[str] = set()
 
 
 def _on_import(module: Any) -> None:
-    recorder = _active
-    if recorder is None:
-        return
+    for recorder in _active[:]:
+        _put_hooks_on(module, recorder)
+
+
+def _put_hooks_on(module: Any, recorder: Recorder) -> None:
     try:
         if module.__name__ == "asyncio":
             recorder.on_asyncio(module)

@@ -106,6 +106,10 @@ class Site:
         return f"<Site {self.number} {self.function} {self.path}:{self.line}>"
 
 
+def _ends_no_stack(_module: str) -> bool:
+    return False
+
+
 class SiteTable:
     """All sites of one kind, and the two dictionaries that find them from a running frame.
 
@@ -124,6 +128,10 @@ class SiteTable:
         self._interned: dict[tuple[int, int] | str, Site] = {}
         self._other: Site | None = None
         self._by_coroutine: dict[int, list[Site]] = {}
+        self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
+        """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
+        self.ends_stack: Callable[[str], bool] = _ends_no_stack
+        """Tells by a module whether a creation stack ends before its frame; for leak tests, which end at the runner."""
         self._run_calls: dict[tuple[int, int], bool] = {}
 
     def forget_lines(self) -> None:
@@ -195,21 +203,28 @@ class SiteTable:
             site = self._interned[name] = self._new(None, -2, name)
         return site
 
-    def capture_stack(self, site: Site, frame: FrameType | None, created_at: float) -> None:
-        """Keep the stack from ``frame`` outwards at ``site`` and set when the next one is due."""
-        site.next_stack = site.created + self._stack_sampling if self._stack_sampling else float("inf")
+    def capture_stack(self, site: Site, frame: FrameType | None, created_at: float, found: object) -> None:
+        """Keep the stack from ``frame`` outwards at ``site``, show it to the watcher, set when the next one is due."""
         if not self._stack_sampling:
+            site.next_stack = float("inf")
             return
+        # Where every creation counts, a number that another thread has moved on must not skip one.
+        site.next_stack = site.created + self._stack_sampling if self._stack_sampling > 1 else 1
         frames: list[StackFrame] = []
         while frame is not None and len(frames) < self._stack_depth and not is_handle_run(frame.f_code):
             module = frame.f_globals.get("__name__")
             if frames or not is_plumbing(module):
-                frames.append(StackFrame(frame.f_code, frame.f_lasti, str(module or "")))
+                name = str(module or "")
+                if frames and self.ends_stack(name):
+                    break
+                frames.append(StackFrame(frame.f_code, frame.f_lasti, name))
             frame = frame.f_back
         stack = CreationStack(created_at, tuple(frames))
         if site.first_stack is None:
             site.first_stack = stack
         site.latest_stack = stack
+        if self.watcher is not None:
+            self.watcher(found, site, stack)
 
     def _stands_in_run_call(self, frame: FrameType) -> bool:
         code = frame.f_code

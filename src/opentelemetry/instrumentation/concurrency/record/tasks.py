@@ -92,7 +92,7 @@ def create_task_hook(
                 now = monotonic()
                 number = site.created = site.created + 1
                 if number >= site.next_stack:
-                    table.capture_stack(site, frame, now)
+                    table.capture_stack(site, frame, now, task)
                 creator = current_task(self)
                 found = context()
                 span = found.get(span_key) if found else None

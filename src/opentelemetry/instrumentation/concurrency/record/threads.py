@@ -72,7 +72,7 @@ def thread_start_hook(
                 now = monotonic()
                 number = site.created = site.created + 1
                 if number >= site.next_stack:
-                    table.capture_stack(site, frame, now)
+                    table.capture_stack(site, frame, now, self)
                 found = context()
                 span = found.get(span_key) if found else None
                 if EVER_DECLARED:

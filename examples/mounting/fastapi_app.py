@@ -1,0 +1,8 @@
+"""The debug pages in a FastAPI service, below ``/ops``: ``uvicorn mounting.fastapi_app:app``; Starlette is the same."""
+
+from fastapi import FastAPI
+
+from opentelemetry.instrumentation.concurrency.serve.asgi import application
+
+app = FastAPI()
+app.mount("/ops", application)

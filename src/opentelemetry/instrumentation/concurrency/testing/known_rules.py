@@ -1,0 +1,142 @@
+"""Machinery that lives on after a test and is nobody's leak: one named rule a class, each with its reason.
+
+The rules look at the task or thread itself, before its stack is put into words, so that machinery costs a check little.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..diagnose.infrastructure import (
+    is_anyio_worker,
+    is_child_watcher,
+    is_debugger,
+    is_dummy,
+    is_log_listener,
+    is_main,
+    is_ours,
+    is_telemetry,
+)
+from ..record.long_lived import declared_task, declared_thread
+from ..record.site import is_plumbing
+from ..record.threads import executor_of
+
+if TYPE_CHECKING:
+    from .recording import Leftover
+
+_ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
+_IDLE_MODULES: Final = frozenset({"queue", "selectors", "weakref"})
+_RUNNER_COROUTINES: Final = (
+    "TestRunner._run_tests_and_fixtures",
+    "IsolatedAsyncioTestCase._asyncioLoopRunner",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRule:
+    """A class of machinery.
+
+    Attributes:
+        name: What it is called in messages.
+        reason: Why it is no leak.
+        holds: Tells whether a task or thread (second argument) belongs to it.
+    """
+
+    name: str
+    reason: str
+    holds: Callable[[Leftover, Any], bool]
+
+
+def is_known(one: Leftover, rules: tuple[KnownRule, ...]) -> bool:
+    """Tell whether what is left belongs to one of ``rules``, or has just ended."""
+    found = one.reference()
+    return found is None or any(rule.holds(one, found) for rule in rules)
+
+
+def _thread_rule(name: str, reason: str, predicate: Callable[[threading.Thread], bool]) -> KnownRule:
+    return KnownRule(name, reason, lambda one, found: one.kind == "thread" and predicate(found))
+
+
+def _is_idle_pool_worker(thread: threading.Thread) -> bool:
+    executor = executor_of(thread)
+    # A worker that has just been started has not taken its work yet.
+    return executor is not None and executor._work_queue.empty() and not _does_work(thread)
+
+
+def _is_idle_anyio_worker(thread: threading.Thread) -> bool:
+    unfinished = getattr(getattr(thread, "queue", None), "unfinished_tasks", 0)
+    return is_anyio_worker(thread) and not unfinished and not _does_work(thread)
+
+
+def _does_work(thread: threading.Thread) -> bool:
+    """Tell whether a worker runs a piece of work, or anything else that is not the machinery."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        module = frame.f_globals.get("__name__")
+        if module == "concurrent.futures.thread" and frame.f_code.co_name == "run":
+            return True
+        if not is_plumbing(module) and module not in _IDLE_MODULES:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_generator_closing(one: Leftover, found: Any) -> bool:
+    return one.kind == "task" and type(found.get_coro()).__name__ == "async_generator_athrow"
+
+
+def _is_runner_task(one: Leftover, found: Any) -> bool:
+    name = getattr(found.get_coro(), "__qualname__", "") if one.kind == "task" else ""
+    return isinstance(name, str) and name.endswith(_RUNNER_COROUTINES)
+
+
+def _is_anyio_process_pool(one: Leftover, found: Any) -> bool:
+    return one.kind == "task" and getattr(found.get_coro(), "__name__", "") == _ANYIO_PROCESS_POOL
+
+
+def _is_runner_thread(one: Leftover, found: Any) -> bool:
+    starts = ("pytest_timeout.", "execnet.", "xdist.")
+    return one.kind == "thread" and (one.site.function.startswith(starts) or found.name.startswith("pytest_timeout "))
+
+
+def _is_executor_shutdown(thread: threading.Thread) -> bool:
+    return getattr(getattr(thread, "_target", None), "__name__", "") == "_do_shutdown"
+
+
+def _is_declared(one: Leftover, found: Any) -> bool:
+    reason = declared_task(found, one.creator) if one.kind == "task" else declared_thread(found)
+    return reason is not None
+
+
+KNOWN_RULES: Final = (
+    _thread_rule("main_thread", "it ends with the process", is_main),
+    _thread_rule("own_threads", "the census of this package", is_ours),
+    _thread_rule("telemetry", "threads of the OpenTelemetry SDK live as long as their provider", is_telemetry),
+    _thread_rule("debugger", "debuggers mark their threads for everybody who lists threads", is_debugger),
+    _thread_rule(
+        "idle_pool_worker",
+        "an idle worker of a living executor waits for work; one that is busy is a leak",
+        _is_idle_pool_worker,
+    ),
+    _thread_rule(
+        "idle_anyio_worker",
+        "it ends by itself after ten idle seconds",
+        _is_idle_anyio_worker,
+    ),
+    _thread_rule("executor_shutdown", "asyncio's own, while a default executor is shut down", _is_executor_shutdown),
+    _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),
+    _thread_rule("foreign_thread", "a thread of C that asked for its name; it was not started here", is_dummy),
+    _thread_rule("log_listener", "it runs until its stop(), usually at exit", is_log_listener),
+    KnownRule(
+        "anyio_process_pool", "it sleeps until its loop ends, and then ends the idle processes", _is_anyio_process_pool
+    ),
+    KnownRule("test_runner_thread", "pytest-timeout and pytest-xdist", _is_runner_thread),
+    KnownRule("test_runner_task", "anyio's and unittest's runners live as long as their loop", _is_runner_task),
+    KnownRule("generator_closing", "asyncio's own, closes an asynchronous generator", _is_generator_closing),
+    KnownRule("long_lived", "declared with long_lived(reason)", _is_declared),
+)
+"""All known machinery; ``check_leaks(known=…)`` takes any part of it."""

@@ -1,0 +1,181 @@
+"""One check while it runs: what it was told, what it looks for, and what it found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from weakref import ReferenceType
+
+from .baseline import Baseline
+from .filters import Filter, checked_filters, is_left_out
+from .known_rules import KNOWN_RULES, KnownRule, is_known
+from .leak import Leak, leak_of
+from .leak_error import LeakError
+from .recording import Leftover, recording
+from .scope import Scope
+from .settling import Patience, leaks_of, may_run, never, settle, settle_in_loop
+
+_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+
+Action = Literal["raise", "warn", "log", "cancel"]
+ACTIONS: Final = ("raise", "warn", "log", "cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What a check was told; the fields are the arguments of ``check_leaks``."""
+
+    timeout: float = 5.0
+    ignore: tuple[Filter, ...] = ()
+    action: Action = "raise"
+    tasks: bool = True
+    threads: bool = True
+    everything: bool = False
+    runner_cancelled: bool = True
+    destroyed: bool = True
+    stop_waiting: Callable[[], bool] = never
+    baseline: Baseline | None = None
+    known: tuple[KnownRule, ...] = KNOWN_RULES
+    label: str = ""
+
+
+class LeakCheck:
+    """One check while it runs: what ``with check_leaks() as check`` gives.
+
+    Attributes:
+        leaks: What was left, once the block has ended.
+        tolerated: What was left and is in the baseline.
+        ended_early: Whether the caller's cancellation ended the wait.
+    """
+
+    def __init__(self, options: CheckOptions, *, parent: Scope | None = None, is_boundary: bool = False) -> None:
+        self.options = options
+        self.leaks: tuple[Leak, ...] = ()
+        self.tolerated: tuple[Leak, ...] = ()
+        self.ended_early = False
+        self._filters = options.ignore
+        self.scope = Scope(options.label, parent, is_boundary=is_boundary, everything=options.everything)
+        self.scope.timeout_s = options.timeout
+        self.scope.known = options.known
+        self._recording = recording()
+        self._recording.open(self.scope)
+
+    def ignore(self, *filters: Filter) -> None:
+        """Leave out more, from now on: ``check.ignore(ignore_current())`` after a warm-up. Raises as the argument."""
+        self._filters += checked_filters(filters)
+
+    def finish(self, *, waits: bool = True) -> None:
+        """Wait and look, in a thread that runs no loop; then ``leaks`` is set and the check is closed.
+
+        Args:
+            waits: False looks once, without any pause.
+        """
+        patience = self._patience(waits=waits)
+        loop = self.scope.runner_loop() if self.scope.runner_loop is not None else None
+        left = self._look()
+        if left and waits and loop is not None and may_run(self.scope, loop):
+            left = loop.run_until_complete(settle_in_loop(self._look, patience))
+        elif left and waits:
+            left = settle(self._look, patience)
+        self._conclude(left, patience)
+
+    async def finish_in_loop(self) -> None:
+        """Do the same in the running loop, without blocking it."""
+        patience = self._patience(waits=True)
+        left = await settle_in_loop(self._look, patience)
+        self._conclude(left, patience)
+        if self.options.action == "cancel":
+            await settle_in_loop(lambda: [one for one in left if _is_undone(one)], self._patience(waits=True))
+
+    def close(self) -> None:
+        """End the check whatever it found."""
+        self._recording.close(self.scope)
+
+    def error(self, hint: str = "") -> LeakError | None:
+        """Return the error for what was left, or None if nothing was."""
+        if not self.leaks:
+            return None
+        hints = [hint] if hint else []
+        if self.ended_early:
+            hints.append("the wait was ended by stop_waiting")
+        if self.options.baseline is not None:
+            for leak in self.leaks:
+                entry = self.options.baseline.expired_entry_of(leak)
+                if entry is not None:
+                    hints.append(f"{entry.site} was tolerated until {entry.expires}: {entry.reason}")
+        text = "; ".join(dict.fromkeys(hints))
+        return LeakError(self.leaks, label=self.options.label, hint=text, ended_early=self.ended_early)
+
+    def _patience(self, *, waits: bool) -> Patience:
+        return Patience(self.options.timeout if waits else 0.0, self.options.stop_waiting)
+
+    def _look(self) -> list[Leftover]:
+        options = self.options
+        found = self._recording.leftovers(self.scope, tasks=options.tasks, threads=options.threads)
+        return [one for one in found if not is_known(one, options.known) and not self._is_left_out(one)]
+
+    def _is_left_out(self, one: Leftover) -> bool:
+        if not self._filters and self.options.baseline is None:
+            return False
+        leak = leak_of(self._recording, one)
+        return leak is None or self._filtered(leak) or self._is_tolerated(leak)
+
+    def _filtered(self, leak: Leak) -> bool:
+        return is_left_out(leak, self._filters)
+
+    def _is_tolerated(self, leak: Leak) -> bool:
+        return self.options.baseline is not None and self.options.baseline.entry_of(leak) is not None
+
+    def _conclude(self, left: list[Leftover], patience: Patience) -> None:
+        try:
+            self.ended_early = patience.ended_early
+            lost = [leak for leak in self.scope.lost if self._counts(leak) and not self._filtered(leak)]
+            leaks = [*lost, *leaks_of(self._recording, left)]
+            self.leaks = tuple(leak for leak in leaks if not self._is_tolerated(leak))
+            self.tolerated = (*self._tolerated_now(), *(leak for leak in lost if self._is_tolerated(leak)))
+            for leak in leaks:
+                self.scope.mark_reported(leak.kind, leak.serial)
+            if self.options.action == "cancel":
+                _cancel(left)
+        finally:
+            self.close()
+
+    def _tolerated_now(self) -> list[Leak]:
+        if self.options.baseline is None:
+            return []
+        left = self._recording.leftovers(self.scope, tasks=self.options.tasks, threads=self.options.threads)
+        found = leaks_of(self._recording, [one for one in left if not is_known(one, self.options.known)], proof=False)
+        return [leak for leak in found if not self._filtered(leak) and self._is_tolerated(leak)]
+
+    def _counts(self, leak: Leak) -> bool:
+        if leak.ending == "cancelled":
+            return self.options.runner_cancelled and self.options.tasks
+        return self.options.destroyed and self.options.tasks
+
+
+def _cancel(left: list[Leftover]) -> None:
+    for one in left:
+        task = one.reference() if one.kind == "task" else None
+        if task is None or task.get_loop().is_closed():
+            continue
+        try:
+            task.get_loop().call_soon_threadsafe(_cancel_one, one.reference)
+        except RuntimeError:  # the loop was closed meanwhile
+            continue
+
+
+def _cancel_one(reference: ReferenceType[Any]) -> None:
+    task = reference()
+    if task is None:
+        return
+    try:
+        task.cancel()
+    except RecursionError:
+        _logger.warning("%r is in a cycle of tasks that await each other; nothing can cancel it.", task.get_name())
+
+
+def _is_undone(one: Leftover) -> bool:
+    found = one.reference()
+    return one.kind == "task" and found is not None and not found.done()

@@ -1,0 +1,88 @@
+"""What a run under the pytest plugin says at its end: tables, the check of the whole run, and the baseline."""
+
+import pytest
+from suites import ONE_OF_EACH, outcomes, suite  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.every_python
+
+
+class TestSummary:
+    """What the end of the run says."""
+
+    def test_tables(self, suite):  # noqa: F811
+        """Leaks by creation site and by wait reason, over all tests; allowed ones with their reason."""
+        result = suite.run(
+            """
+@pytest.mark.parametrize("number", range(3))
+def test_thread(number):
+    leak_thread()
+
+def test_task():
+    async def main():
+        leak_task()
+        await asyncio.sleep(0)
+    asyncio.run(main())
+
+@pytest.mark.allow_leaks("SHOP-3: its client has no close()")
+def test_allowed():
+    leak_thread()
+""",
+            "--leaks=error",
+            "--leaks-timeout=0",
+        )
+        result.stdout.fnmatch_lines(
+            [
+                "*= leaks =*",
+                "4 leaks in 4 tests",
+                "*by creation site:",
+                "*3  thread  leaking.leak_thread  *leaking.py:*  first in test_it.py::test_thread[[]0]",
+                "*1  task  leaking.leak_task *  in test_it.py::test_task",
+                "*by wait reason:",
+                "*3  thread  event.wait  *",
+                "*1  task  event.wait  in test_it.py::test_task",
+                "*SHOP-3: its client has no close()*",
+            ]
+        )
+
+    def test_nothing_to_say(self, suite):  # noqa: F811
+        """A clean run has no table."""
+        suite.run("def test_clean(): pass", "--leaks=error").stdout.no_fnmatch_line("*= leaks =*")
+
+
+class TestEndOfTheRun:
+    """The whole run can be verified, and old suites can adopt the check."""
+
+    def test_the_session_check(self, suite):  # noqa: F811
+        """It finds what tests and imported modules left, whoever was asked to look, and makes the exit status 1."""
+        args = ("--leaks-session", "--leaks-timeout=0.1")
+        for leaking in ("leak_thread()\ndef test_it(): pass", "def test_it():\n    leak_thread()\n"):
+            result = suite.run(leaking, *args)
+            assert (outcomes(result), result.ret) == ({"passed": 1}, 1)
+            result.stdout.fnmatch_lines(
+                ["*1 thread left behind, created by leaking.leak_thread*, in the test session*"]
+            )
+        assert suite.run("def test_clean(): pass", *args).ret == 0
+
+    def test_a_failed_run_keeps_its_status(self, suite):  # noqa: F811
+        """The check would only hide the failure; it runs on request."""
+        failing = "def test_fails():\n    leak_thread()\n    assert False\n"
+        result = suite.run(failing, "--leaks-session", "--leaks-timeout=0")
+        result.stdout.no_fnmatch_line("*left behind*")
+        assert result.ret == 1
+        suite.ini("leaks_run_on_failure = true")
+        suite.run(failing, "--leaks-session", "--leaks-timeout=0").stdout.fnmatch_lines(["*left behind*"])
+
+    def test_a_baseline(self, suite):  # noqa: F811
+        """Known leaks are tolerated with reason and date, new ones fail, vanished ones are pointed out."""
+        baseline = ("--leaks=error", "--leaks-timeout=0", "--leaks-baseline=known.json")
+        written = suite.run(ONE_OF_EACH, *baseline, "--leaks-write-baseline")
+        assert outcomes(written) == {"passed": 3}
+        written.stdout.fnmatch_lines(["*wrote 2 new entries to *known.json: give each a reason and a date"])
+        assert outcomes(suite.run(ONE_OF_EACH, *baseline)) == {"passed": 3}
+        changed = ONE_OF_EACH.replace(
+            "    leak_thread()", "    threading.Thread(target=threading.Event().wait, daemon=True).start()"
+        )
+        result = suite.run(changed, *baseline)
+        assert outcomes(result) == {"passed": 3, "errors": 1}
+        result.stdout.fnmatch_lines(["*thread*leaking.leak_thread*"])
+        result.stdout.fnmatch_lines(["*created by test_it.test_thread*"])
