@@ -113,8 +113,6 @@ def demo() -> str:
         [sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=True
     ).stdout
     shown = printed.partition("  where it was created:")[0].rstrip()
-    # A path of the machine that ran it is nobody's business.
-    shown = re.sub(r'File "/.*?/((?:site-packages|python3\.\d+)/)', 'File ".../\\1', shown)
     return f"```text\n{shown}\n```"
 
 

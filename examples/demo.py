@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,17 @@ def complete(receiver: OtlpReceiver) -> bool:
     return bool(tasks and threads and live == REQUESTS["/query"] and left == REQUESTS["/report"])
 
 
+def short(path: str | None, line: int | None) -> str:
+    """Return a place as ``shop/search.py:38``, with the last two parts of a path that is deep."""
+    parts = (path or "").split("/")
+    return f"{'/'.join(parts[-2:])}:{line}" if path else ""
+
+
+def cut(line: str) -> str:
+    """Keep a line on the screen."""
+    return line if len(line) <= 110 else f"{line[:107]}..."
+
+
 def print_live(points: list[Point], kind: str, metric: str) -> int:
     """Print the newest live counts by line, most first, and return how many lines have exactly a thousand."""
     newest = max((point.export for point in points if point.name == f"{metric}.count"), default=0)
@@ -76,8 +88,7 @@ def print_live(points: list[Point], kind: str, metric: str) -> int:
                 and point.name == f"{metric}.orphan.count"
                 and site.items() <= point.attributes.items()
             )
-            at = f"{path}:{line}" if path else ""
-            print(f"{number:6.0f} {orphans:8.0f}  {function}  {at}"[:110])
+            print(cut(f"{number:6.0f} {orphans:8.0f}  {function}  {short(path, line)}".rstrip()))
     return sum(number == REQUESTS["/query"] for number in live.values())
 
 
@@ -95,7 +106,8 @@ def print_report(receiver: OtlpReceiver) -> dict:
     ):
         print(f"  {title}:")
         for line in event[key].splitlines()[-5:]:
-            print(f"  {line.replace(str(HERE) + os.sep, '')}"[:110])
+            ours = line.replace(str(HERE) + os.sep, "")
+            print(cut("  " + re.sub(r'File "/.*/(.*?/.*?/.*?)"', r'File ".../\1"', ours)))
     return event
 
 

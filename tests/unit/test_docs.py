@@ -4,14 +4,22 @@ import importlib.util
 import re
 from pathlib import Path
 
+from otlp_receiver import Span
+
 ROOT = Path(__file__).parents[2]
+
+
+def load(path: Path):
+    """Import a script that belongs to no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_readme_tables_are_those_of_the_code():
     """Run ``python docs/tables.py`` after a change of settings, metrics or attributes."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
+    tables = load(ROOT / "docs" / "tables.py")
     readme = (ROOT / "README.md").read_text()
     assert readme == tables.current(readme)
 
@@ -23,3 +31,44 @@ def test_lines_of_the_demo_in_the_readme_exist():
     assert "create_task(ask" in source[int(shown["shop.search.query"]) - 1]
     assert "create_task(self._work" in source[int(shown["shop.search.Worker.start"]) - 1]
     assert "_taken.acquire" in source[int(shown["shop.search.HandOff.put"]) - 1]
+
+
+def test_every_result_of_a_benchmark_is_in_the_readme():
+    """Each stands there between its marks, where the tables' script writes it, or behind a link."""
+    readme = (ROOT / "README.md").read_text()
+    names = [path.name for path in (ROOT / "benchmarks" / "results").glob("*.txt")]
+    found = [f"<!-- {name} -->" in readme or f"(benchmarks/results/{name})" in readme for name in names]
+    assert names and all(found), dict(zip(names, found, strict=True))
+
+
+def test_demo_in_the_readme_has_the_shape_of_what_the_demo_prints(capsys):
+    """Run ``python docs/tables.py --demo`` after a change of the demo's output. Numbers, names and times may differ."""
+    demo = load(ROOT / "examples" / "demo.py")
+    receiver = demo.OtlpReceiver()
+    for function, live in (("§", 1000), ("shop.search.query_fixed", 0)):
+        site = {"code.function.name": function, "code.file.path": "§", "code.line.number": 1}
+        for kind in ("asyncio.task", "thread"):
+            for metric in ("count", "orphan.count"):
+                name = f"python.{kind}.{metric}"
+                point = demo.Point(name, "", "sum", False, 2, site, live, 1, "", "", {})
+                receiver.points.append(point)
+    event = {
+        "python.leak.count": 1000,
+        "python.leak.reason": "§",
+        "python.leak.waiting_at": "§",
+        "python.leak.creator.span_name": "§",
+        "code.stacktrace": "§",
+        "python.leak.creation_stacktrace": "§",
+    }
+    name = "python.asyncio.task.orphaned"
+    receiver.spans.append(Span(name, "", "", "", 1, {}, [("§", "§")], [(name, event)], ""))
+    assert demo.show(receiver, receiver.points, 10.0)
+
+    def shape(text: str) -> list[str]:
+        lines = text.partition("  where it was created:")[0].splitlines()
+        return [" ".join(re.sub(r"\d+", "N", line.partition("§")[0]).split()) for line in lines]
+
+    shown = iter(shape((ROOT / "README.md").read_text().partition("<!-- demo -->\n```text\n")[2].partition("\n```")[0]))
+    # Each line in the order of the output; between them may be more of the same kind.
+    missing = [line for line in shape(capsys.readouterr().out) if not any(other.startswith(line) for other in shown)]
+    assert missing == []

@@ -263,11 +263,15 @@ class Installation:
             self._reporter.scan(groups, look)
         self._last_scan_at = time.monotonic()
         if self._histograms is not None:
-            self._histograms.scan_duration.record(self.census.last_duration_s)
+            self._histograms.record_scan(self.census.last_duration_s)
         if self._pings and not look.final:
             self._delay.look(self.census.loops)
         for name in self.recorder.missing_hooks():
-            _logger.warning("%s was replaced by other code; what it creates is found only by the census.", name)
+            _logger.warning(
+                "%s was replaced by other code. Unless that calls what was there before, what it creates is found only "
+                "by the census.",
+                name,
+            )
 
     @property
     def _pings(self) -> bool:
@@ -284,7 +288,7 @@ class Installation:
     def _record_delay(self, delay_s: float, thread_name: str) -> None:
         self._delays_s[thread_name] = delay_s
         if self._histograms is not None:
-            self._histograms.eventloop_delay.record(delay_s, {"thread.name": thread_name})
+            self._histograms.record_delay(delay_s, thread_name)
 
     def _final_look(self, loop: Any) -> None:
         """Look once more while what outlived main still exists, and send what waits."""

@@ -110,7 +110,9 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
         integer(0, _MANY),
     ),
     SettingSpec("stack_text_limit", "2000", "bytes of a stack text in telemetry", integer(200, 1_000_000)),
-    SettingSpec("ignore", "", "comma list of globs on module.function or file path: never orphans", GLOBS),
+    SettingSpec(
+        "ignore", "", "comma list of fingerprints, or globs on module.function or file path: never orphans", GLOBS
+    ),
     SettingSpec("reports", "auto", "auto, span, log or none", choice("auto", "span", "log", "none")),
     SettingSpec("report_limit", "10", "reports a scan", integer(0, 1000)),
     SettingSpec("report_repeat", "10m", "until the same group is reported again; doubles each time", _AGE),

@@ -322,12 +322,8 @@ class Census:
             before, self.not_counted_s = time.thread_time(), 0.0
             try:
                 self.look()
-            except Exception:
-                # A census that dies in silence would look like health; `scan.age` goes on telling what the log
-                # says only once.
-                if not self._failure_said:
-                    _logger.exception("A scan failed; there will be no log line for later ones.")
-                self._failure_said = True
+            except Exception as error:  # noqa: BLE001 (said below; the next scan may succeed)
+                self._say_once(error, "A scan failed; there will be no log line for later ones.")
             spent = time.thread_time() - before - self.not_counted_s
             self._expected_gap = max(self._scan_interval, spent / _CPU_SHARE)
 
@@ -335,10 +331,20 @@ class Census:
         """Wait until the next scan is due; return True where the thread shall end."""
         due_at = time.monotonic() + self._expected_gap
         while (left := due_at - time.monotonic()) > 0:
-            soon = self._between_looks()
+            try:
+                soon = self._between_looks()
+            except Exception as error:  # noqa: BLE001 (said below; it must not end the census)
+                soon = None
+                self._say_once(error, "Work between two scans failed; there will be no log line for later failures.")
             if wake.wait(left if soon is None else min(left, soon)):
                 return True
         return wake.is_set()
+
+    def _say_once(self, error: Exception, message: str) -> None:
+        # A census that dies in silence would look like health; `scan.age` goes on telling what the log says only once.
+        if not self._failure_said:
+            _logger.error(message, exc_info=error)
+        self._failure_said = True
 
 
 def _no_pause() -> None:

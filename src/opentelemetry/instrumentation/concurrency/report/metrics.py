@@ -6,6 +6,7 @@ callbacks are functions of this module that ask whatever source is current, and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
@@ -15,6 +16,8 @@ from ..record.site import Kind
 from .attributes import THREAD_DAEMON, VERDICT
 from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
+
+_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 DROP_REASON: Final = "python.leak.drop_reason"
 KIND: Final = "python.leak.kind"
@@ -54,21 +57,38 @@ def set_metric_source(source: MetricSource | None) -> None:
 
 
 class Histograms:
-    """The two instruments that are told, not asked."""
+    """The two instruments that are told, not asked. One that raises is a warning once, and never stops a scan."""
 
     def __init__(self, meter: Meter) -> None:
-        self.eventloop_delay: Histogram = meter.create_histogram(
+        self._failed = False
+        self._eventloop_delay: Histogram = meter.create_histogram(
             "python.asyncio.eventloop.delay",
             unit="s",
             description="How late the event loop answers a ping.",
             explicit_bucket_boundaries_advisory=DELAY_BOUNDARIES_S,
         )
-        self.scan_duration: Histogram = meter.create_histogram(
+        self._scan_duration: Histogram = meter.create_histogram(
             "python.concurrency.scan.duration",
             unit="s",
             description="How long one look at all live tasks and threads takes.",
             explicit_bucket_boundaries_advisory=_SCAN_BOUNDARIES_S,
         )
+
+    def record_delay(self, delay_s: float, thread_name: str) -> None:
+        """Record how late the loop of a thread answered, in seconds. Never raises."""
+        self._record(self._eventloop_delay, delay_s, {"thread.name": thread_name})
+
+    def record_scan(self, duration_s: float) -> None:
+        """Record how long a scan took, in seconds. Never raises."""
+        self._record(self._scan_duration, duration_s, {})
+
+    def _record(self, histogram: Histogram, value: float, attributes: dict[str, str]) -> None:
+        try:
+            histogram.record(value, attributes)
+        except Exception:
+            if not self._failed:
+                self._failed = True
+                _logger.warning("The meter provider failed; later failures are passed over.", exc_info=True)
 
 
 Reader = Callable[[MetricSource], Iterator[Observation]]
