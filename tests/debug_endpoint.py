@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -84,3 +85,49 @@ def wait_for(found, limit_s=20.0):
     while not found():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+WORDS = [*b"GET HEAD /debug/pprof/task ?debug= &seconds= .. %00 HTTP/1.1 Host:x \xff".split(), b"\r\n", b" "]
+PATHS = (b"/debug/pprof/task", b"/debug/pprof/", b"/debug/concurrency/", b"/debug/concurrency/snapshot.json", b"/")
+QUERIES = (
+    b"?",
+    b"debug=",
+    b"seconds=",
+    b"&",
+    b"=",
+    b"1",
+    b"-9",
+    b"99999999999",
+    b"%",
+    b"%ff",
+    b"\xff",
+    b"limit=",
+    b"x",
+)
+
+
+def garbage(dice: random.Random) -> bytes:
+    """Return what nobody should send: half requests, endless headers, wild queries, random bytes."""
+    if dice.random() < 0.5:
+        pieces = (dice.choice(WORDS) if dice.random() < 0.8 else dice.randbytes(dice.randrange(20)) for _ in range(12))
+        return b"".join(pieces) + (b"\r\n\r\n" if dice.random() < 0.7 else b"")
+    query = b"".join(dice.choice(QUERIES) for _ in range(dice.randrange(8)))
+    path = dice.choice(PATHS) + dice.choice((b"", b"", b"/..", b"//x", b"%2e")) + query
+    method = dice.choice((b"GET", b"HEAD", b"POST", b"OPTIONS", b"TRACE", b"get", b"X" * 50))
+    header = dice.choice(
+        (b"", b"A: b\r\n", b"Authorization: Basic %%%\r\n", b"Content-Length: 99\r\n", b"no colon\r\n")
+    )
+    return method + b" " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header * dice.randrange(4) + b"\r\n"
+
+
+def throw(base, sent):
+    """Send bytes to the endpoint on a connection of its own and return what came back until it was closed."""
+    host, port = base.removeprefix("http://").removesuffix("/debug").split(":")
+    answer = b""
+    with socket.create_connection((host, int(port)), 5) as client, contextlib.suppress(OSError):
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(5)
+        while piece := client.recv(65536):
+            answer += piece
+    return answer

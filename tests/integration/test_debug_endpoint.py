@@ -1,14 +1,12 @@
 """The debug endpoint of a real process: paths, headers and refusals as Go's, and the same mounted in applications."""
 
 import base64
-import contextlib
 import gzip
 import json
 import os
 import random
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from debug_endpoint import SERVICE, free_port, get, service, wait_for
+from debug_endpoint import SERVICE, free_port, garbage, get, service, throw, wait_for
 
 from opentelemetry.instrumentation.concurrency.render.snapshot_json import snapshot_schema
 
@@ -148,23 +146,28 @@ def test_go_reads_the_profile_from_the_address(base):
 
 def test_garbage_leaves_the_endpoint_up(base):
     """Random bytes, half requests, endless headers, wild queries: each ends, and the next honest one is answered."""
-    host, port = base.removeprefix("http://").removesuffix("/debug").split(":")
     dice = random.Random(5)
-    words = b"GET HEAD /debug/pprof/task ?debug= &seconds= .. %00 HTTP/1.1 Host:x \xff".split()
-    words += [b"\r\n", b" "]
     for _ in range(2_000):
-        garbage = b"".join(
-            dice.choice(words) if dice.random() < 0.8 else dice.randbytes(dice.randrange(20)) for _ in range(12)
-        )
-        with socket.create_connection((host, int(port)), 5) as client, contextlib.suppress(OSError):
-            client.sendall(garbage + (b"\r\n\r\n" if dice.random() < 0.7 else b""))
-            client.shutdown(socket.SHUT_WR)
-            client.settimeout(5)
-            while client.recv(65536):
-                pass
+        throw(base, garbage(dice))
     assert get(f"{base}/pprof/task?debug=1")[0] == 200
     counts = json.loads(get(f"{base}/concurrency/overview.json")[2])["totals"]
     assert counts["tasks"] == 44
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"<script> x\r\n\r\n", b"400"),
+        (b"GET /debug/pprof/ HTTP/9.9\r\n\r\n", b"505"),
+        (b"GET /" + b"a" * 70_000, b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"431"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_plain_text(base, sent, status):
+    head, _, body = throw(base, sent).partition(b"\r\n\r\n")
+    assert head.split()[1] == status
+    assert b"text/plain" in head and b"nosniff" in head and body.endswith(b".\n")
 
 
 def test_token_lets_in_and_nothing_else_does():

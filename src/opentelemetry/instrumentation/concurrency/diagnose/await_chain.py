@@ -15,7 +15,7 @@ import gc
 import sys
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CellType, CoroutineType, FunctionType, GeneratorType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..record.naming import line_of
 from .known_waits import (
@@ -79,8 +79,7 @@ class Frame:
     lasti: int
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitChain:
+class AwaitChain(NamedTuple):
     """The frames of one task from its coroutine inwards, and what the innermost one awaits.
 
     Attributes:

@@ -29,6 +29,11 @@ def first_callbacks(future: object) -> Iterator[FunctionType]:
             yield from _in_list(callbacks)
 
 
+def is_bare(future: object) -> bool:
+    """Tell whether none of a future's first callbacks is a function: neither ``shield`` nor an executor holds it."""
+    return next(first_callbacks(future), None) is None
+
+
 def _in_list(callbacks: list[Any]) -> Iterator[FunctionType]:
     for each in callbacks[:_FEW]:
         if type(each) is tuple and each and type(each[0]) is FunctionType:

@@ -310,8 +310,7 @@ def _known_asyncio() -> _Asyncio | None:
 
 
 def _field(future: object, name: str) -> Any:
-    known = _known_asyncio()
-    kind = type(future)
+    known, kind = _asyncio or _known_asyncio(), type(future)
     if known is None:
         return None
     if known.c_task is not known.py_task and issubclass(kind, known.c_task):
@@ -324,7 +323,7 @@ def _field(future: object, name: str) -> Any:
 
 def is_task(candidate: object) -> bool:
     """Tell whether ``candidate`` really is an asyncio task, of C or of Python, whatever its ``__class__`` says."""
-    known, kind = _known_asyncio(), type(candidate)
+    known, kind = _asyncio or _known_asyncio(), type(candidate)
     return known is not None and (issubclass(kind, known.c_task) or issubclass(kind, known.py_task))
 
 
@@ -336,7 +335,7 @@ def is_future(candidate: object) -> bool:
 
 def is_gather(candidate: object) -> bool:
     """Tell whether ``candidate`` is the outer future of ``asyncio.gather``."""
-    known = _known_asyncio()
+    known = _asyncio or _known_asyncio()
     return known is not None and type(candidate) is known.gathering
 
 

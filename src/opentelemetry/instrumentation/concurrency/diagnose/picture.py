@@ -14,12 +14,12 @@ from ..census.columns import Columns
 from ..census.snapshot import CreationSite, Glimpse, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
 from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import CreationStack, Kind, Site, SiteTable
-from .await_chain import MAX_FRAMES_REMEMBERED, Frame, walk_await_chain
+from .await_chain import MAX_FRAMES_REMEMBERED, AwaitChain, Frame, walk_await_chain
 from .diagnosis import Diagnosis
 from .ownership import owning_tasks
 from .verdict import chain_note, creation_stack
 from .wait_graph import awaited_tasks, deadlocks
-from .wait_reason import thread_wait_reason, wait_reason
+from .wait_reason import library_wait, thread_wait_reason, wait_reason_within
 
 _VERDICTS: Final = {0: None, 1: "orphaned", 2: "unwakeable"}
 
@@ -75,8 +75,9 @@ class _Painter:
         self._creations: dict[CreationStack, tuple[StackEntry, ...]] = {}
         self._entries: dict[tuple[int, int], StackEntry] = {}
         self._stacks: dict[tuple[StackEntry, ...], tuple[StackEntry, ...]] = {}
-        # Frames of chains are shared objects; the values keep them alive, so that no identity is used again.
-        self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...]]] = {}
+        # Frames of chains are shared objects; the values keep them alive, so that no identity is used again. Beside
+        # them the stack and the library wait.
+        self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...], str | None]] = {}
         self._loops: dict[int, str] = {}
         self._serials: dict[int, int] = {}
 
@@ -104,6 +105,7 @@ class _Painter:
         made_by = creator() if creator is not None else None
         since = self._diagnosis.stalls.since(serial)
         creation, sampled = self._creation(site, columns.created_at[row])
+        stack, library = self._stack(chain)
         awaited = awaited_tasks(task)
         owners = owning_tasks(task)
         return LivePicture(
@@ -113,8 +115,8 @@ class _Painter:
             site=self._site(site),
             age_s=max(0.0, self._now - columns.created_at[row]),
             creator=None if made_by is None else self._serial_of(made_by),
-            stack=self._stack(chain.frames),
-            wait_reason=wait_reason(task, chain),
+            stack=stack,
+            wait_reason=wait_reason_within(task, chain, library),
             verdict=_VERDICTS.get(columns.is_orphan[row]),
             stalled_s=None if since is None else max(0.0, self._now - since),
             reason=self._diagnosis.reasons.get(serial, ""),
@@ -139,6 +141,7 @@ class _Painter:
             if task is None or is_gone(task):
                 continue
             chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
+            stack, library = self._stack(chain)
             number, serial = numbers[row], serials[row]
             here = known.get(number)
             if here is None:
@@ -150,8 +153,8 @@ class _Painter:
                 serial,
                 here[0],
                 max(0.0, now - created_at[row]),
-                self._stack(chain.frames),
-                wait_reason(task, chain),
+                stack,
+                wait_reason_within(task, chain, library),
                 _VERDICTS.get(is_orphan[row]),
                 None if since is None else max(0.0, now - since),
                 reasons.get(serial, ""),
@@ -160,16 +163,17 @@ class _Painter:
                 chain_note(chain),
             )
 
-    def _stack(self, frames: tuple[Frame, ...]) -> tuple[StackEntry, ...]:
+    def _stack(self, chain: AwaitChain) -> tuple[tuple[StackEntry, ...], str | None]:
+        frames = chain.frames
         key = tuple(map(id, frames))
-        known = self._chains.get(key)
+        known = None if chain.truncated else self._chains.get(key)
         if known is None:
             stack = tuple(self._entry(frame.code, frame.line, frame.module) for frame in frames)
-            known = frames, self._stacks.setdefault(stack, stack)
+            known = frames, self._stacks.setdefault(stack, stack), library_wait(chain)
             # Frames that are made anew for each look would fill it.
-            if len(self._chains) < MAX_FRAMES_REMEMBERED:
+            if len(self._chains) < MAX_FRAMES_REMEMBERED and not chain.truncated:
                 self._chains[key] = known
-        return known[1]
+        return known[1], known[2]
 
     def _threads(self, columns: Columns, table: SiteTable) -> Iterator[LivePicture]:
         for row in range(len(columns)):

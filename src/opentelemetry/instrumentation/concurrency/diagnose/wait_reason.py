@@ -11,6 +11,7 @@ from __future__ import annotations
 from inspect import CO_ASYNC_GENERATOR
 from typing import TYPE_CHECKING, Final
 
+from .first_callbacks import is_bare
 from .known_waits import (
     INNERMOST_THREAD_WAITS,
     PLAIN_FUTURE_WAITS,
@@ -91,7 +92,30 @@ def wait_reason(task: object, chain: AwaitChain) -> str:
         One of ``WAIT_REASONS``. A task whose waiter is done is ``runnable``: its wake-up is on the way.
     """
     try:
-        return _task_reason(task, chain)
+        return _task_reason(task, chain, library_wait(chain))
+    except Exception:  # noqa: BLE001 (an observer must not fail because of what it observes)
+        return "unknown"
+
+
+def library_wait(chain: AwaitChain) -> str | None:
+    """Name the wait by the library function that the chain ends in, None if it ends in none that is known.
+
+    The same for all chains of the same frames.
+    """
+    if chain.truncated:
+        return None
+    reason: str | None = None
+    for frame in reversed(chain.frames):
+        if frame.module.partition(".")[0] not in _TASK_LIBRARIES:
+            break
+        reason = known_wait(TASK_WAITS, frame.code, frame.module) or reason
+    return reason
+
+
+def wait_reason_within(task: object, chain: AwaitChain, library: str | None) -> str:
+    """Name what ``task`` waits for, as ``wait_reason`` does, given the chain's ``library_wait``; never raises."""
+    try:
+        return _task_reason(task, chain, library)
     except Exception:  # noqa: BLE001 (an observer must not fail because of what it observes)
         return "unknown"
 
@@ -108,7 +132,7 @@ def thread_wait_reason(frame: FrameType) -> str:
         return "unknown"
 
 
-def _task_reason(task: object, chain: AwaitChain) -> str:
+def _task_reason(task: object, chain: AwaitChain, library: str | None) -> str:
     if chain.running:
         return "running"
     if not chain.frames:
@@ -118,9 +142,8 @@ def _task_reason(task: object, chain: AwaitChain) -> str:
         return "runnable"
     if is_future(waiter) and not is_pending(waiter):
         return "runnable"
-    known = None if chain.truncated else _library_reason(chain)
-    if known is not None:
-        return known
+    if library is not None:
+        return library
     innermost = chain.frames[-1]
     if is_future(chain.awaited):
         return _future_reason(chain.awaited, innermost.code, innermost.module)
@@ -132,26 +155,18 @@ def _task_reason(task: object, chain: AwaitChain) -> str:
     return "unknown" if waiter is None else "future"
 
 
-def _library_reason(chain: AwaitChain) -> str | None:
-    reason: str | None = None
-    for frame in reversed(chain.frames):
-        if frame.module.partition(".")[0] not in _TASK_LIBRARIES:
-            break
-        reason = known_wait(TASK_WAITS, frame.code, frame.module) or reason
-    return reason
-
-
 def _future_reason(future: object, code: CodeType, module: str) -> str:
+    bare = is_bare(future)
     for _ in range(_MAX_SHIELDS):
-        inner = shielded_by(future)
+        inner = None if bare else shielded_by(future)
         if inner is None:
             break
-        future = inner
+        future, bare = inner, is_bare(inner)
     if is_task(future):
         return "task"
     if is_gather(future):
         return "gather"
-    if executor_future_of(future) is not None:
+    if not bare and executor_future_of(future) is not None:
         return "executor"
     return known_wait(PLAIN_FUTURE_WAITS, code, module) or "future"
 

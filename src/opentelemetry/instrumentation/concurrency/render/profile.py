@@ -35,8 +35,8 @@ PROFILES: Final[Mapping[str, str]] = {
 
 _Seen = TypeVar("_Seen", LivePicture, Glimpse)
 _FORMS: Final = (0, 1, 2)
-_SLICE_S: Final = 0.003
-_PAUSE_S: Final = 0.0005
+_SLICE_S: Final = 0.002
+_PAUSE_S: Final = 0.0002
 
 
 def write_profile(name: str, stream: Any, debug: int = 1) -> None:

@@ -13,6 +13,7 @@ import socket
 import ssl
 import stat
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import BaseServer
@@ -181,6 +182,8 @@ class _Server:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # What speaks no version gets an answer with a status line all the same.
+    default_request_version = "HTTP/1.0"
     server_version = "otel-concurrency"
     sys_version = ""
     timeout = _PATIENCE_S
@@ -196,6 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self._respond
         raise AttributeError(name)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what http.server could not read, as everything else is refused: in plain text."""
+        self._send(_refusal(code, f"{message or HTTPStatus(code).phrase}.\n", []))
 
     def _respond(self) -> None:
         server: Any = self.server
