@@ -1,0 +1,174 @@
+"""What a living million costs: memory, scans, metric exports and garbage collection, bare and instrumented.
+
+Each size runs twice in processes of its own, bare and instrumented with metrics and reports on (an in-memory reader
+stands for the exporter), and does the same: create the tasks, wait for two scans, export twice, collect garbage twice.
+Every task waits on a future of its own, created from one of a thousand lines. A loop that turns a thousand times a
+second notes its longest stop, and a loop that never sleeps how many turns it keeps while scans run.
+Numbers of tasks may be given as arguments.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SIZES = (100_000, 1_000_000)
+SITES = 1_000
+STATUS = Path("/proc/self/status")
+STARTS = "import asyncio\nasync def start(leaf, future):\n    return asyncio.create_task(leaf(future))\n"
+
+
+def memory():
+    """Return the resident memory of the process in bytes."""
+    return next(int(line.split()[1]) * 1024 for line in STATUS.read_text().splitlines() if line.startswith("VmRSS"))
+
+
+class Watched:
+    """A loop's turns: how many, and the longest time between two, while a piece of work runs in another thread."""
+
+    def __init__(self, pause):
+        self._pause = pause
+
+    async def during(self, work):
+        """Run ``work`` in a thread; return turns a second and the longest stop in seconds."""
+        # A full collection is due now and then in every process; here it would fall into one piece of work by chance.
+        gc.collect()
+        turns, longest, began = 0, 0.0, time.perf_counter()
+        running = asyncio.create_task(asyncio.to_thread(work))
+        last = began
+        while not running.done():
+            await asyncio.sleep(self._pause)
+            now = time.perf_counter()
+            longest = max(longest, now - last - self._pause)
+            last, turns = now, turns + 1
+        await running
+        return turns / (last - began), longest
+
+
+async def leaf(future):
+    await future
+
+
+async def create(number):
+    """Return tasks that wait for ever, from many lines."""
+    loop, starts = asyncio.get_running_loop(), []
+    for site in range(SITES):
+        scope = {"__name__": f"shop.site{site}"}
+        exec(compile(STARTS, f"/app/shop/site{site}.py", "exec"), scope)
+        starts.append(scope["start"])
+    held = [await starts[place % SITES](leaf, loop.create_future()) for place in range(number)]
+    await asyncio.sleep(0)
+    return held
+
+
+def instrumented():
+    """Turn the instrumentation on; return the functions that scan, export, and tell the share of scanning."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+    from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+
+    reader = InMemoryMetricReader()
+    ConcurrencyInstrumentor().instrument(meter_provider=MeterProvider(metric_readers=[reader]), scan_interval=1.0)
+    census = current_installation().census
+
+    def scans():
+        while census.last_look is None:
+            time.sleep(0.05)
+        seen = census.last_look.number
+        while census.last_look.number < seen + 2:
+            time.sleep(0.05)
+
+    def used():
+        """Return the seconds of CPU time that the census' thread has taken."""
+        fields = Path(f"/proc/self/task/{census._thread.native_id}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def share():
+        """Return the share of a core that the census takes over four scans."""
+        scans()
+        began, before = time.monotonic(), used()
+        scans()
+        scans()
+        return (used() - before) / (time.monotonic() - began)
+
+    def export():
+        assert reader.get_metrics_data() is not None
+
+    return scans, export, share
+
+
+async def measure(number, scans, export):
+    """Return what was seen, by name."""
+    seen = {}
+    before = memory()
+    held = await create(number)
+    quick, busy = Watched(0.001), Watched(0)
+    seen["idle turns"], _ = await busy.during(lambda: time.sleep(1))
+    seen["scan turns"], _ = await busy.during(scans)
+    _, seen["scan stop"] = await quick.during(scans)
+    _, seen["export stop"] = await quick.during(export)
+    seen["bytes"] = (memory() - before) / number
+    began = time.perf_counter()
+    gc.collect()
+    seen["gc"] = time.perf_counter() - began
+    began = time.perf_counter()
+    gc.collect()
+    seen["gc"] = min(seen["gc"], time.perf_counter() - began)
+    del held
+    return seen
+
+
+def child(number, kind):
+    scans = export = lambda: time.sleep(1)
+    share = None
+    if kind == "instrumented":
+        scans, export, share = instrumented()
+    loop = asyncio.new_event_loop()
+    seen = loop.run_until_complete(measure(number, scans, export))
+    seen["share"] = share() if share else 0.0
+    print(json.dumps(seen), flush=True)
+    # Ending a million tasks in order takes longer than all of this.
+    os._exit(0)
+
+
+def run(number, kind):
+    command = [sys.executable, __file__, "child", str(number), kind]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=1200).stdout)
+
+
+def main(sizes):
+    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print("    tasks  what                                             bare   instrumented   budget")
+    for number in sizes:
+        bare, ours = run(number, "bare"), run(number, "instrumented")
+        stop = 5 if number <= 100_000 else 10
+        rows = (
+            ("bytes a task above bare", "", f"{ours['bytes'] - bare['bytes']:.0f}", "200"),
+            ("longest stop of the loop over two scans", f"{bare['scan stop'] * 1e3:.1f} ms",
+             f"{ours['scan stop'] * 1e3:.1f} ms", f"{stop} ms"),
+            ("longest stop of the loop over an export", f"{bare['export stop'] * 1e3:.1f} ms",
+             f"{ours['export stop'] * 1e3:.1f} ms", f"{stop} ms"),
+            ("turns that a busy loop keeps during scans", f"{bare['scan turns'] / bare['idle turns']:.0%}",
+             f"{ours['scan turns'] / ours['idle turns']:.0%}", "80%"),
+            ("share of a core that scanning takes", "", f"{ours['share']:.2%}", "1%"),
+            ("a full garbage collection", f"{bare['gc']:.2f} s",
+             f"{ours['gc']:.2f} s ({ours['gc'] / bare['gc']:.2f} x)", "1.50 x"),
+        )  # fmt: skip
+        for what, left, right, budget in rows:
+            print(f"{number:>9,}  {what:<44} {left:>8} {right:>16} {budget:>8}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        child(int(sys.argv[2]), sys.argv[3])
+    elif not STATUS.exists():
+        sys.exit("This benchmark reads the memory of the process from /proc, which this system does not have.")
+    else:
+        main([int(argument.replace("_", "")) for argument in sys.argv[1:]] or SIZES)

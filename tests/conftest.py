@@ -1,0 +1,9 @@
+"""What every test relies on."""
+
+import signal
+
+
+def pytest_configure():
+    """Let Ctrl-C reach the programs under test: what a shell starts in the background ignores it, children too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
