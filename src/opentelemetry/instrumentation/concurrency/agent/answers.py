@@ -120,7 +120,7 @@ class Answers:
     def pictures(self, pause: Pause) -> Iterable[LivePicture]:
         """Yield every task and thread, with pauses. The caller holds the census' lock."""
         for kind in _KINDS:
-            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind), pause)
+            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind, pause), pause)
 
     def _stats(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
         target = self._target

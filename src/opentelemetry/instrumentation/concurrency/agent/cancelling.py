@@ -106,7 +106,7 @@ def _choose(
     census = target.census
     with census.locked():
         matching, ahead, cycles = [], {}, set()
-        for picture in in_slices(iter_pictures(census, target.diagnosis, "task"), pause):
+        for picture in in_slices(iter_pictures(census, target.diagnosis, "task", pause), pause):
             if picture.deadlock:
                 cycles.add(picture.serial)
             if picture.waits_for is not None:

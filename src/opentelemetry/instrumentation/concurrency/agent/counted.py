@@ -38,9 +38,11 @@ def answer_counted(target: Target, request: dict[str, Any], reply: Reply, pause:
     reply.facts.update(taken_at=time.time(), process=asdict(this_process()))
     with census.locked():
         if kind == "task":
-            counted = tally(in_slices(iter_glimpses(census, diagnosis), pause), split_loops=split_loops)
+            counted = tally(in_slices(iter_glimpses(census, diagnosis, pause), pause), split_loops=split_loops)
         else:
-            counted = tally(in_slices(iter_pictures(census, diagnosis, "thread"), pause), split_loops=split_loops)
+            counted = tally(
+                in_slices(iter_pictures(census, diagnosis, "thread", pause), pause), split_loops=split_loops
+            )
     for piece in _pieces(counted):
         reply.write(piece)
 

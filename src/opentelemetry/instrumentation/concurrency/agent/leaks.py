@@ -31,7 +31,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
     writer = SnapshotWriter()
     with census.locked():
         for kind in _KINDS:
-            for picture in in_slices(iter_pictures(census, target.diagnosis, kind), pause):
+            for picture in in_slices(iter_pictures(census, target.diagnosis, kind, pause), pause):
                 is_new = kind == "task" and picture.verdict != "unwakeable"
                 clause = proven.reasons.get(picture.serial) if is_new else None
                 if clause is not None:

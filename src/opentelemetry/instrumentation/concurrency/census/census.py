@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
@@ -79,6 +79,10 @@ class Look:
     tasks: tuple[Tally, ...]
     threads: tuple[Tally, ...]
     final: bool = False
+
+
+def _no_pause() -> None:
+    """Go on at once."""
 
 
 class Census:
@@ -209,24 +213,29 @@ class Census:
             self._on_look(look, pause)
             return look
 
-    def admit_young(self) -> None:
+    def admit_young(self, pause: Callable[[], None] = _no_pause) -> None:
         """Move what was created since the last scan and still lives into the columns. The caller holds the lock."""
-        recorder = self.recorder
-        now = self.clock.now()
-        for task in self._admit(recorder.young_tasks, self.tasks):
-            self.loops.meet(task.get_loop(), now)
-        for _ in self._admit(recorder.young_threads, self.threads):
-            pass
+        recorder, now = self.recorder, self.clock.now()
+        self._admit(recorder.young_tasks, self.tasks, pause, lambda task: self.loops.meet(task.get_loop(), now))
+        self._admit(recorder.young_threads, self.threads, pause, lambda _thread: None)
 
-    def _admit(self, young: YoungList, columns: Columns) -> Iterator[Any]:
-        for reference, site, created_at, creator, creator_span, _ in young.drain():
-            found = reference()
-            if found is None or columns.is_gone(found):
-                continue
-            entered = self._entered.get(id(found))
-            if entered is None or entered() is not found:
-                columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
-                yield found
+    def _admit(
+        self, young: YoungList, columns: Columns, pause: Callable[[], None], meet: Callable[[Any], None]
+    ) -> None:
+        taken = young.drain()
+        for start in range(0, len(taken), SLICE):
+            for reference, site, created_at, creator, creator_span, _ in taken[start : start + SLICE]:
+                found = reference()
+                if found is None or columns.is_gone(found):
+                    continue
+                entered = self._entered.get(id(found))
+                if entered is None or entered() is not found:
+                    columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
+                    meet(found)
+            # A pause keeps nothing alive.
+            found = creator = None
+            if start + SLICE < len(taken):
+                pause()
         young.drained()
 
     def task_sites_on(self, loop: Any) -> set[Site]:
@@ -235,19 +244,20 @@ class Census:
         tasks = ((reference(), number) for reference, number in zip(columns.references, columns.sites, strict=True))
         return {sites[number] for task, number in tasks if task is not None and task.get_loop() is loop}
 
-    def reconcile(self, *, at_once: bool = False) -> None:
+    def reconcile(self, *, at_once: bool = False, pause: Callable[[], None] = _no_pause) -> None:
         """Enter living tasks and threads that no hook saw, under their own function. The caller holds the lock.
 
         Args:
             at_once: Enter a stranger at first sight. Else it has to be met twice, because a creation may be under
                 way: the task exists, and its hook has not returned.
+            pause: Lets the application run.
         """
         recorder = self.recorder
         self.loops.discover(self.clock.now())
-        tasks = self._strangers(registered_tasks(self.loops), self.tasks)
-        threads = self._strangers(threading.enumerate(), self.threads)
+        tasks = self._strangers(registered_tasks(self.loops), self.tasks, pause)
+        threads = self._strangers(threading.enumerate(), self.threads, pause)
         if tasks or threads:
-            self.admit_young()
+            self.admit_young(pause)
         for task in self._still_strangers(tasks, self.tasks, at_once=at_once):
             self._enter(task, self.tasks, recorder.task_sites, task.get_coro())
             self.loops.meet(task.get_loop(), self.clock.now())
@@ -256,12 +266,27 @@ class Census:
         self._met_once = {id(found): reference for reference in tasks + threads if (found := reference()) is not None}
         self._entered = {at: reference for at, reference in self._entered.items() if reference() is not None}
 
-    def _strangers(self, existing: Iterable[Any], columns: Columns) -> list[ReferenceType[Any]]:
-        rows = {address: row for row, address in enumerate(columns.addresses)}
-        references = columns.references
-        return [
-            ref(found) for found in existing if (row := rows.get(id(found))) is None or references[row]() is not found
-        ]
+    def _strangers(
+        self, existing: Iterable[Any], columns: Columns, pause: Callable[[], None]
+    ) -> list[ReferenceType[Any]]:
+        rows: dict[int, int] = {}
+        for start in range(0, len(columns), 10 * SLICE):
+            addresses = columns.addresses[start : start + 10 * SLICE]
+            rows.update(zip(addresses, range(start, start + len(addresses)), strict=True))
+            pause()
+        references, strangers = columns.references, list[ReferenceType[Any]]()
+        left = iter(existing)
+        while True:
+            seen, found = 0, None
+            for found in islice(left, 2 * SLICE):
+                seen += 1
+                if (row := rows.get(id(found))) is None or references[row]() is not found:
+                    strangers.append(ref(found))
+            # A pause keeps nothing alive.
+            found = None
+            if not seen:
+                return strangers
+            pause()
 
     def _still_strangers(
         self, references: list[ReferenceType[Any]], columns: Columns, *, at_once: bool
@@ -284,9 +309,9 @@ class Census:
         columns.add(found, ref(found), site, self.clock.now(), None, None)
 
     def _look_at_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
-        self.admit_young()
+        self.admit_young(pause)
         if len(self.tasks) < _RECONCILE_ALWAYS_BELOW or self._looks % _RECONCILE_EVERY == 0:
-            self.reconcile()
+            self.reconcile(pause=pause)
         self.loops.look(self.clock.now())
         return self._sweep(self.tasks, self.recorder.task_sites, pause)
 
@@ -345,7 +370,3 @@ class Census:
         if not self._failure_said:
             _logger.error(message, exc_info=error)
         self._failure_said = True
-
-
-def _no_pause() -> None:
-    """Go on at once."""

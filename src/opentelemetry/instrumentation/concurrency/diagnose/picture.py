@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
@@ -22,6 +22,10 @@ from .wait_graph import awaited_tasks, deadlocks
 from .wait_reason import library_wait, thread_wait_reason, wait_reason_within
 
 _VERDICTS: Final = {0: None, 1: "orphaned", 2: "unwakeable"}
+
+
+def _no_pause() -> None:
+    """Go on at once."""
 
 
 def take_picture(census: Census, diagnosis: Diagnosis) -> Snapshot:
@@ -41,25 +45,29 @@ def take_picture(census: Census, diagnosis: Diagnosis) -> Snapshot:
     )
 
 
-def iter_pictures(census: Census, diagnosis: Diagnosis, kind: Kind) -> Iterator[LivePicture]:
+def iter_pictures(
+    census: Census, diagnosis: Diagnosis, kind: Kind, pause: Callable[[], None] = _no_pause
+) -> Iterator[LivePicture]:
     """Yield one picture for each living task or thread, in order of discovery, and keep none.
 
-    The caller holds the census' lock until the end.
+    The caller holds the census' lock until the end. ``pause`` lets the application run before the first is yielded;
+    between two of them the caller does.
     """
-    census.admit_young()
-    census.reconcile(at_once=True)
+    census.admit_young(pause)
+    census.reconcile(at_once=True, pause=pause)
     return _Painter(census, diagnosis).paint(kind)
 
 
-def iter_glimpses(census: Census, diagnosis: Diagnosis) -> Iterator[Glimpse]:
+def iter_glimpses(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = _no_pause) -> Iterator[Glimpse]:
     """Yield one glimpse for each living task, in order of discovery, and keep none.
 
-    The caller holds the census' lock until the end.
+    The caller holds the census' lock until the end. ``pause`` lets the application run before the first is yielded;
+    between two of them the caller does.
 
     Cost: about 7 µs a task.
     """
-    census.admit_young()
-    census.reconcile(at_once=True)
+    census.admit_young(pause)
+    census.reconcile(at_once=True, pause=pause)
     return _Painter(census, diagnosis).glimpse_tasks()
 
 

@@ -37,8 +37,8 @@ def prove_now(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = 
     Cost: about 200 µs a task.
     """
     with census.locked():
-        census.admit_young()
-        census.reconcile(at_once=True)
+        census.admit_young(pause)
+        census.reconcile(at_once=True, pause=pause)
         columns = census.tasks
         references, serials, sites = list(columns.references), list(columns.serials), list(columns.sites)
     rows: dict[int, int] = {}

@@ -162,7 +162,7 @@ class _Live:
             return tally(self.pictures(name, proven), split_loops=split_loops)
         census, diagnosis = self._installation.census, self._installation.diagnosis
         with census.locked():
-            glimpses = self._in_slices(iter_glimpses(census, diagnosis))
+            glimpses = self._in_slices(iter_glimpses(census, diagnosis, self._pause))
             if name == "taskleak":
                 glimpses = _leaked(glimpses, proven, _judge_glimpse)
             return tally(glimpses, split_loops=split_loops)
@@ -171,7 +171,8 @@ class _Live:
         """Yield what a profile shows, with the census locked until the last."""
         census, diagnosis = self._installation.census, self._installation.diagnosis
         with census.locked():
-            pictures = self._in_slices(iter_pictures(census, diagnosis, "thread" if name == "thread" else "task"))
+            kind: Kind = "thread" if name == "thread" else "task"
+            pictures = self._in_slices(iter_pictures(census, diagnosis, kind, self._pause))
             if name == "taskleak":
                 pictures = _leaked(pictures, proven, _judge_picture)
             yield from pictures
