@@ -38,6 +38,7 @@ class Watched:
         """Run ``work`` in a thread; return turns a second and the longest stop in seconds."""
         # A full collection is due now and then in every process; here it would fall into one piece of work by chance.
         gc.collect()
+        await asyncio.sleep(0.01)
         turns, longest, began = 0, 0.0, time.perf_counter()
         running = asyncio.create_task(asyncio.to_thread(work))
         last = began
