@@ -1,0 +1,96 @@
+"""A real Prometheus on loopback, with the rules of ``collector-config/prometheus``, for as long as a block lasts."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+RULES = Path(__file__).parent.parent / "collector-config" / "prometheus"
+_MINUTES = re.compile(r"(?<=[\[ ])(\d+)m(?=[\]) \n])")
+CONFIG = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [recording_rules.yaml, alerting_rules.yaml]
+scrape_configs:
+  - job_name: given
+    honor_labels: true
+    static_configs:
+"""
+
+
+class Prometheus:
+    """A running server.
+
+    Args:
+        address: Host and port that it answers at.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def query(self, expression: str, **when: float) -> list[dict]:
+        """Return the result of an expression: of now, or with ``start``, ``end`` and ``step`` over time."""
+        path = "query_range" if when else "query"
+        arguments = urllib.parse.urlencode({"query": expression, **when})
+        with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{arguments}", timeout=10) as answer:
+            return json.load(answer)["data"]["result"]
+
+    def value(self, expression: str) -> float | None:
+        """Return the one value of an expression, None if there is none."""
+        found = self.query(expression)
+        return float(found[0]["value"][1]) if found else None
+
+    def firing(self) -> set[tuple[str, str]]:
+        """Return name and job of the alerts that fire."""
+        found = self.query('ALERTS{alertstate="firing"}')
+        return {(each["metric"]["alertname"], each["metric"].get("job", "")) for each in found}
+
+
+@contextlib.contextmanager
+def prometheus(port: int, targets: dict[str, str], *, seconds_for_minutes: bool = False) -> Iterator[Prometheus]:
+    """Run Prometheus until the end of the block.
+
+    Args:
+        port: Where it listens.
+        targets: Address to scrape, by job; an empty job leaves it to what the target says of itself.
+        seconds_for_minutes: Read every minute in the rules as a second, for whoever cannot wait half an hour.
+    """
+    if shutil.which("prometheus") is None:
+        raise FileNotFoundError("No prometheus on PATH; Debian's package of that name brings it.")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in ("recording_rules.yaml", "alerting_rules.yaml"):
+            text = (RULES / name).read_text()
+            (folder / name).write_text(_MINUTES.sub(r"\1s", text) if seconds_for_minutes else text)
+        config = CONFIG.format()
+        for job, target in targets.items():
+            config += f"      - targets: [{json.dumps(target)}]\n"
+            config += f"        labels: {{job: {json.dumps(job)}}}\n" if job else ""
+        (folder / "prometheus.yaml").write_text(config)
+        command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stderr=log, stdout=log)
+            try:
+                server = Prometheus(f"127.0.0.1:{port}")
+                _wait_until_ready(server, process, folder / "log")
+                yield server
+            finally:
+                process.terminate()
+                process.wait(20)
+
+
+def _wait_until_ready(server: Prometheus, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError):
+            server.query("1")
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Prometheus did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.1)
