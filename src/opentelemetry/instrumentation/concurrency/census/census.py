@@ -26,6 +26,7 @@ from ..record.tasks import task_is_gone
 from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import YoungList
 from .ageing import AgeClock
+from .by_address import NumbersByAddress
 from .columns import Columns
 from .loops import LoopBook
 from .registry import registered_tasks
@@ -269,12 +270,11 @@ class Census:
     def _strangers(
         self, existing: Iterable[Any], columns: Columns, pause: Callable[[], None]
     ) -> list[ReferenceType[Any]]:
-        rows: dict[int, int] = {}
+        rows, references, strangers = NumbersByAddress(), columns.references, list[ReferenceType[Any]]()
         for start in range(0, len(columns), 10 * SLICE):
             addresses = columns.addresses[start : start + 10 * SLICE]
-            rows.update(zip(addresses, range(start, start + len(addresses)), strict=True))
+            rows.add(addresses, range(start, start + len(addresses)))
             pause()
-        references, strangers = columns.references, list[ReferenceType[Any]]()
         left = iter(existing)
         while True:
             seen, found = 0, None
@@ -292,7 +292,9 @@ class Census:
         self, references: list[ReferenceType[Any]], columns: Columns, *, at_once: bool
     ) -> Iterator[Any]:
         # Not row_of(): after a storm there are thousands of them, and each would search through all rows.
-        rows = {address: row for row, address in enumerate(columns.addresses)} if references else {}
+        rows = NumbersByAddress()
+        if references:
+            rows.add(columns.addresses, range(len(columns)))
         for reference in references:
             found = reference()
             if found is None or ((row := rows.get(id(found))) is not None and columns.references[row]() is found):

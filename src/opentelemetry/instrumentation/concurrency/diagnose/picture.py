@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
+from ..census.by_address import NumbersByAddress
 from ..census.census import SLICE, Census
 from ..census.columns import Columns
 from ..census.snapshot import CreationSite, Glimpse, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
@@ -87,7 +88,7 @@ class _Painter:
         # them the stack and the library wait.
         self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...], str | None]] = {}
         self._loops: dict[int, str] = {}
-        self._serials: dict[int, int] = {}
+        self._serials = NumbersByAddress()
 
     def paint(self, kind: Kind) -> Iterator[LivePicture]:
         """Yield one picture for each living row."""
@@ -98,8 +99,7 @@ class _Painter:
         columns = self._census.tasks
         for start in range(0, len(columns), SLICE):
             rows = slice(start, start + SLICE)
-            # At once a million of them would stop the event loop for a tenth of a second.
-            self._serials.update(zip(columns.addresses[rows], columns.serials[rows], strict=True))
+            self._serials.add(columns.addresses[rows], columns.serials[rows])
         cycles = self._deadlocks(columns)
         for row in range(len(columns)):
             task = columns.references[row]()
