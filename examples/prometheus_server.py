@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 RULES = Path(__file__).parent.parent / "collector-config" / "prometheus"
@@ -53,12 +53,15 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def prometheus(port: int, targets: dict[str, str], *, seconds_for_minutes: bool = False) -> Iterator[Prometheus]:
+def prometheus(
+    port: int, targets: dict[str, str], *, said: Sequence[str] = (), seconds_for_minutes: bool = False
+) -> Iterator[Prometheus]:
     """Run Prometheus until the end of the block.
 
     Args:
         port: Where it listens.
-        targets: Address to scrape, by job; an empty job leaves it to what the target says of itself.
+        targets: Address to scrape, by job.
+        said: Addresses that say job and instance themselves, as the Collector does.
         seconds_for_minutes: Read every minute in the rules as a second, for whoever cannot wait half an hour.
     """
     if shutil.which("prometheus") is None:
@@ -70,8 +73,8 @@ def prometheus(port: int, targets: dict[str, str], *, seconds_for_minutes: bool 
             (folder / name).write_text(_MINUTES.sub(r"\1s", text) if seconds_for_minutes else text)
         config = CONFIG.format()
         for job, target in targets.items():
-            config += f"      - targets: [{json.dumps(target)}]\n"
-            config += f"        labels: {{job: {json.dumps(job)}}}\n" if job else ""
+            config += f"      - targets: [{json.dumps(target)}]\n        labels: {{job: {json.dumps(job)}}}\n"
+        config += f"      - targets: {json.dumps(list(said))}\n"
         (folder / "prometheus.yaml").write_text(config)
         command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
         with (folder / "log").open("w") as log:
