@@ -76,7 +76,7 @@ def settings_table() -> str:
     rows = ["| variable | default | value | meaning |", "| --- | --- | --- | --- |"]
     for spec in SETTING_SPECS:
         default = f"`{spec.default_text}`" if spec.default_text else "unset"
-    XX
+        expected = spec.kind.expected.replace(" such as 500ms, 1.5s, 10m, 2h or 1d", "")
         rows.append(f"| `{spec.variable}` | {default} | {expected} | {spec.meaning} |")
     return "\n".join(rows)
 
