@@ -1,5 +1,6 @@
-"""Writes the tables of docs/telemetry.md from the registry, and of docs/settings.md from the code's settings:
-``python docs/telemetry.py``. A test holds that both are current.
+"""Writes the tables of telemetry.md from the registry, and of settings.md from the code: ``python docs/telemetry.py``.
+
+A test holds that both are current.
 """
 
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from opentelemetry.instrumentation.concurrency.settings import SETTING_SPECS
 
 HERE = Path(__file__).parent

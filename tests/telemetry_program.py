@@ -7,10 +7,6 @@ import queue
 import threading
 import time
 
-from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
-from opentelemetry.instrumentation.concurrency.agent.peer import Peer
-from opentelemetry.instrumentation.concurrency.instrumentor import SCOPE, current_installation
-from opentelemetry.instrumentation.concurrency.report import blocked_loops
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -19,6 +15,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.agent.peer import Peer
+from opentelemetry.instrumentation.concurrency.instrumentor import SCOPE, current_installation
+from opentelemetry.instrumentation.concurrency.report import blocked_loops
 
 held = set()
 crowd = []

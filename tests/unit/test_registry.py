@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from test_docs import ROOT, load
+
 from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS
 from opentelemetry.instrumentation.concurrency.report import attributes as names
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
 from opentelemetry.instrumentation.concurrency.report.sinks import DROP_REASONS
-from test_docs import ROOT, load
 
 telemetry = load(ROOT / "docs" / "telemetry.py")
 OURS = {each["id"]: each for group in telemetry.of_type("attribute_group") for each in group["attributes"]}
