@@ -1,7 +1,7 @@
 """The code blocks of the pages in docs/, and what their first lines promise.
 
-``console`` is run, every ``$`` line of it; ``console exit 1`` must end so; ``console service`` is started and stays until
-the page is done, once its last shown line has come; ``console not-run: why`` is not run. ``python file: app.py`` is
+``console`` is run, every ``$`` line of it; ``console exit 1`` must end so; ``console service`` is started and stays
+until the page is done, once its shown lines have come; ``console not-run: why`` is not run. ``python file: app.py`` is
 written where the commands run. What a page shows as output must come, digits aside; ``...`` stands for anything.
 """
 
@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 OTHERS = {"command-line.md", "leak-tests.md"}
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.name not in OTHERS)
 SHELLS = {"sh", "bash", "shell", "zsh", "shell-session", "console"}
-_BLOCK = re.compile(r"^```(.*)\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ def pattern(line: str) -> re.Pattern[str]:
 def lacks(shown: list[str], output: str) -> list[str]:
     """Return the shown lines that the output does not have."""
     lines = [" ".join(line.split()) for line in output.splitlines()]
-    return [line for line in shown if not any(pattern(line).search(each) for each in lines)]
+    return [line for line in shown if not any(pattern(line).fullmatch(each) for each in lines)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from debug_endpoint import free_port, wait_for
 from docs_blocks import PAGES, blocks, lacks
-from prometheus_server import prometheus
+from prometheus_server import _MINUTES, prometheus
 
 ROOT = Path(__file__).parents[2]
 TO_RUN = [page for page in PAGES if any(b.language == "console" and "not-run" not in b.options for b in blocks(page))]
@@ -108,7 +108,12 @@ def test_commands_of_the_page_do_what_it_shows(page, place):
             assert lacks(block.shown, done.stdout) == [], done.stdout
 
 
-QUERIES = [pytest.param(b.text.strip(), id=f"{p.name}-{n}") for p in PAGES for n, b in enumerate(blocks(p)) if b.language == "promql"]
+QUERIES = [
+    pytest.param(block.text.strip(), id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(blocks(page))
+    if block.language == "promql"
+]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +131,4 @@ def server():
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_of_the_page_finds_data(query, server):
     """As it stands there, but that minutes are read as seconds."""
-    from prometheus_server import _MINUTES
-
     wait_for(lambda: server.query(_MINUTES.sub(r"\1s", query)), 60)
