@@ -58,7 +58,7 @@ def test_operator_image_holds_this_version_for_both_platforms():
     assert {"opentelemetry-distro", "opentelemetry-exporter-otlp-proto-http"} <= {
         line.split("==")[0] for line in required
     }
-    targets = [rest.split()[-1] for name, rest in instructions(DOCKERFILES[1]) if name == "COPY"]
+    targets = [rest.split()[-1] for name, rest in instructions(DOCKERFILES[1]) if "--from" in rest]
     assert targets == ["/autoinstrumentation", "/autoinstrumentation-musl"]
 
 
