@@ -37,6 +37,8 @@ def environ(agents):
     return clean | {
         "PATH": f"{programs}{os.pathsep}{clean['PATH']}",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT / "src"), clean.get("PYTHONPATH", "")))),
+        # gunicorn keeps a socket there.
+        "HOME": str(agents),
         "PYTHONUNBUFFERED": "1",
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",
