@@ -1,0 +1,155 @@
+"""A program that makes every metric and every event of ours, and prints what in-memory exporters got as JSON."""
+
+import asyncio
+import gc
+import json
+import queue
+import threading
+import time
+
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.agent.peer import Peer
+from opentelemetry.instrumentation.concurrency.instrumentor import SCOPE, current_installation
+from opentelemetry.instrumentation.concurrency.report import blocked_loops
+
+held = set()
+crowd = []
+
+
+async def wait(future):
+    await future
+
+
+async def wait_briefly(gate):
+    await gate.wait()
+
+
+def work(orders):
+    while orders.get() != "end":
+        pass
+
+
+async def leak_for_ever():
+    """Proven: nothing can set the future but the task that waits for it."""
+    held.add(asyncio.create_task(wait(asyncio.get_running_loop().create_future())))
+
+
+async def leak_until(gate):
+    held.add(asyncio.create_task(wait_briefly(gate)))
+
+
+async def forget():
+    """Two tasks that only each other hold: the garbage collector takes them."""
+    futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    for future in futures:
+        future.waits = asyncio.create_task(wait(future))
+
+
+async def leak_crowd(gate):
+    crowd.append(asyncio.create_task(wait_briefly(gate)))
+
+
+def leak_thread(tracer, orders):
+    with tracer.start_as_current_span("nightly", kind=SpanKind.CONSUMER):
+        threading.Thread(target=work, args=(orders,), name="worker", daemon=True).start()
+
+
+async def in_a_request(tracer, leak, *arguments):
+    with tracer.start_as_current_span("GET /query", kind=SpanKind.SERVER):
+        await asyncio.create_task(leak(*arguments))
+
+
+async def seen(spans, name, expected=1):
+    """Wait until so many reports of a name are there; the test's own time limit ends it."""
+    while sum(span.name == name for span in spans.get_finished_spans()) < expected:
+        await asyncio.sleep(0.05)
+
+
+async def main(tracer, spans):
+    gate, orders = asyncio.Event(), queue.Queue()
+    starter = threading.Thread(target=leak_thread, args=(tracer, orders))
+    starter.start()
+    starter.join()
+    for _ in range(3):
+        await in_a_request(tracer, leak_for_ever)
+        await in_a_request(tracer, leak_until, gate)
+    await in_a_request(tracer, forget)
+    for _ in range(60):
+        await in_a_request(tracer, leak_crowd, gate)
+    await asyncio.sleep(0.5)
+    gc.collect()
+    for name in ("asyncio.task.orphaned", "thread.orphaned", "leak.suspected", "asyncio.task.destroyed"):
+        await seen(spans, f"python.{name}")
+    while not any(span.name.endswith("blocked") for span in spans.get_finished_spans()):
+        # Its only purpose is to block the loop: the scan asks in between.
+        time.sleep(1.5)
+        await asyncio.sleep(0.2)
+    current_installation().tell_control("cancel", Peer(4711, 1000), "site shop.search.query", 3)
+    gate.set()
+    orders.put("end")
+    await seen(spans, "python.leak.resolved", 3)
+
+
+def metrics_of(reader):
+    kinds = {"Sum": "counter", "Gauge": "gauge", "Histogram": "histogram"}
+    for resource in reader.get_metrics_data().resource_metrics:
+        for scope in resource.scope_metrics:
+            if scope.scope.name != SCOPE:
+                continue
+            for metric in scope.metrics:
+                kind = kinds[type(metric.data).__name__]
+                if kind == "counter" and not metric.data.is_monotonic:
+                    kind = "updowncounter"
+                points = [dict(point.attributes) for point in metric.data.data_points]
+                yield {"name": metric.name, "kind": kind, "unit": metric.unit, "points": points}
+
+
+def run():
+    blocked_loops.QUIET_S = 0.0
+    spans, logs, reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
+    tracers, loggers = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
+    ConcurrencyInstrumentor().instrument(
+        tracer_provider=tracers,
+        logger_provider=loggers,
+        meter_provider=MeterProvider([reader], shutdown_on_exit=False),
+        task_age=0.3,
+        thread_age=0.3,
+        scan_interval=0.1,
+        live_limit=50,
+        resident_limit=0,
+        growth_window=1,
+        proof_interval=1,
+        agent_disabled=True,
+    )
+    asyncio.run(main(tracers.get_tracer("shop"), spans))
+    ours = [span for span in spans.get_finished_spans() if span.instrumentation_scope.name == SCOPE]
+    print(
+        json.dumps(
+            {
+                "metrics": list(metrics_of(reader)),
+                "span names": [[span.name, event.name] for span in ours for event in span.events],
+                "span events": [
+                    [event.name, dict(event.attributes)] for span in spans.get_finished_spans() for event in span.events
+                ],
+                "logs": [
+                    [found.log_record.event_name, dict(found.log_record.attributes)]
+                    for found in logs.get_finished_logs()
+                ],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    run()
