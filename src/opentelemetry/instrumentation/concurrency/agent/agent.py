@@ -168,7 +168,8 @@ class Agent:
     # The talking thread.
 
     def _talk(self, stop: threading.Event) -> None:
-        with selectors.PollSelector() as selector:
+        # eventlet takes poll() away.
+        with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:
             while not stop.is_set():
                 try:
                     self._talk_once(selector)
