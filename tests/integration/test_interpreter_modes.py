@@ -195,4 +195,4 @@ def covered(file):
 
     data = CoverageData(str(file))
     data.read()
-    return {Path(name).name: sorted(data.arcs(name)) for name in data.measured_files() if "program" in name}
+    return {Path(name).name: sorted(data.arcs(name)) for name in data.measured_files() if name.endswith("program.py")}
