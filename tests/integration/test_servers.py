@@ -1,4 +1,4 @@
-"""Real servers, started as users start them: each worker's leak is found, healthy requests are none, they end as bare."""
+"""Real servers, started as users start them: each worker's leak is found, healthy requests none, they end as bare."""
 
 import signal
 import sys
