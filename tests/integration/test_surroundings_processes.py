@@ -148,6 +148,8 @@ def test_test_runner_says_the_same(tmp_path):
     pytest.importorskip("pytest_asyncio")
     (tmp_path / "test_some.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "test_some.py"]
+    # What else is instrumented is imported before pytest comes to it.
+    command += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     with OtlpReceiver() as receiver:
         bare, ours = run_both(tmp_path, command, receiver)
     bare, ours = ((done.returncode, re.sub(r"0x[0-9a-f]+|[0-9.]+s\b", "…", done.stdout)) for done in (bare, ours))
@@ -204,6 +206,7 @@ async def main():
     async def short(): await asyncio.sleep(0)
     while not all(each.done() for each in forking):
         await asyncio.gather(*(asyncio.create_task(short()) for _ in range(50)))
+        await asyncio.sleep(0.005)
     await asyncio.gather(*forking)
     print(set(statuses))
     held = asyncio.create_task(asyncio.sleep(60))
