@@ -194,3 +194,71 @@ def test_process_that_was_stopped_gives_no_verdicts_for_it(tmp_path):
             assert running.process.wait(20) == 0
     assert not [log.event_name for log in receiver.logs if log.event_name.startswith("python.")]
     assert not any(point.value for point in receiver.points if point.name == "python.asyncio.task.orphan.count")
+
+
+# What our hooks call raises at one line after the other; what they return stays what it was.
+INJECTED = """
+import asyncio, logging, os, sys, threading
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+import opentelemetry.instrumentation.concurrency as ours
+logging.disable()
+HOME = os.path.dirname(ours.__file__)
+HOOKS = {"create_task", "start", "init_executor", "call_exception_handler", "_cancel_all_tasks"}
+
+class Injected(Exception): pass
+
+def tracing(at):
+    # A trace function that raises is taken out by the interpreter: one failure a run.
+    visited = 0
+    def trace(frame, event, argument):
+        nonlocal visited
+        if not frame.f_code.co_filename.startswith(HOME) or not below_a_hook(frame):
+            return None
+        if event == "line":
+            visited += 1
+            if visited == at:
+                failed_at.add((frame.f_code.co_filename, frame.f_lineno))
+                raise Injected
+        return trace
+    return trace
+
+def below_a_hook(frame):
+    while (frame := frame.f_back) is not None:
+        if frame.f_code.co_filename.startswith(HOME) and frame.f_code.co_name in HOOKS:
+            return True
+    return False
+
+async def short(number):
+    await asyncio.sleep(0)
+    return number
+
+async def main():
+    results = await asyncio.gather(*(asyncio.create_task(short(each)) for each in range(5)))
+    threads = [threading.Thread(target=results.append, args=(each,)) for each in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results.append(await asyncio.to_thread(int, "7"))
+    return sum(results)
+
+failed_at, said = set(), set()
+for at in range(1, 120):
+    ConcurrencyInstrumentor().instrument(agent_disabled=True)
+    sys.settrace(tracing(at))
+    try:
+        said.add(asyncio.run(main()))
+    except Injected as error:
+        said.add(repr(error))
+    finally:
+        sys.settrace(None)
+        ConcurrencyInstrumentor().uninstrument()
+print(said, len(failed_at) > 30)
+"""
+
+
+def test_hook_that_raises_at_any_line_is_not_noticed():
+    """The program gets its results, and no exception of ours, whichever line of what the hooks call fails."""
+    env = {**OFFLINE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+    done = run_program(INJECTED, env=env)
+    assert (done.returncode, done.stdout) == (0, "{20} True\n"), done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from otlp_receiver import OtlpReceiver
+from programs import run_program
 from served import identities, orphans_by_process, script
 from services import clean_environment
 
@@ -216,3 +217,35 @@ async def main():
     print(live_counts().tasks)
 asyncio.run(main())
 """
+
+
+FORK_IN_LOOP = """
+import asyncio, os, threading
+from opentelemetry.instrumentation.concurrency import live_counts, take_snapshot
+
+counted = []
+
+async def count():
+    counted.append((live_counts().tasks, len(take_snapshot().tasks)))
+
+async def main():
+    held = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(30)]
+    await asyncio.sleep(0)
+    pid = os.fork()
+    if pid == 0:
+        thread = threading.Thread(target=lambda: asyncio.run(count()))
+        thread.start()
+        thread.join()
+        os._exit(0 if counted == [(1, 1)] else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), live_counts().tasks)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.every_python
+@pytest.mark.skipif(sysconfig.get_platform().startswith("win"), reason="there is no fork")
+def test_child_forked_in_a_running_loop_counts_nothing_of_its_parent():
+    """The tasks are copied with the memory, and nothing runs them: they would be orphans of a stopped loop."""
+    exporters = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
+    done = run_program(FORK_IN_LOOP, env=exporters)
+    assert done.stdout == "0 31\n", done.stderr
