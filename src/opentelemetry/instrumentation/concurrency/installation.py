@@ -34,6 +34,7 @@ from .report.eventloop_delay import DelayProbe
 from .report.metrics import Histograms, create_instruments, set_metric_source
 from .report.reporter import Reporter
 from .report.series import Publication, SeriesBook
+from .report.shared_identity import warn_of_shared_identity
 from .report.sinks import Sinks
 from .settings import Settings
 
@@ -262,6 +263,8 @@ class Installation:
                 groups += self.diagnosis.look_at_exit(self.census, look)
             self._reporter.scan(groups, look)
         self._last_scan_at = time.monotonic()
+        if look.number == 1:
+            warn_of_shared_identity()
         if self._histograms is not None:
             self._histograms.record_scan(self.census.last_duration_s)
         if self._pings and not look.final:

@@ -120,7 +120,8 @@ class Agent:
         self._wake()
         self._asked.set()
         with self._lock:
-            # One that is just being started is one of them.
+            # One that is just being started is one of them, and has an event of its own.
+            self._stop.set()
             threads = (self._talker, self._worker)
         for thread in threads:
             if thread is not None and thread is not threading.current_thread():
@@ -168,7 +169,8 @@ class Agent:
     # The talking thread.
 
     def _talk(self, stop: threading.Event) -> None:
-        with selectors.PollSelector() as selector:
+        # eventlet takes poll() away.
+        with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:
             while not stop.is_set():
                 try:
                     self._talk_once(selector)

@@ -65,11 +65,12 @@ class LateAgent:
 
     def resume(self) -> None:
         """Go on after a fork, in the parent."""
+        if self._agent is not None:
+            self._agent.resume()
+        # Last: another thread may wait for it to fork as well, and will suspend the agent again.
         if self._fork_holds:
             self._fork_holds = False
             self._import.release()
-        if self._agent is not None:
-            self._agent.resume()
 
     def forget(self) -> None:
         """Start empty, in a forked child."""

@@ -123,6 +123,8 @@ class Census:
         self._failure_said = False
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
+        # The parent's tasks, of which a forked child has copies that nothing runs: by address.
+        self.inherited: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
@@ -160,6 +162,9 @@ class Census:
         thread, self._thread = self._thread, None
         if thread is None or thread is threading.current_thread():
             return
+        if thread.ident is None:
+            # Another thread is about to start it, and may not come to that before the fork.
+            return
         self._wake.set()
         thread.join(_JOIN_TIMEOUT_S)
         self._wake = threading.Event()
@@ -172,6 +177,7 @@ class Census:
         self._thread = None
         self.tasks = Columns(task_is_gone)
         self.threads = Columns(thread_is_gone)
+        self.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
         self.loops = LoopBook()
         self.last_look = None
         self.clock.restart()
@@ -255,7 +261,7 @@ class Census:
         """
         recorder = self.recorder
         self.loops.discover(self.clock.now())
-        tasks = self._strangers(registered_tasks(self.loops), self.tasks, pause)
+        tasks = self._strangers(registered_tasks(self.loops, self.inherited), self.tasks, pause)
         threads = self._strangers(threading.enumerate(), self.threads, pause)
         if tasks or threads:
             self.admit_young(pause)

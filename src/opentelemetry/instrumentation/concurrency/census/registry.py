@@ -9,19 +9,32 @@ asks seldom when there are many.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
+from weakref import ReferenceType
 
 _WEAK_SETS: Final = ("_all_tasks", "_scheduled_tasks")
 _HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 
 
-def registered_tasks(loops: Iterable[Any]) -> Iterator[Any]:
+def registered_tasks(
+    loops: Iterable[Any], inherited: Mapping[int, ReferenceType[Any]] = MappingProxyType({})
+) -> Iterator[Any]:
     """Yield every undone task that asyncio itself knows, one at a time, without keeping any.
 
     Args:
         loops: The event loops known; used on ≥ 3.14 only.
+        inherited: What a forked child has of its parent's and is not to be yielded, by address.
     """
+    if not inherited:
+        return _all_registered(loops)
+    return filter(
+        lambda task: (known := inherited.get(id(task))) is None or known() is not task, _all_registered(loops)
+    )
+
+
+def _all_registered(loops: Iterable[Any]) -> Iterator[Any]:
     tasks = sys.modules.get("asyncio.tasks")
     if tasks is None:
         return

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..census.census import Census, Look
 from ..census.columns import Columns
+from ..record.greenlets import threads_are_greenlets
 from ..record.site import Kind, Site
 from ..settings import Settings
 from .crowds import are_declared, are_of_connections, crowded_without_owner
@@ -180,7 +181,8 @@ class Diagnosis:
             diagnosed.orphans.setdefault(site, SiteVerdicts()).unwakeable += len(rows)
 
     def _add_growing(self, census: Census, look: Look, diagnosed: Diagnosed) -> None:
-        tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
+        threads = () if threads_are_greenlets() else look.threads
+        tallies = {tally.site: tally for tally in (*look.tasks, *threads)}
         older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
         evidence = {
             growth.site: growth_clause(growth, growth.site.kind)

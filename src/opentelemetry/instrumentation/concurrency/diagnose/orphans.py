@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..census.census import SLICE, Census, Look, Tally
 from ..census.columns import Columns
+from ..record.greenlets import threads_are_greenlets
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
 from ..record.threads import executor_of
@@ -89,6 +90,9 @@ class OrphanSearch:
         for tally in tallies:
             self._residents.look(tally.site, tally.live, tally.oldest_at, look.at)
         self.resident_rows = []
+        if kind == "thread" and threads_are_greenlets():
+            self.old_rows, columns.is_orphan = [], bytearray(len(columns))
+            return []
         candidates = self._candidates(kind, columns, census, look, pause)
         self.old_rows = [row for here in candidates.values() for row in here.old_rows]
         by_number = {tally.site.number: tally for tally in tallies}
