@@ -1,8 +1,10 @@
 """Runs test modules of unittest, with the instrumentation or without, and writes how each test ended.
 
-``python outcomes.py FILE bare|instrumented MODULE...``: FILE gets JSON, by test: ok, failed, error or skipped.
+``python outcomes.py FILE bare|instrumented NAME...``, of modules or of tests: FILE gets JSON, by test:
+ok, failed, error or skipped.
 """
 
+import contextlib
 import importlib
 import json
 import sys
@@ -49,8 +51,15 @@ class Outcomes(unittest.TestResult):
             self._note(test, "failed", self._exc_info_to_string(error, test))
 
 
+def tests(name):
+    """Return the tests of a module, or the one test of that name."""
+    with contextlib.suppress(ModuleNotFoundError):
+        return unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(name))
+    return unittest.defaultTestLoader.loadTestsFromName(name)
+
+
 def main():
-    file, how, *modules = sys.argv[1:]
+    file, how, *names = sys.argv[1:]
     if how == "instrumented":
         from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 
@@ -59,9 +68,8 @@ def main():
         threading.Thread(target=int).start()
         time.sleep(1)
     result = Outcomes()
-    for name in modules:
-        module = importlib.import_module(name)
-        unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+    for name in names:
+        tests(name).run(result)
         Path(file).write_text(json.dumps({"ended": result.ended, "texts": result.texts}))
 
 

@@ -1,12 +1,15 @@
 """Runs the test suites of others bare and instrumented, and prints what differs: nothing should.
 
-``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick]``
+``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--write]``
 
-Each suite runs twice bare, to know what fails or wavers without us, and then instrumented. A test that ended well in
-both bare runs and badly with us runs again in both ways, up to three times, before it counts as a difference.
+Each suite runs bare and then instrumented. A test that ended well bare and badly with us runs alone three times more in
+both ways. It counts as a difference if it ended badly with us each time and well bare each time; as wavering otherwise.
+With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
 """
 
 import argparse
+import datetime as dt
+import fcntl
 import json
 import os
 import shutil
@@ -25,6 +28,10 @@ from suites import SUITES, Suite
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
+REPEATS = 3
+WHOLE = " (the whole module)"
+COLUMNS = f"{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
+HEADER = f"{'suite':<36}{'version':>9}{COLUMNS}"
 QUICK = (
     "CPython test_contextlib_async",
     "upstream asyncio instrumentation",
@@ -100,8 +107,8 @@ def run_unittest(interpreter: Path, modules: list[str], how: str) -> dict:
             result = run(command, folder, {})
             found = json.loads(file.read_text()) if file.exists() else {"ended": {}, "texts": {}}
             if not file.exists() or result:
-                found["ended"][f"{module} (the whole module)"] = "error" if result else "ok"
-                found["texts"][f"{module} (the whole module)"] = result
+                found["ended"][module + WHOLE] = "error" if result else "ok"
+                found["texts"][module + WHOLE] = result[-4000:]
             ended.update({name: (how_, found["texts"].get(name, "")) for name, how_ in found["ended"].items()})
     return ended
 
@@ -151,45 +158,64 @@ def run(command: list, folder: str, settings: dict) -> str:
     return "" if done.returncode == 0 or (settings and done.returncode == 1) else done.stdout + done.stderr
 
 
-def differences(bare: list[dict], ours: dict) -> list[str]:
-    first, second = bare
-    steady = [name for name, (how, _) in first.items() if how in GOOD and second.get(name, ("", ""))[0] in GOOD]
-    return [name for name in steady if ours.get(name, ("missing", ""))[0] not in GOOD and name not in KNOWN]
+def differences(bare: dict, ours: dict) -> list[str]:
+    """Return the tests that ended well bare and badly with us."""
+    steady = [name for name, (how, _) in bare.items() if how in GOOD]
+    return [name for name in steady if ours.get(name, ("missing", ""))[0] not in GOOD]
 
 
-def examine(suite: Suite, bench: Bench) -> tuple[str, list[str], dict]:
-    """Run one suite and return its row, the tests that differ, and what they said."""
+def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]:
+    """Run one suite and return its row, the tests that differ with what they said, and those that waver."""
     needs = () if suite.modules else (suite.package, "pytest", *suite.needs)
     interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
     if suite.modules:
         version = bench.version
         modules = [module for name in suite.modules for module in modules_of(interpreter, name)]
-        once = lambda how: run_unittest(interpreter, modules, how)
+        once = lambda how, only=modules: run_unittest(interpreter, only, how)
     else:
         source, version = bench.tests_of(suite, interpreter)
-        once = lambda how: run_pytest(interpreter, source, suite, how)
-    bare, ours = [once("bare"), once("bare")], once("instrumented")
-    first = bare[0]
-    differ = differences(bare, ours)
-    texts = {name: ours.get(name, ("missing", "it did not run"))[1] for name in differ}
-    for _ in range(3):
-        if not differ:
-            break
-        if suite.modules:
-            again = sorted({module for module in modules for name in differ if name.startswith(module)})
-            bare, repeated = (
-                [run_unittest(interpreter, again, "bare")] * 2,
-                run_unittest(interpreter, again, "instrumented"),
-            )
-        else:
-            bare = [run_pytest(interpreter, source, suite, "bare", differ)] * 2
-            repeated = run_pytest(interpreter, source, suite, "instrumented", differ)
-        still = set(differences(bare, repeated))
-        differ = [name for name in differ if name in still]
-    bad_bare = sum(how not in GOOD for how, _ in first.values())
-    bad_ours = sum(how not in GOOD for how, _ in ours.values())
-    row = f"{suite.name:<36}{version:>9}{len(ours):>8}{bad_bare:>10}{bad_ours:>14}{len(differ):>12}"
-    return row, differ, texts
+        once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
+    bare, ours = once("bare"), once("instrumented")
+    differed = differences(bare, ours)
+    still = [name for name in differed if name not in KNOWN]
+    for _ in range(REPEATS):
+        still = [
+            name for name in still if name in differences(once("bare", alone(name)), once("instrumented", alone(name)))
+        ]
+    known = [name for name in differed if name in KNOWN]
+    wavering = [name for name in differed if name not in still and name not in known]
+    bad = [sum(how not in GOOD for how, _ in each.values()) for each in (bare, ours)]
+    counts = f"{bad[0]:>10}{bad[1]:>10}{len(wavering):>10}{len(known):>7}{len(still):>12}"
+    return (
+        f"{suite.name:<36}{version:>9}{len(ours):>8}{counts}",
+        {name: ours.get(name, ("", ""))[1] for name in still},
+        wavering,
+    )
+
+
+def alone(name: str) -> list[str]:
+    """Return what to run to run a test again: a module of unittest if it was the module that failed."""
+    return [name.removesuffix(WHOLE)]
+
+
+def write(bench: Bench, rows: dict[str, str]) -> None:
+    """Put rows into the file of this Python, in the order of the suites."""
+    file = ROOT / "benchmarks" / "results" / f"transparency-{'.'.join(bench.version.split('.')[:2])}.txt"
+    file.touch()
+    with file.open("r+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        lines = stream.read().splitlines()
+        for suite in SUITES:
+            old = next((line for line in lines if line.startswith(f"{suite.name:<36}")), None)
+            if old:
+                rows.setdefault(suite.name, old)
+        stream.seek(0)
+        stream.truncate()
+        print(
+            f"tests/transparency/run.py, Python {bench.version}, {dt.datetime.now(tz=dt.timezone.utc).date()}",
+            file=stream,
+        )
+        print(HEADER, *(rows[suite.name] for suite in SUITES if suite.name in rows), sep="\n", file=stream)
 
 
 def main() -> None:
@@ -198,28 +224,33 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="a suite by name; can be given again")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "transparency")
+    parser.add_argument("--write", action="store_true", help="put the rows into benchmarks/results")
     parser.add_argument("--verbose", action="store_true", help="print what the differing tests said")
     options = parser.parse_args()
     bench = Bench(options.python, options.folder.resolve())
     wanted = options.only or (QUICK if options.quick else [suite.name for suite in SUITES])
     print(f"Python {bench.version}; known and explained: {len(KNOWN)}")
-    print(f"{'suite':<36}{'version':>9}{'tests':>8}{'bare bad':>10}{'ours bad':>14}{'difference':>12}", flush=True)
-    differ_all: list[str] = []
+    print(HEADER, flush=True)
+    failed = False
     for suite in SUITES:
         if suite.name not in wanted:
             continue
         try:
-            row, differ, texts = examine(suite, bench)
+            row, differ, wavering = examine(suite, bench)
         except (RuntimeError, subprocess.CalledProcessError) as error:
             print(f"{suite.name:<36} could not run: {str(error)[-300:]}", flush=True)
+            failed = True
             continue
-        print(row, flush=True)
-        for name in differ:
-            print(f"    {name}")
-            if options.verbose:
-                print(texts[name])
-        differ_all += differ
-    sys.exit(1 if differ_all else 0)
+        if options.write:
+            write(bench, {suite.name: row})
+        print(
+            row, *(f"    wavers: {name}" for name in wavering), *(f"    DIFFERS: {name}" for name in differ), sep="\n"
+        )
+        if options.verbose:
+            print(*differ.values(), sep="\n")
+        sys.stdout.flush()
+        failed = failed or bool(differ)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
