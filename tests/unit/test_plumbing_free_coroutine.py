@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
 from suspended_tasks import middle, names, outer, suspended
 
 from opentelemetry.instrumentation.concurrency.diagnose.await_chain import plumbing_free_coroutine, walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.verdict import look_at
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -35,6 +36,7 @@ class TestPlumbingFreeCoroutine:
                 async with suspended(outer(future)) as task:
                     assert plumbing_free_coroutine(task.get_coro()) is task.get_coro()
                     chain = walk_await_chain(task.get_coro())
+                    assert look_at("task", task).coroutine == "outer"
                 assert names(chain) == ["trace_coroutine", "outer", "middle"]
                 assert chain.awaited is future
             finally:
@@ -51,6 +53,7 @@ class TestPlumbingFreeCoroutine:
                 group.start_soon(outer, asyncio.sleep(0))
                 (task,) = asyncio.all_tasks() - before
                 assert plumbing_free_coroutine(task.get_coro()).cr_code is outer.__code__
+                assert look_at("task", task).coroutine == "outer"
 
         run(main)
 

@@ -269,14 +269,18 @@ def test_destroyed_tasks_are_reported_with_where_they_waited():
         async def handle(number):
             asyncio.ensure_future(wait_for_ever())
 
-        await park.requests(handle, 5)
+        gc.disable()
+        try:
+            await park.requests(handle, 5)
+        finally:
+            gc.enable()
         gc.collect()
         await park()
         await park(at=None)
 
     service = serve(main)
     reports = service.events_named("python.asyncio.task.destroyed")
-    assert sum(1 for _ in reports) >= 1
+    assert reports
     assert reports[-1]["python.leak.count"] == 5
     assert reports[-1]["python.leak.verdict"] == "destroyed"
     assert "wait_for_ever" in reports[-1]["code.stacktrace"]

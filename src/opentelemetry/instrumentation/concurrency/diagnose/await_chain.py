@@ -46,7 +46,7 @@ _STATIC_TYPE_MASK: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE: only types made in C a
 _C_WRAPPERS: Final = frozenset(
     {"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper", "FutureIter"}
 )
-_WRAPPER_COROUTINES: Final = {
+WRAPPER_COROUTINES: Final = {
     ("opentelemetry", "trace_coroutine"),
     ("anyio", "_run_coro"),
     ("anyio", "_run_wrapped_task"),
@@ -385,7 +385,7 @@ def _wrapped_by(coro: Any) -> object | None:
         return None
     module = dict.get(frame.f_globals, "__name__")
     package = module.partition(".")[0] if type(module) is str else ""
-    if (package, frame.f_code.co_name) not in _WRAPPER_COROUTINES:
+    if (package, frame.f_code.co_name) not in WRAPPER_COROUTINES:
         return None
     holders: list[object] = []
     for each in _locals_of(coro, frame):

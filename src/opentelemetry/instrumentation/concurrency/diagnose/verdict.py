@@ -11,8 +11,9 @@ from typing import Any, Final
 from opentelemetry.trace import SpanContext
 
 from ..census.ageing import AgeClock
+from ..record.naming import function_name
 from ..record.site import CreationStack, Kind, Site
-from .await_chain import AwaitChain, walk_await_chain
+from .await_chain import WRAPPER_COROUTINES, AwaitChain, Frame, plumbing_free_coroutine, walk_await_chain
 from .fingerprint import NamedFrame, fingerprint, named_chain, named_frame, named_stack, waiting_at
 from .group import Group, Verdict
 from .stalls import StallBook
@@ -132,9 +133,8 @@ def look_at(kind: Kind, found: Any) -> Sight:
         waits_for, frames = _thread_stack(found)
         return Sight(str(found.name), "", frames, "", waits_for, found.ident or 0, bool(found.daemon))
     chain = walk_await_chain(found.get_coro(), current_frames=sys._current_frames())
-    return Sight(
-        str(found.get_name()), _coroutine_name(found), named_chain(chain), chain_note(chain), wait_reason(found, chain)
-    )
+    name, waits_for = str(found.get_name()), wait_reason(found, chain)
+    return Sight(name, _coroutine_name(found, chain), named_chain(chain), chain_note(chain), waits_for)
 
 
 def chain_note(chain: AwaitChain) -> str:
@@ -189,9 +189,17 @@ def _span_name(group: Group) -> str:
     return span.name if span is not None else ""
 
 
-def _coroutine_name(task: Any) -> str:
-    name = getattr(task.get_coro(), "__qualname__", None)
+def _coroutine_name(task: Any, chain: AwaitChain) -> str:
+    """Name the application's coroutine, not the wrapper of a library around it."""
+    if len(chain.frames) > 1 and _is_wrapper(chain.frames[0]):
+        inner = next((frame for frame in chain.frames if not _is_wrapper(frame)), chain.frames[0])
+        return function_name(inner.code, inner.module).removeprefix(f"{inner.module}.")
+    name = getattr(plumbing_free_coroutine(task.get_coro()), "__qualname__", None)
     return name.replace("<locals>.", "") if isinstance(name, str) else ""
+
+
+def _is_wrapper(frame: Frame) -> bool:
+    return (frame.module.partition(".")[0], frame.code.co_name) in WRAPPER_COROUTINES
 
 
 def _thread_stack(thread: threading.Thread) -> tuple[str, tuple[NamedFrame, ...]]:

@@ -85,7 +85,7 @@ def report_attributes(
     }
     stack = stack_text(finding.sight.chain, limit_bytes=stack_text_limit, with_source=with_source)
     if finding.sight.chain_note:
-        stack = f"{stack}\n  ({finding.sight.chain_note})"
+        stack = f"{stack}\n  ({finding.sight.chain_note})".lstrip("\n")
     if stack:
         attributes[CODE_STACKTRACE] = stack
     if finding.waiting_at is not None:
