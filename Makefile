@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test collector chain lint bench clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -34,6 +34,19 @@ demo: $(VENV)/.demo ## a leaking service, and what an operator sees; OTLP=http:/
 
 test: $(VENV)/.dev ## the test suite
 	@$(BIN)/python -m pytest -q
+
+build/otelcol: collector-config/builder.yaml
+	@command -v go >/dev/null || { echo "Needed: Go >= 1.25 (go.dev/dl), for the Collector is built from its modules."; exit 1; }
+	@echo "Building the Collector from its Go modules, once; that takes some minutes"
+	@mkdir -p build
+	@CGO_ENABLED=0 go run go.opentelemetry.io/collector/cmd/builder@v0.159.0 --config $< >build/collector.log 2>&1 || { \
+		tail -20 build/collector.log; exit 1; }
+	@mv build/collector/otelcol $@
+
+collector: build/otelcol ## the Collector that collector-config is checked with, by Go
+
+chain: $(VENV)/.demo build/otelcol ## services, agent, gateways, Prometheus and a backend, with real programs
+	@$(BIN)/python examples/chain.py
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -147,8 +147,7 @@ def compare(table: Table, receiver: OtlpReceiver, tiers: Tiers, server) -> None:
 
     def exporters():
         found = [
-            scraped(each, "python_asyncio_task_count", code_function_name=SITE, service_name="shop")
-            for each in tiers.scraped
+            scraped(each, "python_asyncio_task_count", code_function_name=SITE, job="shop") for each in tiers.scraped
         ]
         return sum(each for each in found if each is not None)
 

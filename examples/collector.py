@@ -33,7 +33,7 @@ class Collector:
     """A Collector.
 
     Args:
-        config: Name of the file in ``collector-config``.
+        config: Name of the file in ``collector-config``, or an absolute path.
         log: Where its own output goes.
         environ: The variables that the file names.
     """
