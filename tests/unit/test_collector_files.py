@@ -1,0 +1,127 @@
+"""What a reader of ``collector-config`` may rely on, without a Collector at hand."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "collector-config"
+FILES = sorted({*FOLDER.glob("*.yaml"), *FOLDER.glob("vendors/*.yaml")} - {FOLDER / "builder.yaml"})
+VENDORS = [
+    "datadog",
+    "new-relic",
+    "honeycomb",
+    "grafana-cloud",
+    "elastic",
+    "dynatrace",
+    "google-cloud",
+    "aws",
+    "azure-monitor",
+]
+OLD_NAMES = {
+    "otlp": "otlp_grpc",
+    "otlphttp": "otlp_http",
+    "loadbalancing": "load_balancing",
+    "azuremonitor": "azure_monitor",
+}
+KINDS = {kind: kind[:-1] for kind in ("receivers", "processors", "exporters", "connectors", "extensions")}
+left_out = set(re.findall(r"^\| `(\w+)` exporter \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
+built = {
+    (kind, re.sub(rf"({singular}| v[\d.]+)", "", each["gomod"].rsplit("/", 1)[1]))
+    for kind, singular in KINDS.items()
+    for each in yaml.safe_load((FOLDER / "builder.yaml").read_text())[kind]
+}
+
+
+def content(path):
+    return yaml.safe_load(path.read_text())
+
+
+def components(path):
+    """Yield kind and type of each component that a file configures."""
+    for kind in KINDS:
+        for name in content(path).get(kind, {}):
+            yield kind, name.partition("/")[0]
+
+
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def test_each_vendor_has_a_file():
+    assert {path.stem for path in FOLDER.glob("vendors/*.yaml")} == set(VENDORS)
+
+
+@every_file
+def test_first_lines_say_what_for_and_what_to_set(path):
+    """Every variable without a default is named there."""
+    text = path.read_text()
+    head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]
+    assert head.startswith("# ")
+    assert len(head.splitlines()) >= 2
+    for name in re.findall(r"\$\{env:(\w+)\}", text):
+        assert name in head, name
+
+
+@every_file
+def test_components_are_in_the_build_or_named_as_left_out(path):
+    for kind, name in components(path):
+        # Modules are named without underscores, and that of OTLP over gRPC has the old name.
+        module = {"otlp_grpc": "otlp"}.get(name, name).replace("_", "")
+        assert (kind, module) in built or name in left_out, name
+
+
+@every_file
+def test_no_old_name_and_no_deprecated_part(path):
+    for kind, name in components(path):
+        assert kind != "exporters" or name not in OLD_NAMES, f"{name} is called {OLD_NAMES.get(name)} now"
+        assert (kind, name) != ("processors", "batch"), "exporters batch in their own queue"
+
+
+@every_file
+def test_secrets_come_from_the_environment(path):
+    text = path.read_text()
+    found = re.findall(
+        r"^\s+(?:authorization|[\w-]*(?:token|password|secret|api[-_]key|honeycomb-team)|key|connection_string): (.*)",
+        text,
+        re.IGNORECASE | re.MULTILINE,
+    )
+    assert all("${env:" in value for value in found)
+    assert found or path.parent == FOLDER or path.stem in ("aws", "google-cloud"), (
+        "credentials are found elsewhere there"
+    )
+
+
+@every_file
+def test_listens_on_loopback_unless_told(path):
+    for protocol in content(path)["receivers"]["otlp"]["protocols"].values():
+        assert re.fullmatch(r"\$\{env:\w+:-127\.0\.0\.1:\d+\}", protocol["endpoint"])
+
+
+@every_file
+def test_every_component_is_used(path):
+    service = content(path)["service"]
+    used = {name for pipeline in service["pipelines"].values() for part in pipeline.values() for name in part}
+    used |= set(service.get("extensions", []))
+    assert used == {name for kind in KINDS for name in content(path).get(kind, {})}
+
+
+@every_file
+def test_memory_is_limited_first_of_all(path):
+    """But in the smallest file, which is for looking."""
+    for pipeline in content(path)["service"]["pipelines"].values():
+        assert path.stem == "minimal" or pipeline["processors"][0] == "memory_limiter"
+
+
+def test_readme_names_each_file():
+    text = (FOLDER / "README.md").read_text()
+    for path in FILES:
+        assert f"({path.relative_to(FOLDER)})" in text or f"({path.parent.relative_to(FOLDER)}/)" in text
+
+
+def test_every_component_left_out_is_used_by_the_file_beside_it():
+    for name, file in re.findall(
+        r"^\| `(\w+)` exporter \| \[([^\]]+)\]", (FOLDER / "README.md").read_text(), re.MULTILINE
+    ):
+        assert ("exporters", name) in set(components(FOLDER / file))
