@@ -59,6 +59,12 @@ class Collector:
                 raise RuntimeError(f"The Collector did not start:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.1)
 
+    @property
+    def pid(self) -> int:
+        """Its process, which must have been started."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End it as a failing machine would."""
         self._send(signal.SIGKILL)
