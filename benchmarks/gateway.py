@@ -28,6 +28,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as
 from otlp_receiver import OtlpReceiver
 
 SERVICES, MINUTE_S, FLAT_OUT_S, IN_FLIGHT = (1_000, 10_000), 60, 20, 16
+ROW = "{:>8}  {:>11}  {:>5}  {:>6}  {:>6}  {:>14}  {:>7}  {:>16}"
 SCOPE = "opentelemetry.instrumentation.concurrency"
 SETTINGS = {
     "OTEL_SERVICE_NAME": "shop",
@@ -213,20 +214,10 @@ def main(numbers):
     size, series = len(template.SerializeToString()), sum(1 for _ in points(template))
     print(f"Collector gateway, {os.cpu_count()} cores with generator and backend, Python {platform.python_version()}")
     print(f"One service: {series} series by line, {size / 1e3:.1f} kB an export and minute\n")
-    heads = [
-        "services",
-        "series held",
-        "cores",
-        "MB resident",
-        "kB out a service, minute",
-        "a scrape",
-        "refused",
-        "exports a second, flat out (cores)",
-    ]
-    print("| " + " | ".join(heads) + " |")
-    print("| " + " | ".join("---:" for _ in heads) + " |")
+    print(ROW.format("services", "series held", "cores", "MB", "kB out", "a scrape", "refused", "a second (cores)"))
     for services in numbers:
-        print("| " + " | ".join(run(template, services)) + " |", flush=True)
+        print(ROW.format(*run(template, services)), flush=True)
+    print("kB out: to the backend, compressed, a service and minute; a second: exports taken flat out")
 
 
 if __name__ == "__main__":

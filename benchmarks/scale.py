@@ -1,9 +1,11 @@
 """What a living million costs: memory, scans, metric exports and garbage collection, bare and instrumented.
 
 Each size runs twice in processes of its own, bare and instrumented with metrics and reports on (an in-memory reader
-stands for the exporter), and does the same: create the tasks, wait for two scans, export twice, collect garbage twice.
-Every task waits on a future of its own, created from one of a thousand lines. A loop that turns a thousand times a
-second notes its longest stop, and a loop that never sleeps how many turns it keeps while scans run.
+stands for the exporter), and does the same: create the tasks in one burst, scan, export, collect garbage twice. Every
+task waits on a future of its own, created from one of a thousand lines. A loop that turns a thousand times a second
+notes its longest stop, and a loop that never sleeps how many turns it keeps while scans run. Memory is the resident one
+and what a further task adds, between a quarter of the size and the whole, once in a burst and once with twenty scans
+meanwhile, as in a service that fills over minutes.
 Numbers of tasks may be given as arguments.
 """
 
@@ -55,14 +57,18 @@ async def leaf(future):
     await future
 
 
-async def create(number):
-    """Return tasks that wait for ever, from many lines."""
+async def create(number, between=None):
+    """Return tasks that wait for ever, from many lines; call ``between`` twenty times meanwhile."""
     loop, starts = asyncio.get_running_loop(), []
     for site in range(SITES):
         scope = {"__name__": f"shop.site{site}"}
         exec(compile(STARTS, f"/app/shop/site{site}.py", "exec"), scope)
         starts.append(scope["start"])
-    held = [await starts[place % SITES](leaf, loop.create_future()) for place in range(number)]
+    held = []
+    for place in range(number):
+        held.append(await starts[place % SITES](leaf, loop.create_future()))
+        if between is not None and place % (number // 20) == 0:
+            between()
     await asyncio.sleep(0)
     return held
 
@@ -104,14 +110,12 @@ def instrumented():
 async def measure(number, scans, export):
     """Return what was seen, by name."""
     seen = {}
-    before = memory()
     held = await create(number)
     quick, busy = Watched(0.001), Watched(0)
     seen["idle turns"], _ = await busy.during(lambda: time.sleep(1))
     seen["scan turns"], _ = await busy.during(scans)
     _, seen["scan stop"] = await quick.during(scans)
     _, seen["export stop"] = await quick.during(export)
-    seen["bytes"] = (memory() - before) / number
     began = time.perf_counter()
     gc.collect()
     seen["gc"] = time.perf_counter() - began
@@ -122,12 +126,26 @@ async def measure(number, scans, export):
     return seen
 
 
-def child(number, kind):
-    scans = export = lambda: time.sleep(1)
+async def fill(number, scans, gradually):
+    """Return the resident memory that so many tasks take, in bytes."""
+    before = memory()
+    held = await create(number, scans if gradually else None)
+    scans()
+    gc.collect()
+    return {"bytes": memory() - before, "tasks": len(held)}
+
+
+def child(number, kind, what):
+    scans = export = lambda: None
     share = None
     if kind == "instrumented":
         scans, export, share = instrumented()
     loop = asyncio.new_event_loop()
+    if what != "all":
+        print(json.dumps(loop.run_until_complete(fill(number, scans, what == "gradually"))), flush=True)
+        os._exit(0)
+    if kind == "bare":
+        scans = export = lambda: time.sleep(1)
     seen = loop.run_until_complete(measure(number, scans, export))
     # A scan of a million takes a second of CPU time, and the next one comes a hundred seconds later.
     seen["share"] = loop.run_until_complete(asyncio.to_thread(share, max(60, number // 5_000))) if share else 0.0
@@ -136,9 +154,19 @@ def child(number, kind):
     os._exit(0)
 
 
-def run(number, kind):
-    command = [sys.executable, __file__, "child", str(number), kind]
+def run(number, kind, what="all"):
+    command = [sys.executable, __file__, "child", str(number), kind, what]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=1200).stdout)
+
+
+def bytes_a_task(number, what):
+    """Return what a further task adds to the memory, above bare."""
+
+    def slope(kind):
+        whole, quarter = run(number, kind, what), run(number // 4, kind, what)
+        return (whole["bytes"] - quarter["bytes"]) / (whole["tasks"] - quarter["tasks"])
+
+    return slope("instrumented") - slope("bare")
 
 
 def main(sizes):
@@ -148,7 +176,8 @@ def main(sizes):
         bare, ours = run(number, "bare"), run(number, "instrumented")
         stop = 5 if number <= 100_000 else 10
         rows = (
-            ("bytes a task above bare", "", f"{ours['bytes'] - bare['bytes']:.0f}", "200"),
+            ("bytes a task above bare", "", f"{bytes_a_task(number, 'gradually'):.0f}", "200"),
+            ("the same, created in one burst", "", f"{bytes_a_task(number, 'burst'):.0f}", ""),
             ("longest stop of the loop over two scans", f"{bare['scan stop'] * 1e3:.1f} ms",
              f"{ours['scan stop'] * 1e3:.1f} ms", f"{stop} ms"),
             ("longest stop of the loop over an export", f"{bare['export stop'] * 1e3:.1f} ms",
@@ -165,7 +194,7 @@ def main(sizes):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
-        child(int(sys.argv[2]), sys.argv[3])
+        child(int(sys.argv[2]), sys.argv[3], sys.argv[4])
     elif not STATUS.exists():
         sys.exit("This benchmark reads the memory of the process from /proc, which this system does not have.")
     else:

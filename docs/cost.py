@@ -1,10 +1,14 @@
-"""Writes the results of the benchmarks into docs/cost.md: ``python docs/cost.py``. A test holds that they are current."""
+"""Writes the results of the benchmarks into the pages that show them: ``python docs/cost.py``.
+
+A test holds that they are current.
+"""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parent / "cost.md"
-RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "docs" / "cost.md", ROOT / "collector-config" / "README.md")
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def current(text: str) -> str:
@@ -18,4 +22,5 @@ def current(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(current(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(current(page.read_text()))
