@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry._logs import SeverityNumber
@@ -256,8 +255,9 @@ class Installation:
         diagnosed = self.diagnosed = self.diagnosis.look(self.census, look, pause)
         self.census.not_counted_s += self.diagnosis.proofs.spent_s - proofs
         if not look.after_gap:
-            sites = chain(self.recorder.task_sites.sites, self.recorder.thread_sites.sites)
-            self._series.publish(look, diagnosed, sites)
+            recorder = self.recorder
+            sites = recorder.task_sites.sites, recorder.thread_sites.sites
+            self._series.publish(look, diagnosed, {"task": sites[0], "thread": sites[1]})
             groups = diagnosed.groups
             if self._leaves_main:
                 groups += self.diagnosis.look_at_exit(self.census, look)
