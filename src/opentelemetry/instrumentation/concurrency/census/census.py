@@ -29,12 +29,11 @@ from .ageing import AgeClock
 from .by_address import NumbersByAddress
 from .columns import Columns
 from .loops import LoopBook
+from .pace import SLICE
 from .registry import registered_tasks
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
-SLICE: Final = 1_000
-"""Rows between two pauses."""
 _PAUSE_S: Final = 0.0005
 _CPU_SHARE: Final = 0.01
 _RECONCILE_ALWAYS_BELOW: Final = 20_000

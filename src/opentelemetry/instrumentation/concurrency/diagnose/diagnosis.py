@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..census.census import Census, Look
 from ..census.columns import Columns
+from ..census.pace import paced, rows_marked
 from ..record.greenlets import threads_are_greenlets
 from ..record.site import Kind, Site
 from ..settings import Settings
@@ -112,12 +113,13 @@ class Diagnosis:
                 self.proofs.look(census.tasks, found, self._orphans, look, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
-                self._add_orphans(columns, orphans, diagnosed, look)
+                self._add_orphans(columns, orphans, diagnosed, look, pause)
         self.stalls.end_look()
         self._add_proven_residents(census, diagnosed, look)
-        self._add_growing(census, look, diagnosed)
+        self._add_growing(census, look, diagnosed, pause)
         diagnosed.groups += self.destroyed.groups(look.at)
-        self._since = {key: since for key, since in self._since.items() if key in self._seen(diagnosed)}
+        seen = {(group.site, group.verdict) for group in diagnosed.groups}
+        self._since = {key: since for key, since in self._since.items() if key in seen}
         return diagnosed
 
     def look_at_exit(self, census: Census, look: Look) -> list[Group]:
@@ -125,22 +127,21 @@ class Diagnosis:
         old = look.at - self._started_at >= self._settings.resident_window
         return left_at_exit(census, look, self._residents, self._ignored, old_process=old)
 
-    def _seen(self, diagnosed: Diagnosed) -> set[tuple[Site, str]]:
-        return {(group.site, group.verdict) for group in diagnosed.groups}
-
-    def _add_orphans(self, columns: Columns, orphans: SiteOrphans, diagnosed: Diagnosed, look: Look) -> None:
-        proven = [row for row in orphans.rows if columns.proof[row] == self.proofs.PROVEN]
+    def _add_orphans(
+        self, columns: Columns, orphans: SiteOrphans, diagnosed: Diagnosed, look: Look, pause: Callable[[], None]
+    ) -> None:
+        proven = [row for row in paced(orphans.rows, pause) if columns.proof[row] == self.proofs.PROVEN]
         for row in proven:
             columns.is_orphan[row] = UNWAKEABLE
-        others = [row for row in orphans.rows if columns.is_orphan[row] == ORPHANED]
+        others = [row for row in paced(orphans.rows, pause) if columns.is_orphan[row] == ORPHANED]
         if orphans.site.kind == "task":
-            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in others)
+            self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in paced(others, pause))
             self.reasons.update(
                 (
                     columns.serials[row],
                     f"{orphans.evidence[row]}, and {self.proofs.evidence(columns.references[row]())}",
                 )
-                for row in proven
+                for row in paced(proven, pause)
             )
         counted = diagnosed.orphans.setdefault(orphans.site, SiteVerdicts())
         counted.orphaned += len(others)
@@ -163,8 +164,8 @@ class Diagnosis:
         """Report residents that can never wake: a proof needs no age and no recurrence."""
         columns = census.tasks
         by_site: dict[int, list[int]] = {}
-        for row in range(len(columns)):
-            if columns.proof[row] == self.proofs.PROVEN and not columns.is_orphan[row]:
+        for row in rows_marked(columns.proof, self.proofs.PROVEN):
+            if not columns.is_orphan[row]:
                 by_site.setdefault(columns.sites[row], []).append(row)
         for number, rows in by_site.items():
             site = census.recorder.task_sites.sites[number]
@@ -180,7 +181,7 @@ class Diagnosis:
             diagnosed.groups.append(group)
             diagnosed.orphans.setdefault(site, SiteVerdicts()).unwakeable += len(rows)
 
-    def _add_growing(self, census: Census, look: Look, diagnosed: Diagnosed) -> None:
+    def _add_growing(self, census: Census, look: Look, diagnosed: Diagnosed, pause: Callable[[], None]) -> None:
         threads = () if threads_are_greenlets() else look.threads
         tallies = {tally.site: tally for tally in (*look.tasks, *threads)}
         older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
@@ -196,7 +197,7 @@ class Diagnosis:
                     evidence[tally.site] = crowd
         for site, clause in evidence.items():
             columns = census.tasks if site.kind == "task" else census.threads
-            rows = [row for row in range(len(columns)) if columns.sites[row] == site.number]
+            rows = [row for row, number in enumerate(paced(columns.sites, pause)) if number == site.number]
             if site not in tallies or not rows or are_declared(columns, rows, site.kind):
                 continue
             diagnosed.suspects.add(site)

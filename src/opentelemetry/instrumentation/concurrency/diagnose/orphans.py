@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..census.census import SLICE, Census, Look, Tally
+from ..census.census import Census, Look, Tally
 from ..census.columns import Columns
+from ..census.pace import paced
 from ..record.greenlets import threads_are_greenlets
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
@@ -101,7 +102,7 @@ class OrphanSearch:
             # A row can end between the scan and this; its site then has no tally any more.
             tally_here = by_number.get(number)
             if tally_here is not None:
-                orphans = self._orphans_of_site(kind, columns, tally_here, here)
+                orphans = self._orphans_of_site(kind, columns, tally_here, here, pause)
                 if orphans is not None:
                     found.append(orphans)
         return found
@@ -111,10 +112,8 @@ class OrphanSearch:
     ) -> dict[int, _SiteCandidates]:
         candidates: dict[int, _SiteCandidates] = {}
         columns.is_orphan = bytearray(len(columns))
-        for start in range(0, len(columns), SLICE):
-            for row in range(start, min(start + SLICE, len(columns))):
-                self._look_at_row(kind, columns, row, census, look, candidates)
-            pause()
+        for row in paced(range(len(columns)), pause):
+            self._look_at_row(kind, columns, row, census, look, candidates)
         return candidates
 
     def _look_at_row(
@@ -174,7 +173,9 @@ class OrphanSearch:
             created_at = columns.created_at[row]
             here.youngest_by_span = max(here.youngest_by_span or created_at, created_at)
 
-    def _orphans_of_site(self, kind: Kind, columns: Columns, tally: Tally, here: _SiteCandidates) -> SiteOrphans | None:
+    def _orphans_of_site(
+        self, kind: Kind, columns: Columns, tally: Tally, here: _SiteCandidates, pause: Callable[[], None]
+    ) -> SiteOrphans | None:
         site = tally.site
         if self._ignored.holds_site(site):
             return None
@@ -192,10 +193,10 @@ class OrphanSearch:
         if kind == "task" and tally.live <= self._residents.limit:
             rows = [row for row in rows if not belongs_to_connection(columns.references[row]())]
         if kind == "task" and rows and self._ignored.has_fingerprints:
-            rows = [row for row in rows if not self._ignored.holds_task(site, columns.references[row]())]
+            rows = [row for row in paced(rows, pause) if not self._ignored.holds_task(site, columns.references[row]())]
         if not rows:
             return None
-        for row in rows:
+        for row in paced(rows, pause):
             columns.is_orphan[row] = 1
         return SiteOrphans(site, rows, here.evidence, tally.live)
 

@@ -10,8 +10,9 @@ from types import FrameType
 from typing import Any, Final
 
 from ..census.by_address import NumbersByAddress
-from ..census.census import SLICE, Census
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.pace import SLICE
 from ..census.snapshot import CreationSite, Glimpse, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
 from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import CreationStack, Kind, Site, SiteTable

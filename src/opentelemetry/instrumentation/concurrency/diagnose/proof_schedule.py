@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from ..census.census import SLICE, Look
+from ..census.census import Look
 from ..census.columns import Columns
+from ..census.pace import paced
 from .orphans import OrphanSearch, SiteOrphans
 from .wait_graph import awaited_tasks, deadlocks
 from .wakeability import ProofMemory, Stuck, evidence, prove
@@ -72,7 +73,7 @@ class ProofSchedule:
         if not self._interval_s or look.final or not self._can_afford(look.at):
             return
         rows = [row for found in orphans for row in found.rows]
-        fresh = any(columns.proof[row] == self.NEW for row in rows)
+        fresh = any(columns.proof[row] == self.NEW for row in paced(rows, pause))
         due = self._last_at is None or look.at - self._last_at >= self._interval_s
         if not rows and not due and not self._confirm_next:
             return
@@ -120,15 +121,13 @@ class ProofSchedule:
 
 def _deadlocked(columns: Columns, rows: list[int], pause: Callable[[], None]) -> list[int]:
     """Return the rows of tasks that await each other in a circle, which no owner of theirs can end."""
-    serials = {columns.serials[row]: row for row in rows}
-    by_address = {columns.addresses[row]: columns.serials[row] for row in rows}
+    serials = {columns.serials[row]: row for row in paced(rows, pause)}
+    by_address = {columns.addresses[row]: columns.serials[row] for row in paced(rows, pause)}
     edges: dict[int, list[int]] = {}
-    for number, row in enumerate(rows):
+    for row in paced(rows, pause):
         awaited = awaited_tasks(columns.references[row]())
         if awaited:
             edges[columns.serials[row]] = [by_address[id(each)] for each in awaited if id(each) in by_address]
-        if not number % SLICE:
-            pause()
     return [serials[serial] for cycle in deadlocks(edges) for serial in cycle]
 
 

@@ -20,7 +20,8 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from weakref import ReferenceType, ref
 
-from ..census.census import SLICE, Census
+from ..census.census import Census
+from ..census.pace import SLICE
 from ..record.creator import CreatorSpan, current_creator
 from ..record.patch import Patch
 from ..record.recorder import Recorder
