@@ -1,0 +1,100 @@
+"""What rules and dashboard ask Prometheus for is what the package sends, and what it sends is shown."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from opentelemetry.instrumentation.concurrency.report import metrics
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "collector-config" / "prometheus"
+DASHBOARD = ROOT / "collector-config" / "grafana" / "dashboard.json"
+UNITS = {"s": "_seconds"}
+# A histogram is asked for by its parts.
+HISTOGRAMS = {"python.asyncio.eventloop.delay", "python.concurrency.scan.duration"}
+SHOWN_NOWHERE = {
+    "python.concurrency.uptime": "tells a restart, which `created` beginning anew tells as well",
+    "python.concurrency.site.count": "of interest only where `site.overflow` is not 0, which is shown",
+}
+LABELS = {"job", "instance", "kind", "code_function_name", "code_file_path", "code_line_number", "le"} | {
+    "python_leak_verdict",
+    "python_leak_kind",
+    "python_leak_drop_reason",
+    "thread_name",
+    "python_thread_daemon",
+}
+
+
+def in_prometheus(method, name, unit):
+    """Return the names that a metric has there."""
+    plain = name.replace(".", "_") + UNITS.get(unit, "")
+    if name in HISTOGRAMS:
+        return {plain + part for part in ("_bucket", "_sum", "_count")}
+    return {plain + "_total"} if method == "create_observable_counter" else {plain}
+
+
+SENT = {name: in_prometheus(method, name, unit) for method, name, unit, *_ in metrics.OBSERVED} | {
+    name: in_prometheus("", name, "s") for name in HISTOGRAMS
+}
+RECORDED = {
+    rule["record"]
+    for group in yaml.safe_load((RULES / "recording_rules.yaml").read_text())["groups"]
+    for rule in group["rules"]
+}
+
+
+def expressions():
+    """Yield where each expression stands, and the expression."""
+    for name in ("recording_rules.yaml", "alerting_rules.yaml"):
+        for group in yaml.safe_load((RULES / name).read_text())["groups"]:
+            for rule in group["rules"]:
+                yield name, rule["expr"]
+    dashboard = json.loads(DASHBOARD.read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield "variables", variable["definition"]
+
+
+def asked(expression):
+    """Return the metrics and recorded series that an expression names."""
+    names = set(re.findall(r"(?<![\w:])(?:python_\w+|\w+:\w+:\w+)", re.sub(r'"[^"]*"', "", expression)))
+    return names - LABELS
+
+
+def unknown(expression):
+    return asked(expression) - RECORDED - {name for names in SENT.values() for name in names}
+
+
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
+def test_every_name_is_sent_or_recorded(where, expression):
+    assert asked(expression), where
+    assert not unknown(expression)
+
+
+def test_misspelt_name_is_found():
+    assert unknown("sum(python_asyncio_tasks_count)") == {"python_asyncio_tasks_count"}
+    assert unknown("max(job_function:python_leaked_in_30m:max)") == {"job_function:python_leaked_in_30m:max"}
+    assert unknown("rate(python_asyncio_task_created[1m])") == {"python_asyncio_task_created"}
+
+
+def test_every_metric_is_shown_or_not_for_a_reason():
+    used = set().union(*(asked(expression) for _, expression in expressions()))
+    hidden = {name for name, names in SENT.items() if not names & used}
+    assert hidden == set(SHOWN_NOWHERE)
+
+
+def test_every_recorded_series_is_used():
+    used = [name for _, expression in expressions() for name in asked(expression)]
+    assert set(used) >= RECORDED
+
+
+def test_labels_that_rules_group_by_are_known():
+    for where, expression in expressions():
+        for listed in re.findall(r"\bby \(([^)]*)\)", expression):
+            assert set(re.split(r",\s*", listed)) <= LABELS, where
