@@ -1,19 +1,17 @@
 """A real Prometheus: the rules do what their tests say, alerts fire for a leak and not for its healthy twin."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
-import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from debug_endpoint import free_port, wait_for
 from prometheus_server import prometheus
+from scraped_shop import scraped_shop
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "collector-config" / "prometheus"
@@ -57,55 +55,14 @@ def test_a_broken_rule_fails_the_tests_of_the_rules(tmp_path, file, rule, broken
     assert promtool("test", "rules", "rules_test.yaml", cwd=tmp_path).returncode != 0
 
 
-@contextmanager
-def shop(path, stop):
-    """Run the shop with the SDK's own Prometheus exporter, asked for ``path`` all the time; gives its address."""
-    port = free_port()
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    environ |= {
-        "OTEL_METRICS_EXPORTER": "prometheus",
-        "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
-        "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
-        "OTEL_TRACES_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-        "OTEL_PYTHON_CONCURRENCY_REPORTS": "none",
-        "OTEL_PYTHON_CONCURRENCY_TASK_AGE": "1s",
-        "OTEL_PYTHON_CONCURRENCY_THREAD_AGE": "1s",
-        "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "200ms",
-    }
-    instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
-    process = subprocess.Popen(
-        [instrument, sys.executable, "-m", "shop.service"],
-        cwd=ROOT / "examples",
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    service = f"http://127.0.0.1:{process.stdout.readline().split()[1]}"
-
-    def ask():
-        while not stop.wait(0.2):
-            with urllib.request.urlopen(f"{service}{path}", timeout=10) as answer:
-                answer.read()
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        urllib.request.urlopen(f"{service}/report", timeout=10).close()
-        yield f"127.0.0.1:{port}"
-    finally:
-        stop.set()
-        asking.join()
-        process.terminate()
-        process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def server():
     """Prometheus, with minutes read as seconds, over a leaking shop and its healthy twin."""
     stop = threading.Event()
     with ExitStack() as stack:
-        targets = {job: stack.enter_context(shop(path, stop)) for job, path in JOBS.items()}
+        targets = {
+            job: stack.enter_context(scraped_shop(lambda _, path=path: path, stop)) for job, path in JOBS.items()
+        }
         yield stack.enter_context(prometheus(free_port(), targets, seconds_for_minutes=True))
 
 

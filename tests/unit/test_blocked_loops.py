@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -102,6 +103,23 @@ def test_blocked_loop_is_reported_once_with_its_stack_and_its_length_at_the_end(
         assert (name, end["python.leak.report.id"]) == ("python.leak.resolved", report["python.leak.report.id"])
         assert "code.stacktrace" not in end
         assert [name for _, name in made.delays] == ["MainLoop-N"]
+
+
+def test_idle_loop_is_not_woken_and_counts_as_no_delay():
+    with process() as made:
+        answer(made)
+        while not is_selecting(made.thread):
+            time.sleep(0.001)
+        for _ in range(4):
+            made.scan()
+        # None in the first scan, as of any loop; a ping would be pending or have a delay of its own.
+        assert made.delays == [(0.0, "MainLoop-N")] * 3
+        assert made.probe.pending() == []
+
+
+def is_selecting(thread):
+    frame = sys._current_frames()[thread.ident]
+    return frame.f_code.co_name == "select"
 
 
 def test_loop_that_answers_is_not_reported():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,10 @@ def test_labels_that_rules_group_by_are_known():
     for where, expression in expressions():
         for listed in re.findall(r"\bby \(([^)]*)\)", expression):
             assert set(re.split(r",\s*", listed)) <= LABELS, where
+
+
+def test_picture_shows_every_panel():
+    """Run ``python docs/dashboard_picture.py`` after a change of the dashboard."""
+    drawn = (ROOT / "docs" / "pictures" / "dashboard.svg").read_text()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        assert f">{escape(panel['title'])}</text>" in drawn

@@ -1,8 +1,8 @@
 """How late each event loop is: the scan thread sends a ping and times the answer.
 
-No timer and no task of ours lives in the application's loop. An idle loop is left asleep; a loop whose thread cannot
-be seen from Python (uvloop) is pinged once in twelve scans; one that overrides how it tells time or runs its callbacks
-is not pinged at all.
+No timer and no task of ours lives in the application's loop. An idle loop is left asleep and counts as a delay of 0,
+for it would answer at once; a loop whose thread cannot be seen from Python (uvloop) is pinged once in twelve scans; one
+that overrides how it tells time or runs its callbacks is not pinged at all.
 """
 
 from __future__ import annotations
@@ -74,8 +74,14 @@ class DelayProbe:
             return
         frames = sys._current_frames()
         for loop in loops:
-            if self._should_ping(loop, frames):
+            thread_id = getattr(loop, "_thread_id", None) or 0
+            frame = frames.get(thread_id)
+            if not self._may_ping(loop, frame):
+                continue
+            if frame is None or not _is_selecting(frame):
                 self._ping(loop)
+            elif (thread := threading._active.get(thread_id)) is not None:  # type: ignore[attr-defined]
+                self._record(0.0, self._bounded(thread.name))
 
     def collect(self) -> None:
         """Record the answers that came in."""
@@ -94,16 +100,13 @@ class DelayProbe:
         self.collect()
         return list(self._pending.values())
 
-    def _should_ping(self, loop: Any, frames: dict[int, Any]) -> bool:
+    def _may_ping(self, loop: Any, frame: Any) -> bool:
         if loop in self._pending or loop.is_closed() or not loop.is_running():
             return False
         base: Any = sys.modules["asyncio"].BaseEventLoop
         if not isinstance(loop, base):
             return type(loop).__module__.startswith("uvloop") and self._looks % _SELDOM == 2
-        if any(getattr(type(loop), name) is not getattr(base, name) for name in _OWN_METHODS):
-            return False
-        frame = frames.get(getattr(loop, "_thread_id", None) or 0)
-        return frame is not None and not _is_selecting(frame)
+        return frame is not None and all(getattr(type(loop), name) is getattr(base, name) for name in _OWN_METHODS)
 
     def _ping(self, loop: Any) -> None:
         known_id, known_name = self._threads.get(loop, (0, ""))
