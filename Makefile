@@ -53,7 +53,7 @@ lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.dev ## all benchmark tables
+bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what was made

@@ -154,6 +154,42 @@ async def test_thread_leaks():
         assert errors_of(result) == ["test_leaks", "test_thread_leaks"]
         assert outcomes(result) == {"passed": 4, "errors": 2}
 
+    def test_anyio_on_trio(self, suite):  # noqa: F811
+        """Without an event loop of asyncio only threads are looked at; idle ones of trio end by themselves."""
+        needs("anyio")
+        needs("trio")
+        result = suite.run(
+            """
+import anyio, anyio.to_thread, trio, threading
+
+pytestmark = pytest.mark.anyio
+busy = threading.Event()
+
+@pytest.fixture
+def anyio_backend():
+    return "trio"
+
+async def test_busy_worker_leaks():
+    with trio.move_on_after(0.01):
+        await trio.to_thread.run_sync(busy.wait, abandon_on_cancel=True)
+
+async def test_clean():
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 0)
+    await trio.to_thread.run_sync(int)
+
+async def test_thread_leaks():
+    leak_thread()
+
+def test_end():
+    busy.set()
+""",
+            *ON,
+            plugins=["anyio.pytest_plugin"],
+        )
+        assert errors_of(result) == ["test_busy_worker_leaks", "test_thread_leaks"]
+        assert outcomes(result) == {"passed": 4, "errors": 2}
+
     def test_isolated_asyncio_test_case(self, suite):  # noqa: F811
         """unittest's own: set-up, body, tear-down and cleanups are one scope, and debug mode changes nothing."""
         result = suite.run(

@@ -72,6 +72,15 @@ def _is_idle_anyio_worker(thread: threading.Thread) -> bool:
     return is_anyio_worker(thread) and not unfinished and not _does_work(thread)
 
 
+def _is_idle_trio_worker(one: Leftover, found: Any) -> bool:
+    if one.kind != "thread" or not one.site.function.startswith("trio._core._thread_cache."):
+        return False
+    frame = sys._current_frames().get(found.ident or 0)
+    while frame is not None and frame.f_code.co_name != "_handle_job":
+        frame = frame.f_back
+    return frame is None
+
+
 def _does_work(thread: threading.Thread) -> bool:
     """Tell whether a worker runs a piece of work, or anything else that is not the machinery."""
     frame = sys._current_frames().get(thread.ident or 0)
@@ -127,6 +136,7 @@ KNOWN_RULES: Final = (
         "it ends by itself after ten idle seconds",
         _is_idle_anyio_worker,
     ),
+    KnownRule("idle_trio_worker", "it ends by itself after ten idle seconds", _is_idle_trio_worker),
     _thread_rule("executor_shutdown", "asyncio's own, while a default executor is shut down", _is_executor_shutdown),
     _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),
     _thread_rule("foreign_thread", "a thread of C that asked for its name; it was not started here", is_dummy),

@@ -175,5 +175,9 @@ def may_run(scope: Scope, loop: Any) -> bool:
 
 
 def runner_loop_of(scope: Scope) -> None:
-    """Note that the running loop belongs to a test runner, so that ``scope`` may let things settle in it."""
-    scope.runner_loop = ref(asyncio.get_running_loop())
+    """Note that the running loop belongs to a test runner, so that ``scope`` may let things settle in it.
+
+    Under trio there is none, and only threads are looked at.
+    """
+    loop = asyncio._get_running_loop()
+    scope.runner_loop = None if loop is None else ref(loop)
