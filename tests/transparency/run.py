@@ -86,7 +86,17 @@ class Bench:
                 for name in CONFIGURATIONS:
                     if (source / name).exists():
                         shutil.copy(source / name, place)
+                # Without settings of its own a suite would get those of the nearest folder above: ours.
+                if not any(
+                    "[pytest]" in text or "[tool:pytest]" in text or "[tool.pytest" in text for text in texts(place)
+                ):
+                    (place / "pytest.ini").write_text("[pytest]\n")
         return place, version
+
+
+def texts(place: Path) -> list[str]:
+    """Return the files in which pytest looks for its settings."""
+    return [(place / name).read_text() for name in CONFIGURATIONS[:4] if (place / name).exists()]
 
 
 def modules_of(interpreter: Path, name: str) -> list[str]:
@@ -176,6 +186,8 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]
         source, version = bench.tests_of(suite, interpreter)
         once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
     bare, ours = once("bare"), once("instrumented")
+    if not bare or not ours:
+        raise RuntimeError("no tests were found")
     differed = differences(bare, ours)
     still = [name for name in differed if name not in KNOWN]
     for _ in range(REPEATS):
