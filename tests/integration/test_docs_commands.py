@@ -15,6 +15,7 @@ import pytest
 from debug_endpoint import free_port, wait_for
 from docs_blocks import PAGES, blocks, lacks
 from prometheus_server import _MINUTES, prometheus
+from scraped_shop import scraped_shop
 
 ROOT = Path(__file__).parents[2]
 TO_RUN = [page for page in PAGES if any(b.language == "console" and "not-run" not in b.options for b in blocks(page))]
@@ -121,11 +122,9 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def server():
     """Prometheus over a leaking shop that is asked all the time."""
-    import test_prometheus
-
     stop = threading.Event()
     with ExitStack() as stack:
-        targets = {"shop": stack.enter_context(test_prometheus.shop("/query", stop))}
+        targets = {"shop": stack.enter_context(scraped_shop(lambda _: "/query", stop))}
         yield stack.enter_context(prometheus(free_port(), targets, seconds_for_minutes=True))
 
 
