@@ -107,13 +107,15 @@ def instrumented():
     return scans, export, share
 
 
-async def measure(number, scans, export):
+async def measure(number, scans, export, share):
     """Return what was seen, by name."""
     seen = {}
     held = await create(number)
     quick, busy = Watched(0.001), Watched(0)
-    seen["idle turns"], _ = await busy.during(lambda: time.sleep(1))
+    before, _ = await busy.during(lambda: time.sleep(1))
     seen["scan turns"], _ = await busy.during(scans)
+    after, _ = await busy.during(lambda: time.sleep(1))
+    seen["idle turns"] = max(before, after)
     _, seen["scan stop"] = await quick.during(scans)
     _, seen["export stop"] = await quick.during(export)
     began = time.perf_counter()
@@ -122,7 +124,9 @@ async def measure(number, scans, export):
     began = time.perf_counter()
     gc.collect()
     seen["gc"] = min(seen["gc"], time.perf_counter() - began)
-    del held
+    # A scan of a million takes a second of CPU time, and the next one comes a hundred seconds later.
+    seen["share"] = await asyncio.to_thread(share, max(60, number // 4_000)) if share else 0.0
+    seen["tasks"] = len(held)
     return seen
 
 
@@ -146,9 +150,7 @@ def child(number, kind, what):
         os._exit(0)
     if kind == "bare":
         scans = export = lambda: time.sleep(1)
-    seen = loop.run_until_complete(measure(number, scans, export))
-    # A scan of a million takes a second of CPU time, and the next one comes a hundred seconds later.
-    seen["share"] = loop.run_until_complete(asyncio.to_thread(share, max(60, number // 5_000))) if share else 0.0
+    seen = loop.run_until_complete(measure(number, scans, export, share))
     print(json.dumps(seen), flush=True)
     # Ending a million tasks in order takes longer than all of this.
     os._exit(0)
@@ -174,6 +176,7 @@ def main(sizes):
     print("    tasks  what                                             bare   instrumented   budget")
     for number in sizes:
         bare, ours = run(number, "bare"), run(number, "instrumented")
+        assert bare["tasks"] == ours["tasks"] == number
         stop = 5 if number <= 100_000 else 10
         rows = (
             ("bytes a task above bare", "", f"{bytes_a_task(number, 'gradually'):.0f}", "200"),

@@ -59,8 +59,8 @@ def thread_start_hook(
         armed = False
 
     def start(self: threading.Thread) -> None:
-        wrapped(self)
-        # Caches are cold after the switch to the new thread: every look-up costs several times what it costs elsewhere.
+        # Most is done before the start: after the switch to the new thread caches are cold and each step costs more.
+        entry = None
         try:
             if armed:
                 frame = getframe(1)
@@ -69,20 +69,25 @@ def thread_start_hook(
                     site = lines_by_code[id(frame.f_code)][frame.f_lasti]  # type: ignore[index]
                 except (KeyError, TypeError):
                     site = _executor_site(self, executor_sites) or _thread_site(table, frame, self)
-                now = monotonic()
-                number = site.created = site.created + 1
-                if number >= site.next_stack:
-                    table.capture_stack(site, frame, now, self)
                 found = context()
                 span = found.get(span_key) if found else None
+                made_in = None if span is None else creator_span(span)
+                entry = (ref(self), site, monotonic(), creator(), made_in, id(self))
                 if EVER_DECLARED:
                     note_thread(self)
-                made_in = None if span is None else creator_span(span)
-                entries.append((ref(self), site, now, creator(), made_in, id(self)))
-                if len(entries) > young.limit:
-                    young.prune()
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
             failure(error, disarm)
+        wrapped(self)
+        if entry is not None:
+            try:
+                number = site.created = site.created + 1
+                if number >= site.next_stack:
+                    table.capture_stack(site, frame, entry[2], self)
+                entries.append(entry)
+                if len(entries) > young.limit:
+                    young.prune()
+            except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
+                failure(error, disarm)
 
     return start, disarm
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .recording import Leftover
 
 _ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
+_JUPYTER_RUNNER: Final = "jupyter_core.utils._TaskRunner.run"
 _IDLE_MODULES: Final = frozenset({"queue", "selectors", "weakref"})
 _RUNNER_COROUTINES: Final = (
     "TestRunner._run_tests_and_fixtures",
@@ -79,6 +80,17 @@ def _is_idle_trio_worker(one: Leftover, found: Any) -> bool:
     while frame is not None and frame.f_code.co_name != "_handle_job":
         frame = frame.f_back
     return frame is None
+
+
+def _is_jupyter_runner(one: Leftover, found: Any) -> bool:
+    if one.kind != "thread" or one.site.function != _JUPYTER_RUNNER:
+        return False
+    owner = found.name.removesuffix(" - runner")
+    return any(thread.name == owner for thread in threading.enumerate())
+
+
+def _is_zmq_garbage_collector(thread: threading.Thread) -> bool:
+    return type(thread).__module__ == "zmq.utils.garbage"
 
 
 def _does_work(thread: threading.Thread) -> bool:
@@ -141,6 +153,12 @@ KNOWN_RULES: Final = (
     _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),
     _thread_rule("foreign_thread", "a thread of C that asked for its name; it was not started here", is_dummy),
     _thread_rule("log_listener", "it runs until its stop(), usually at exit", is_log_listener),
+    KnownRule(
+        "jupyter_runner",
+        "one a thread, kept for the process; that of a thread that has ended is a leak",
+        _is_jupyter_runner,
+    ),
+    _thread_rule("zmq_garbage_collector", "pyzmq's own, one a process, ends at exit", _is_zmq_garbage_collector),
     KnownRule(
         "anyio_process_pool", "it sleeps until its loop ends, and then ends the idle processes", _is_anyio_process_pool
     ),
