@@ -4,7 +4,8 @@ Guarantees:
 
 * It starts with the first recorded task or thread, never before, and stops for a fork.
 * It takes at most 1 % of one core: the pause between two scans is stretched to a hundred times the CPU time of one.
-* It works in slices with half a millisecond of sleep between them; ``sleep(0)`` would halve a busy loop's speed.
+* It works in slices, with pauses five times as long between them, so that a busy loop keeps four fifths of its turns.
+  It hurries while a snapshot or a profile waits for it, and makes no pauses once it shall end.
 * A snapshot of it is weakly consistent: each task is seen once, not all at one instant.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from ..record.recorder import Recorder
 from ..record.site import Site, SiteTable
 from ..record.tasks import task_is_gone
 from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
-from ..record.young import YoungList
+from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
 from .by_address import NumbersByAddress
 from .columns import Columns
@@ -34,7 +36,10 @@ from .registry import registered_tasks
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
-_PAUSE_S: Final = 0.0005
+# A busy loop keeps four fifths of its turns: it runs in the pauses, and waits a little each time a pause ends.
+_PAUSE_PER_WORK: Final = 5
+_SHORTEST_PAUSE_S: Final = 0.0005
+_LONGEST_PAUSE_S: Final = 0.01
 _CPU_SHARE: Final = 0.01
 _RECONCILE_ALWAYS_BELOW: Final = 20_000
 _RECONCILE_EVERY: Final = 12
@@ -127,6 +132,8 @@ class Census:
         self._expected_gap = scan_interval
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
+        self._waiting: deque[int] = deque()
+        self._resumed_at_s = 0.0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopped = True
@@ -172,6 +179,7 @@ class Census:
     def forget(self) -> None:
         """Start empty, in a forked child: the parent's tasks and threads do not run here."""
         self._lock = threading.RLock()
+        self._waiting = deque()
         self._wake = threading.Event()
         self._thread = None
         self.tasks = Columns(task_is_gone)
@@ -191,8 +199,14 @@ class Census:
         Raises:
             TimeoutError: If it took longer.
         """
-        lock = self._lock
-        if not lock.acquire(timeout=timeout_s):
+        lock, waiting = self._lock, self._waiting
+        # A scan hurries while somebody waits for it.
+        waiting.append(1)
+        try:
+            held = lock.acquire(timeout=timeout_s)
+        finally:
+            waiting.pop()
+        if not held:
             raise TimeoutError
         try:
             yield
@@ -205,10 +219,10 @@ class Census:
         Args:
             final: Do not pause between slices; the process or its loop is about to end.
 
-        Cost: O(live tasks), about half a microsecond each.
+        Cost: O(live tasks), about half a microsecond each; with pauses six times as long.
         """
-        with self._lock:
-            started = time.perf_counter()
+        with self.locked():
+            started, self._resumed_at_s = time.perf_counter(), time.thread_time()
             after_gap = self.clock.look(self._expected_gap)
             pause = _no_pause if final else self._pause
             tallies = (self._look_at_tasks(pause), self._look_at_threads(pause))
@@ -228,9 +242,10 @@ class Census:
     def _admit(
         self, young: YoungList, columns: Columns, pause: Callable[[], None], meet: Callable[[Any], None]
     ) -> None:
-        taken = young.drain()
-        for start in range(0, len(taken), SLICE):
-            for reference, site, created_at, creator, creator_span, _ in taken[start : start + SLICE]:
+        taken, step = young.drain(), SLICE * WIDTH
+        for start in range(0, len(taken), step):
+            part = iter(taken[start : start + step])
+            for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
                 found = reference()
                 if found is None or columns.is_gone(found):
                     continue
@@ -240,7 +255,7 @@ class Census:
                     meet(found)
             # A pause keeps nothing alive.
             found = creator = None
-            if start + SLICE < len(taken):
+            if start + step < len(taken):
                 pause()
         young.drained()
 
@@ -344,7 +359,11 @@ class Census:
         return tuple(tallies)
 
     def _pause(self) -> None:
-        time.sleep(_PAUSE_S)
+        worked = time.thread_time() - self._resumed_at_s
+        long = _SHORTEST_PAUSE_S if self._waiting else _PAUSE_PER_WORK * worked
+        # Whoever ends the census waits for the present scan: from then on it makes no pauses.
+        self._wake.wait(min(max(long, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
+        self._resumed_at_s = time.thread_time()
 
     def _run(self) -> None:
         me, wake = threading.current_thread(), self._wake

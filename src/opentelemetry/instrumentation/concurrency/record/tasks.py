@@ -64,7 +64,6 @@ def create_task_hook(
     lines_by_code = table.lines_by_code
     current_task = current_task_of()
     entries = young.entries
-    append = entries.append
     context, span_key = raw_context()
     armed = True
 
@@ -75,6 +74,7 @@ def create_task_hook(
     # `self` and `coro` are named as in asyncio, for callers that pass them by keyword. Most calls give nothing else, or
     # the name alone: without a dictionary of keywords they are a quarter of a microsecond cheaper.
     def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:
+        nonlocal entries
         if name is not _NOT_GIVEN:
             task = create(self, coro, name=name, **kwargs) if kwargs else create(self, coro, name=name)
         else:
@@ -97,7 +97,7 @@ def create_task_hook(
                 found = context()
                 span = found.get(span_key) if found else None
                 made_by = current_thread_reference() if creator is None else ref(creator)
-                append((ref(task), site, now, made_by, None if span is None else creator_span(span), id(task)))
+                entries += (ref(task), site, now, made_by, None if span is None else creator_span(span), id(task))
                 if len(entries) > young.limit:
                     young.prune()
                 if self._debug if has_debug_attribute else task._source_traceback:

@@ -59,6 +59,7 @@ def thread_start_hook(
         armed = False
 
     def start(self: threading.Thread) -> None:
+        nonlocal entries
         # Most is done before the start: after the switch to the new thread caches are cold and each step costs more.
         entry = None
         try:
@@ -83,7 +84,7 @@ def thread_start_hook(
                 number = site.created = site.created + 1
                 if number >= site.next_stack:
                     table.capture_stack(site, frame, entry[2], self)
-                entries.append(entry)
+                entries += entry
                 if len(entries) > young.limit:
                     young.prune()
             except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
