@@ -19,9 +19,7 @@ from opentelemetry._logs import SeverityNumber
 from .agent.late_agent import LateAgent
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
-from .census.snapshot import Snapshot
 from .diagnose.diagnosis import Diagnosed, Diagnosis
-from .diagnose.picture import take_picture
 from .record.fork import watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
@@ -40,6 +38,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
+    from .census.snapshot import Snapshot
     from .serve.http import DebugServer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
@@ -139,6 +138,8 @@ class Installation:
 
     def take_snapshot(self) -> Snapshot:
         """Picture every living task and thread."""
+        from .diagnose.picture import take_picture
+
         with self.census.locked():
             return take_picture(self.census, self.diagnosis)
 

@@ -326,7 +326,7 @@ class Census:
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
         is_main = found is threading.main_thread()
         site = table.named("threading.MainThread") if is_main else table.of_callable(target)
-        site.created += 1
+        site.until_stack -= 1
         self._entered[id(found)] = ref(found)
         columns.add(found, ref(found), site, self.clock.now(), None, None)
 

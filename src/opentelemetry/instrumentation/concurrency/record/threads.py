@@ -81,8 +81,8 @@ def thread_start_hook(
         wrapped(self)
         if entry is not None:
             try:
-                number = site.created = site.created + 1
-                if number >= site.next_stack:
+                left = site.until_stack = site.until_stack - 1
+                if left <= 0:
                     table.capture_stack(site, frame, entry[2], self)
                 entries += entry
                 if len(entries) > young.limit:
