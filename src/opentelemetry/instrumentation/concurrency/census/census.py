@@ -15,12 +15,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any, Final
-from weakref import ReferenceType, ref
+from weakref import ref
 
 from ..record.recorder import Recorder
 from ..record.site import Site, SiteTable
@@ -28,11 +28,11 @@ from ..record.tasks import task_is_gone
 from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
-from .by_address import NumbersByAddress
 from .columns import Columns
 from .loops import LoopBook
 from .pace import SLICE
 from .registry import registered_tasks
+from .strangers import Strangers
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -41,8 +41,6 @@ _PAUSE_PER_WORK: Final = 5
 _SHORTEST_PAUSE_S: Final = 0.0005
 _LONGEST_PAUSE_S: Final = 0.01
 _CPU_SHARE: Final = 0.01
-_RECONCILE_ALWAYS_BELOW: Final = 20_000
-_RECONCILE_EVERY: Final = 12
 _JOIN_TIMEOUT_S: Final = 0.5
 
 
@@ -125,10 +123,7 @@ class Census:
         self.not_counted_s = 0.0
         self._looks = 0
         self._failure_said = False
-        self._met_once: dict[int, ReferenceType[Any]] = {}
-        self._entered: dict[int, ReferenceType[Any]] = {}
-        # The parent's tasks, of which a forked child has copies that nothing runs: by address.
-        self.inherited: dict[int, ReferenceType[Any]] = {}
+        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
         self._expected_gap = scan_interval
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
@@ -184,7 +179,8 @@ class Census:
         self._thread = None
         self.tasks = Columns(task_is_gone)
         self.threads = Columns(thread_is_gone)
-        self.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
+        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
+        self.strange_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
         self.loops = LoopBook()
         self.last_look = None
         self.clock.restart()
@@ -236,11 +232,22 @@ class Census:
     def admit_young(self, pause: Callable[[], None] = _no_pause) -> None:
         """Move what was created since the last scan and still lives into the columns. The caller holds the lock."""
         recorder, now = self.recorder, self.clock.now()
-        self._admit(recorder.young_tasks, self.tasks, pause, lambda task: self.loops.meet(task.get_loop(), now))
-        self._admit(recorder.young_threads, self.threads, pause, lambda _thread: None)
+        self._admit(
+            recorder.young_tasks,
+            self.tasks,
+            self.strange_tasks,
+            pause,
+            lambda task: self.loops.meet(task.get_loop(), now),
+        )
+        self._admit(recorder.young_threads, self.threads, self.strange_threads, pause, lambda _thread: None)
 
     def _admit(
-        self, young: YoungList, columns: Columns, pause: Callable[[], None], meet: Callable[[Any], None]
+        self,
+        young: YoungList,
+        columns: Columns,
+        strangers: Strangers,
+        pause: Callable[[], None],
+        meet: Callable[[Any], None],
     ) -> None:
         taken, step = young.drain(), SLICE * WIDTH
         for start in range(0, len(taken), step):
@@ -249,8 +256,7 @@ class Census:
                 found = reference()
                 if found is None or columns.is_gone(found):
                     continue
-                entered = self._entered.get(id(found))
-                if entered is None or entered() is not found:
+                if not strangers.were_entered(found):
                     columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
                     meet(found)
             # A pause keeps nothing alive.
@@ -273,71 +279,45 @@ class Census:
                 way: the task exists, and its hook has not returned.
             pause: Lets the application run.
         """
-        recorder = self.recorder
         self.loops.discover(self.clock.now())
-        tasks = self._strangers(registered_tasks(self.loops, self.inherited), self.tasks, pause)
-        threads = self._strangers(threading.enumerate(), self.threads, pause)
-        if tasks or threads:
+        self._reconcile_tasks(at_once, pause)
+        self._reconcile_threads(at_once, pause)
+
+    def _reconcile_tasks(self, at_once: bool, pause: Callable[[], None]) -> None:
+        strangers = self.strange_tasks
+        met = strangers.among(registered_tasks(self.loops, strangers.inherited), self.tasks, pause)
+        if met:
             self.admit_young(pause)
-        for task in self._still_strangers(tasks, self.tasks, at_once=at_once):
-            self._enter(task, self.tasks, recorder.task_sites, task.get_coro())
+        for task in strangers.to_enter(met, self.tasks, at_once=at_once):
+            self._enter(task, self.tasks, self.recorder.task_sites, task.get_coro())
             self.loops.meet(task.get_loop(), self.clock.now())
-        for thread in self._still_strangers(threads, self.threads, at_once=at_once):
-            self._enter(thread, self.threads, recorder.thread_sites, target_of(thread))
-        self._met_once = {id(found): reference for reference in tasks + threads if (found := reference()) is not None}
-        self._entered = {at: reference for at, reference in self._entered.items() if reference() is not None}
 
-    def _strangers(
-        self, existing: Iterable[Any], columns: Columns, pause: Callable[[], None]
-    ) -> list[ReferenceType[Any]]:
-        rows, references, strangers = NumbersByAddress(), columns.references, list[ReferenceType[Any]]()
-        for start in range(0, len(columns), 10 * SLICE):
-            addresses = columns.addresses[start : start + 10 * SLICE]
-            rows.add(addresses, range(start, start + len(addresses)))
-            pause()
-        left = iter(existing)
-        while True:
-            seen, found = 0, None
-            for found in islice(left, 2 * SLICE):
-                seen += 1
-                if (row := rows.get(id(found))) is None or references[row]() is not found:
-                    strangers.append(ref(found))
-            # A pause keeps nothing alive.
-            found = None
-            if not seen:
-                return strangers
-            pause()
-
-    def _still_strangers(
-        self, references: list[ReferenceType[Any]], columns: Columns, *, at_once: bool
-    ) -> Iterator[Any]:
-        # Not row_of(): after a storm there are thousands of them, and each would search through all rows.
-        rows = NumbersByAddress()
-        if references:
-            rows.add(columns.addresses, range(len(columns)))
-        for reference in references:
-            found = reference()
-            if found is None or ((row := rows.get(id(found))) is not None and columns.references[row]() is found):
-                continue
-            met = self._met_once.get(id(found))
-            if at_once or (met is not None and met() is found):
-                yield found
+    def _reconcile_threads(self, at_once: bool, pause: Callable[[], None]) -> None:
+        strangers = self.strange_threads
+        met = strangers.among(threading.enumerate(), self.threads, pause)
+        if met:
+            self.admit_young(pause)
+        for thread in strangers.to_enter(met, self.threads, at_once=at_once):
+            self._enter(thread, self.threads, self.recorder.thread_sites, target_of(thread))
 
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
         is_main = found is threading.main_thread()
         site = table.named("threading.MainThread") if is_main else table.of_callable(target)
         site.until_stack -= 1
-        self._entered[id(found)] = ref(found)
         columns.add(found, ref(found), site, self.clock.now(), None, None)
 
     def _look_at_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
         self.admit_young(pause)
-        if len(self.tasks) < _RECONCILE_ALWAYS_BELOW or self._looks % _RECONCILE_EVERY == 0:
-            self.reconcile(pause=pause)
+        self.loops.discover(self.clock.now())
+        if self.strange_tasks.are_sought(self.tasks):
+            self._reconcile_tasks(False, pause)
         self.loops.look(self.clock.now())
-        return self._sweep(self.tasks, self.recorder.task_sites, pause)
+        tallies = self._sweep(self.tasks, self.recorder.task_sites, pause)
+        self.strange_tasks.judge(self._looks, self.tasks, self.recorder.young_tasks)
+        return tallies
 
     def _look_at_threads(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
+        self._reconcile_threads(False, pause)
         tallies = self._sweep(self.threads, self.recorder.thread_sites, pause)
         daemons: dict[int, int] = {}
         for number, reference in zip(self.threads.sites, self.threads.references, strict=True):
