@@ -4,7 +4,7 @@ Guarantees:
 
 * It starts with the first recorded task or thread, never before, and stops for a fork.
 * It takes at most 1 % of one core: the pause between two scans is stretched to a hundred times the CPU time of one.
-* It works in slices, with pauses five times as long between them, so that a busy loop keeps four fifths of its turns.
+* It works in slices, with pauses seven times as long between them, so that a busy loop keeps four fifths of its turns.
   It hurries while a snapshot or a profile waits for it, and makes no pauses once it shall end.
 * A snapshot of it is weakly consistent: each task is seen once, not all at one instant.
 """
@@ -37,7 +37,7 @@ from .strangers import Strangers
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 # A busy loop keeps four fifths of its turns: it runs in the pauses, and waits a little each time a pause ends.
-_PAUSE_PER_WORK: Final = 5
+_PAUSE_PER_WORK: Final = 7
 _SHORTEST_PAUSE_S: Final = 0.0005
 _LONGEST_PAUSE_S: Final = 0.01
 _CPU_SHARE: Final = 0.01
@@ -215,7 +215,7 @@ class Census:
         Args:
             final: Do not pause between slices; the process or its loop is about to end.
 
-        Cost: O(live tasks), about half a microsecond each; with pauses six times as long.
+        Cost: O(live tasks), about half a microsecond each; with pauses eight times as long.
         """
         with self.locked():
             started, self._resumed_at_s = time.perf_counter(), time.thread_time()
