@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -266,13 +266,21 @@ def _constant(source: str, name: str, default: Any) -> Any:
     return ast.literal_eval(found.group(1)) if found else default
 
 
-def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **settings: Any) -> Run:
+def run(
+    path: Path,
+    loop: Loop = "asyncio",
+    *,
+    peers: Sequence[Peer] = (),
+    during: Callable[[Coroutine[Any, Any, None]], AbstractContextManager[Any]] = nullcontext,
+    **settings: Any,
+) -> Run:
     """Run one program in a fresh loop, instrumented, and return what was found.
 
     Args:
         path: The program.
         loop: Which event loop.
         peers: Other tools to ask as well.
+        during: Given the program's ``main``, what is entered while that runs.
         settings: Settings of the instrumentation, over those of the corpus.
     """
     clock = SimulatedTime()
@@ -290,7 +298,9 @@ def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **set
         async def main() -> None:
             for peer in peers:
                 await peer.start()
-            await program.main(park)
+            life = program.main(park)
+            with during(life):
+                await life
             result.flagged_at_end = await park.ask_peers()
 
         _run_main(main, loop)

@@ -110,7 +110,7 @@ class Diagnosis:
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans, look, pause)
+                self.proofs.look(census.tasks, found, self._orphans, look, census.loops, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
                 self._add_orphans(columns, orphans, diagnosed, look, pause)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,16 @@ def handles_of(loop: Any) -> Handles | None:
     timers = [handle for handle in list(scheduled) if not getattr(handle, "_cancelled", False)]
     timers += (fields.get("_signal_handlers") or {}).values()
     return Handles(list(ready), timers, list(_of_descriptors(fields)))
+
+
+def timers_of_threads() -> Handles:
+    """Return what the ``threading.Timer`` of this process are going to call."""
+    found: list[Any] = []
+    for thread in list(threading._active.values()):  # type: ignore[attr-defined]
+        if issubclass(type(thread), threading.Timer):
+            fields = object.__getattribute__(thread, "__dict__")
+            found += [fields.get(name) for name in ("function", "args", "kwargs")]
+    return Handles([], found, [])
 
 
 def runs_until_done(task: Any) -> bool:
