@@ -215,6 +215,7 @@ class Run:
         program: Name of the program.
         expected: Its ``EXPECTED``; empty for a healthy one.
         dragged: Its ``DRAGGED``.
+        is_orphan: Whether what it leaks has outlived its creator: no ``NO_ORPHAN``.
         counts: How many leaked ones there should be at each site of ``expected``.
         living: Every task and thread at the look.
         flagged: What each detector and peer flagged.
@@ -225,6 +226,7 @@ class Run:
     expected: dict[str, str]
     dragged: frozenset[str]
     counts: dict[str, int]
+    is_orphan: bool = True
     living: list[Living] = field(default_factory=list)
     flagged: dict[str, set[Living]] = field(default_factory=dict)
     flagged_at_end: dict[str, set[Living]] = field(default_factory=dict)
@@ -292,6 +294,7 @@ def run(
             expected,
             frozenset(getattr(program, "DRAGGED", ())),
             dict(count) if isinstance(count, dict) else dict.fromkeys(expected, count),
+            is_orphan=not hasattr(program, "NO_ORPHAN"),
         )
         park = Park(clock, watcher, peers)
 

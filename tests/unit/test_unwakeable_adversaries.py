@@ -169,6 +169,33 @@ def object_that_cffi_knows_by_its_handle(start):
 
 
 @healthy
+def message_of_a_socket_of_zeromq(start):
+    """A client in C whose threads wake it through a descriptor that the loop watches."""
+    zmq = pytest.importorskip("zmq.asyncio")
+    context = zmq.Context()
+
+    async def wait():
+        with context.socket(7) as pulling:  # PULL
+            registry.port = pulling.bind_to_random_port("tcp://127.0.0.1")
+            await pulling.recv()
+        ended.set()
+
+    ended = asyncio.Event()
+    start(wait())
+
+    async def wake():
+        while not hasattr(registry, "port"):
+            await asyncio.sleep(0.01)
+        with context.socket(8) as pushing:  # PUSH
+            pushing.connect(f"tcp://127.0.0.1:{registry.port}")
+            await pushing.send(b"x")
+            await ended.wait()
+        context.term()
+
+    return wake
+
+
+@healthy
 def attribute_of_a_task_that_somebody_holds(start):
     """Whoever holds a task holds what was hung on it."""
     future = new_future()
@@ -245,7 +272,7 @@ def cancelled_by_a_timer_of_a_thread(start):
             return
 
     loop, task = asyncio.get_running_loop(), start(wait())
-    timer = threading.Timer(0.3, loop.call_soon_threadsafe, (task.cancel,))
+    timer = threading.Timer(0.1, loop.call_soon_threadsafe, (task.cancel,))
     timer.daemon = True
     timer.start()
 
@@ -390,7 +417,7 @@ def held_by_the_context_of_a_handle(start):
     variable = contextvars.ContextVar("variable")
     context, future = contextvars.copy_context(), new_future()
     context.run(variable.set, future)
-    asyncio.get_running_loop().call_later(0.3, lambda: set_result(variable.get()), context=context)
+    asyncio.get_running_loop().call_later(0.1, lambda: set_result(variable.get()), context=context)
     start(on(future))
     del context, future
 

@@ -228,7 +228,7 @@ def _evaluate(
     referents.clear()
     waiters = [-2 if waiter is None else index.get(id(waiter), -1) for waiter in reading[2 * size + 3 :]]
     for place, each in enumerate(objects):
-        if type(each) in _BORROWS:
+        if issubclass(type(each), _BORROWS):
             _count_once(edges[starts[place] : starts[place + 1]], within)
     for task in range(held_by_us[0]):
         within[task] += held_by_us[1]

@@ -18,11 +18,11 @@ from typing import Any, Final
 from weakref import CallableProxyType, ProxyType, WeakSet
 
 from .closure import Accounts, dictionary_of
-from .known_waits import callbacks_of, is_pending, is_task, type_module, type_mro
+from .known_waits import callbacks_of, is_pending, is_task, known_asyncio, type_module, type_mro
 from .stalls import StallMark
 
 _DICTIONARIES_HIDE_VALUES: Final = sys.version_info[:2] == (3, 13)
-_WEAK: Final = (weakref.ref, ProxyType, CallableProxyType)
+_PROXIES: Final = (ProxyType, CallableProxyType)
 _HEAP_TYPE: Final = 1 << 9
 _KNOWN_EXTENSIONS: Final = frozenset(
     {"aiohttp", "frozenlist", "httptools", "multidict", "propcache", "pydantic_core", "uvloop", "wrapt", "yarl"}
@@ -125,7 +125,8 @@ def hung_on_tasks(tasks: Iterable[Any], index: dict[int, int]) -> list[int]:
 
 
 def _attributes(task: Any) -> Iterator[Any]:
-    if issubclass(type(task), sys.modules["asyncio.tasks"]._PyTask):
+    known = known_asyncio()
+    if known is None or issubclass(type(task), known.py_task):
         fields = dict(object.__getattribute__(task, "__dict__"))
         yield from (value for name, value in fields.items() if name not in _FIELDS_OF_TASKS)
         return
@@ -182,15 +183,15 @@ def _is_in_registry(reference: Any) -> bool:
 def _calls_back(found: Any) -> bool:
     """Tell whether an object is a weak reference with a callback: that runs when what it refers to dies."""
     kind = type(found)
-    if not issubclass(kind, _WEAK) or kind is StallMark:
-        return False
-    # A proxy passes every question on, but shows its callback to the garbage collector.
-    return bool(gc.get_referents(found)) if kind in _WEAK[1:] else _callback_of(found) is not None
+    if issubclass(kind, _PROXIES):
+        # It passes every question on, but shows its callback to the garbage collector.
+        return bool(gc.get_referents(found))
+    return issubclass(kind, weakref.ref) and kind is not StallMark and _callback_of(found) is not None
 
 
 def _task_types() -> tuple[type, ...]:
-    tasks = sys.modules["asyncio.tasks"]
-    return (tasks.Task, tasks._PyTask)
+    known = known_asyncio()
+    return () if known is None else (known.c_task, known.py_task)
 
 
 class _Kinds:
@@ -212,7 +213,7 @@ class _Kinds:
         known = self._known.get(id(kind))
         if known is None:
             is_foreign = any(map(_is_of_foreign_c, type_mro(kind)))
-            known = (is_foreign or issubclass(kind, _WEAK) or issubclass(kind, _task_types()), is_foreign)
+            known = (is_foreign or issubclass(kind, (weakref.ref, *_PROXIES, *_task_types())), is_foreign)
             self._known[id(kind)] = known
         return known
 

@@ -27,7 +27,7 @@ from weakref import ReferenceType, ref
 
 from .closure import MAX_OBJECTS, Closure, Cut, Pace, TooMuchWorkError, account
 from .held_from_outside import hung_on_tasks, kept_by_objects, roots
-from .known_waits import c_field, coroutine_of, is_pending, is_task, type_name, waiter_of
+from .known_waits import c_field, coroutine_of, is_pending, is_task, known_asyncio, type_name, waiter_of
 from .loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
 from .propagation import Propagation, stirred_by_collector
 from .stalls import StallMark
@@ -185,7 +185,8 @@ def _can_be_read(task: Any) -> bool:
     if not is_task(task):
         return False
     kind = type(task)
-    if issubclass(kind, sys.modules["asyncio.tasks"]._PyTask):
+    known = known_asyncio()
+    if known is not None and issubclass(kind, known.py_task):
         return True
     return c_field(kind, "_fut_waiter") is not None and c_field(kind, "_loop") is not None
 
