@@ -322,7 +322,7 @@ class Census:
         daemons: dict[int, int] = {}
         for number, reference in zip(self.threads.sites, self.threads.references, strict=True):
             thread = reference()
-            if thread is not None and thread.daemon:
+            if thread is not None and threading.Thread.daemon.fget(thread):  # type: ignore[attr-defined]
                 daemons[number] = daemons.get(number, 0) + 1
         return tuple(replace(tally, daemons=daemons.get(tally.site.number, 0)) for tally in tallies)
 

@@ -15,6 +15,7 @@ from ..record.site import Kind, Site
 from ..settings import Settings
 from .crowds import are_declared, are_of_connections, crowded_without_owner
 from .destroyed import DestroyedBook
+from .fields import is_daemon
 from .group import Group, choose_representative, representative_of
 from .growth import GrowthWatch, growth_clause
 from .ignored import IgnoreList
@@ -110,7 +111,7 @@ class Diagnosis:
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans, look, pause)
+                self.proofs.look(census.tasks, found, self._orphans, look, census.loops, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
                 self._add_orphans(columns, orphans, diagnosed, look, pause)
@@ -217,6 +218,6 @@ class Diagnosis:
 
 def _blocks_exit(columns: Columns, row: int) -> str:
     found = columns.references[row]()
-    if isinstance(found, Thread) and not found.daemon:
+    if issubclass(type(found), Thread) and not is_daemon(found):
         return ", it keeps the process from ending because it is no daemon"
     return ""
