@@ -2,9 +2,11 @@
 
 ``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--write]``
 
-Each suite runs bare and then instrumented. A test that ended well bare and badly with us runs alone three times more in
-both ways. It counts as a difference if it ended badly with us each time and well bare each time; as wavering otherwise.
-With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
+Each suite runs bare and then instrumented, in the same environment: a file in its site-packages instruments every
+interpreter in it. A test that ended worse with us runs alone three times more in both ways. It counts as a difference
+if it did so each time; as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after
+three times as long and twenty seconds more. With ``--write`` the rows go to
+benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
 """
 
 import argparse
@@ -12,7 +14,9 @@ import datetime as dt
 import fcntl
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -29,7 +33,11 @@ ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
 REPEATS = 3
-WHOLE = " (the whole module)"
+MUCH_LONGER = 3
+HANGS_S = 20.0
+LIMIT_S = 1200
+NONE = ("missing", "", 0.0)
+WHOLE = " (as a whole)"
 COLUMNS = f"{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
 HEADER = f"{'suite':<36}{'version':>9}{COLUMNS}"
 QUICK = (
@@ -62,6 +70,10 @@ class Bench:
             pip = [interpreter, "-m", "pip", "-q", "install"]
             subprocess.run([*pip, "--upgrade", "pip"], check=True)
             subprocess.run([*pip, "-e", ROOT, *packages], check=True)
+            hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
+            shutil.copy(HERE / "hook.py", hook)
+            # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
+            hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
             (place / ".made").touch()
         return interpreter
 
@@ -113,21 +125,16 @@ def run_unittest(interpreter: Path, modules: list[str], how: str) -> dict:
     for module in modules:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            command = [interpreter, HERE / "outcomes.py", file, how, module]
-            result = run(command, folder, {})
-            found = json.loads(file.read_text()) if file.exists() else {"ended": {}, "texts": {}}
-            if not file.exists() or result:
-                found["ended"][module + WHOLE] = "error" if result else "ok"
-                found["texts"][module + WHOLE] = result[-4000:]
-            ended.update({name: (how_, found["texts"].get(name, "")) for name, how_ in found["ended"].items()})
+            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, {})
+            ended.update(noted(file))
+            if code != 0:
+                ended[module + WHOLE] = ("error", said[-4000:], 0.0)
     return ended
 
 
 def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: list[str] | None = None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outcomes.json"
-        left_out = [f"--ignore-glob=*{name}*" for name in suite.skipped]
-        tests = only or [str(source / suite.tests)]
         command = [
             interpreter,
             "-m",
@@ -137,44 +144,72 @@ def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: li
             "plugin",
             "--continue-on-collection-errors",
             *suite.arguments,
-            *left_out,
-            *tests,
+            *(f"--ignore-glob=*{name}*" for name in suite.skipped),
+            *(only or [str(source / suite.tests)]),
         ]
-        settings = {"OUTCOMES_FILE": str(file), "OUTCOMES_HOW": how, "PYTHONPATH": str(HERE)}
-        said = run(command, str(source), settings)
-        if not file.exists():
+        settings = {"OUTCOMES_FILE": str(file), "PYTHONPATH": str(HERE)}
+        code, said = run(command, str(source), how, settings)
+        ended = noted(file)
+        if not ended and not only:
             raise RuntimeError(f"{suite.name} did not run: {said[-2000:]}")
-        found = json.loads(file.read_text())
-    return {name: (outcome, found["texts"].get(name, "")) for name, outcome in found["ended"].items()}
+        # Tests that fail end it with 1. Anything else is an end that pytest did not choose, or does so bare, too.
+        if code not in (0, 1) and not only:
+            ended[suite.name + WHOLE] = ("error", said[-4000:], 0.0)
+    return ended
 
 
-def run(command: list, folder: str, settings: dict) -> str:
-    """Run and return what it said, if it failed by itself and not by its tests."""
+def noted(file: Path) -> dict[str, tuple]:
+    """Return how each test ended, what it said and the seconds it took."""
+    if not file.exists():
+        return {}
+    found = json.loads(file.read_text())
+    return {
+        name: (outcome, found["texts"].get(name, ""), found["seconds"].get(name, 0.0))
+        for name, outcome in found["ended"].items()
+    }
+
+
+def run(command: list, folder: str, how: str, settings: dict) -> tuple[int, str]:
+    """Run, bare or instrumented, and return how it ended and what it said."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     offline = {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
-    try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=folder,
-            env={**clean, **offline, **settings},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=1200,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "timed out after 20 minutes"
-    return "" if done.returncode == 0 or (settings and done.returncode == 1) else done.stdout + done.stderr
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**clean, **offline, **settings, "TRANSPARENCY_HOW": how},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            # Whatever it started holds the pipe as well.
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            said += f"\nended after {LIMIT_S / 60:.0f} minutes"
+    return process.returncode, said
 
 
 def differences(bare: dict, ours: dict) -> list[str]:
-    """Return the tests that ended well bare and badly with us."""
-    steady = [name for name, (how, _) in bare.items() if how in GOOD]
-    return [name for name in steady if ours.get(name, ("missing", ""))[0] not in GOOD]
+    """Return the tests that ended worse with us: not at all, badly, skipped though they can run, or after ages."""
+
+    def rank(ended: dict, name: str, otherwise: str) -> int:
+        return GOOD.index(how) if (how := ended.get(name, (otherwise,))[0]) in GOOD else len(GOOD)
+
+    def hung(name: str) -> bool:
+        # What waits in vain for a process or thread may go on in the end, and pass.
+        return name in bare and name in ours and ours[name][2] > MUCH_LONGER * bare[name][2] + HANGS_S
+
+    return [
+        name for name in {**bare, **ours} if rank(ours, name, "missing") > rank(bare, name, "skipped") or hung(name)
+    ]
 
 
-def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]:
+def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], dict[str, str]]:
     """Run one suite and return its row, the tests that differ with what they said, and those that waver."""
     needs = () if suite.modules else (suite.package, "pytest", *suite.needs)
     interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
@@ -196,18 +231,26 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]
         ]
     known = [name for name in differed if name in KNOWN]
     wavering = [name for name in differed if name not in still and name not in known]
-    bad = [sum(how not in GOOD for how, _ in each.values()) for each in (bare, ours)]
+    bad = [sum(how not in GOOD for how, *_ in each.values()) for each in (bare, ours)]
     counts = f"{bad[0]:>10}{bad[1]:>10}{len(wavering):>10}{len(known):>7}{len(still):>12}"
     return (
         f"{suite.name:<36}{version:>9}{len(ours):>8}{counts}",
-        {name: ours.get(name, ("", ""))[1] for name in still},
-        wavering,
+        {name: told(name, bare, ours) for name in still},
+        {name: told(name, bare, ours) for name in wavering},
     )
 
 
+def told(name: str, bare: dict, ours: dict) -> str:
+    how, text, seconds = ours.get(name, NONE)
+    return f"{name}: {how} after {seconds:.1f} s, bare {bare.get(name, NONE)[2]:.1f} s\n{text}"
+
+
 def alone(name: str) -> list[str]:
-    """Return what to run to run a test again: a module of unittest if it was the module that failed."""
-    return [name.removesuffix(WHOLE)]
+    """Return what to run to run a test again: the class or module if it was its set-up, nothing if it was the suite."""
+    if name.endswith(WHOLE):
+        return [] if name.removesuffix(WHOLE) in {suite.name for suite in SUITES} else [name.removesuffix(WHOLE)]
+    fixture = re.fullmatch(r"(?:setUp|tearDown)(?:Class|Module) \((\S+)\)", name)
+    return [fixture[1] if fixture else name]
 
 
 def write(bench: Bench, rows: dict[str, str]) -> None:
@@ -250,7 +293,10 @@ def main() -> None:
         try:
             row, differ, wavering = examine(suite, bench)
         except (RuntimeError, subprocess.CalledProcessError) as error:
-            print(f"{suite.name:<36} could not run: {str(error)[-300:]}", flush=True)
+            row = f"{suite.name:<36} could not run: {' '.join(str(error).split())[-300:]}"
+            if options.write:
+                write(bench, {suite.name: row})
+            print(row, flush=True)
             failed = True
             continue
         if options.write:
@@ -259,7 +305,7 @@ def main() -> None:
             row, *(f"    wavers: {name}" for name in wavering), *(f"    DIFFERS: {name}" for name in differ), sep="\n"
         )
         if options.verbose:
-            print(*differ.values(), sep="\n")
+            print(*differ.values(), *wavering.values(), sep="\n")
         sys.stdout.flush()
         failed = failed or bool(differ)
     sys.exit(failed)
