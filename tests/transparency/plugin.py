@@ -15,6 +15,13 @@ _texts: dict = {}
 _seconds: dict = {}
 
 
+def pytest_collectreport(report):
+    """Note what could not even be imported."""
+    if report.failed:
+        _ended[report.nodeid] = "failed"
+        _texts[report.nodeid] = str(report.longrepr)[-4000:]
+
+
 def pytest_runtest_logreport(report):
     """Note the worst of set-up, call and teardown."""
     _seconds[report.nodeid] = _seconds.get(report.nodeid, 0.0) + report.duration

@@ -7,6 +7,7 @@ interpreter in it. A test that ended worse with us runs alone three times more i
 if it did so each time; as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after
 three times as long and twenty seconds more. With ``--write`` the rows go to
 benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
+How each test ended, what it said and how long it took stays in build/transparency.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from foreign_suites import SUITES, Suite
 from known import KNOWN
-from suites import SUITES, Suite
 
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
@@ -54,10 +55,19 @@ class Bench:
     Args:
         python: The interpreter.
         folder: Where everything is made.
+        tests: The interpreter's own package ``test``, if it lies elsewhere.
     """
 
-    def __init__(self, python: str, folder: Path) -> None:
+    def __init__(self, python: str, folder: Path, tests: Path | None = None) -> None:
         self.python, self.folder = python, folder
+        self.path = {}
+        if tests is not None:
+            # Alone: the same package of Debian has parts of ctypes and others beside it.
+            link = folder / "tests-of" / tests.parent.name / "test"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(tests)
+            self.path["PYTHONPATH"] = str(link.parent)
         ask = "import platform; print(platform.python_version())"
         self.version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -65,16 +75,17 @@ class Bench:
         """Return the interpreter of an environment with ourselves and some packages; None of them is pinned."""
         place = self.folder / f"{name.replace(' ', '-')}-{self.version}"
         interpreter = place / "bin" / "python"
-        if not (place / ".made").exists():
+        made, wanted = place / ".made", " ".join(packages)
+        if not made.exists() or made.read_text() != wanted:
             subprocess.run([self.python, "-m", "venv", place], check=True)
             pip = [interpreter, "-m", "pip", "-q", "install"]
             subprocess.run([*pip, "--upgrade", "pip"], check=True)
             subprocess.run([*pip, "-e", ROOT, *packages], check=True)
-            hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
-            shutil.copy(HERE / "hook.py", hook)
-            # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
-            hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
-            (place / ".made").touch()
+            made.write_text(wanted)
+        hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
+        shutil.copy(HERE / "hook.py", hook)
+        # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
+        hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
         return interpreter
 
     def tests_of(self, suite: Suite, interpreter: Path) -> tuple[Path, str]:
@@ -111,21 +122,26 @@ def texts(place: Path) -> list[str]:
     return [(place / name).read_text() for name in CONFIGURATIONS[:4] if (place / name).exists()]
 
 
-def modules_of(interpreter: Path, name: str) -> list[str]:
+def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
     ask = (
         "import importlib, pkgutil, sys; m = importlib.import_module(sys.argv[1]);"
         "print(*([m.__name__ + '.' + each.name for each in pkgutil.iter_modules(m.__path__)"
         " if each.name.startswith('test_')] if hasattr(m, '__path__') else [m.__name__]))"
     )
-    return subprocess.run([interpreter, "-c", ask, name], capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(
+        [interpreter, "-c", ask, name], env={**os.environ, **path}, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise RuntimeError(f"this Python comes without {name}; Debian has it in libpython3.X-testsuite, see --tests")
+    return found.stdout.split()
 
 
-def run_unittest(interpreter: Path, modules: list[str], how: str) -> dict:
+def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str]) -> dict:
     ended: dict = {}
     for module in modules:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, {})
+            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, path)
             ended.update(noted(file))
             if code != 0:
                 ended[module + WHOLE] = ("error", said[-4000:], 0.0)
@@ -215,14 +231,16 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], dict[str, 
     interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
     if suite.modules:
         version = bench.version
-        modules = [module for name in suite.modules for module in modules_of(interpreter, name)]
-        once = lambda how, only=modules: run_unittest(interpreter, only, how)
+        modules = [module for name in suite.modules for module in modules_of(interpreter, name, bench.path)]
+        once = lambda how, only=modules: run_unittest(interpreter, only, how, bench.path)
     else:
         source, version = bench.tests_of(suite, interpreter)
         once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
     bare, ours = once("bare"), once("instrumented")
     if not bare or not ours:
         raise RuntimeError("no tests were found")
+    for how, ended in (("bare", bare), ("instrumented", ours)):
+        (bench.folder / f"{suite.name} {bench.version} {how}.json").write_text(json.dumps(ended, indent=1))
     differed = differences(bare, ours)
     still = [name for name in differed if name not in KNOWN]
     for _ in range(REPEATS):
@@ -276,13 +294,18 @@ def write(bench: Bench, rows: dict[str, str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="the interpreter under test")
+    parser.add_argument(
+        "--tests",
+        type=Path,
+        help="its package test, if that lies elsewhere: usr/lib/python3.X/test of a package of Debian",
+    )
     parser.add_argument("--only", action="append", default=[], help="a suite by name; can be given again")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "transparency")
     parser.add_argument("--write", action="store_true", help="put the rows into benchmarks/results")
     parser.add_argument("--verbose", action="store_true", help="print what the differing tests said")
     options = parser.parse_args()
-    bench = Bench(options.python, options.folder.resolve())
+    bench = Bench(options.python, options.folder.resolve(), options.tests and options.tests.resolve())
     wanted = options.only or (QUICK if options.quick else [suite.name for suite in SUITES])
     print(f"Python {bench.version}; known and explained: {len(KNOWN)}")
     print(HEADER, flush=True)
