@@ -76,12 +76,14 @@ class Bench:
         place = self.folder / f"{name.replace(' ', '-')}-{self.version}"
         interpreter = place / "bin" / "python"
         made, wanted = place / ".made", " ".join(packages)
+        pip = [interpreter, "-m", "pip", "-q", "install"]
         if not made.exists() or made.read_text() != wanted:
             subprocess.run([self.python, "-m", "venv", place], check=True)
-            pip = [interpreter, "-m", "pip", "-q", "install"]
             subprocess.run([*pip, "--upgrade", "pip"], check=True)
-            subprocess.run([*pip, "-e", ROOT, *packages], check=True)
+            subprocess.run([*pip, ROOT, *packages], check=True)
             made.write_text(wanted)
+        # As users have it: pytest treats what is installed to be edited otherwise.
+        subprocess.run([*pip, "--no-deps", "--force-reinstall", ROOT], check=True)
         hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
         shutil.copy(HERE / "hook.py", hook)
         # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from opentelemetry.instrumentation.concurrency.serve import http
+from opentelemetry.instrumentation.concurrency.settings import load_settings
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 
 PROGRAM = """
@@ -32,7 +35,9 @@ def fork():
     else:
         in_child()
 
-threading.Thread(target=fork).start()
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
 """
 
 
@@ -50,3 +55,17 @@ def test_child_of_a_thread_ends_with_the_last_thread_that_is_not_ours(tmp_path, 
     )
     assert done.stdout.splitlines() == ["the last thread ends", "ended with 0"], done.stderr
     assert list(agents.iterdir()) == []
+
+
+def test_endpoint_stays_closed_where_no_thread_can_be_started(tmp_path, monkeypatch, caplog):
+    """So it is in a child that was forked while its parent was ending; nothing is raised into the fork."""
+
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(http, "start_unseen", refuse)
+    path = tmp_path / "pages"
+    settings = load_settings({"debug_address": f"unix:{path}"}, {}, warn=print)
+    http.DebugServer(settings, None).open()
+    assert "stays closed: can't create" in caplog.text
+    assert not path.exists()
