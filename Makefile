@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test collector chain lint bench clean
+.PHONY: help demo test collector chain lint bench transparency clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -55,6 +55,9 @@ lint: $(VENV)/.dev ## ruff and mypy
 
 bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+transparency: $(MADE) ## the test suites of others, bare and instrumented, an hour; ONLY="uvloop" is one of them
+	@$(BIN)/python tests/transparency/run.py $(if $(ONLY),--only "$(ONLY)") --write --verbose
 
 clean: ## remove what was made
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -4,10 +4,11 @@ A test holds that they are current.
 """
 
 import re
+import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "docs" / "cost.md", ROOT / "collector-config" / "README.md")
+PAGES = (ROOT / "docs" / "cost.md", ROOT / "docs" / "transparency.md", ROOT / "collector-config" / "README.md")
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -18,7 +19,14 @@ def current(text: str) -> str:
         result = (RESULTS / found[1]).read_text().rstrip()
         return f"<!-- {found[1]} -->\n```text\n{result}\n```\n<!-- end -->"
 
-    return re.sub(r"<!-- (\S+\.txt) -->\n.*?<!-- end -->", block, text, flags=re.S)
+    text = re.sub(r"<!-- (\S+\.txt) -->\n.*?<!-- end -->", block, text, flags=re.S)
+    return re.sub(r"(?<=<!-- known -->\n).*?(?=<!-- end -->)", lambda _: known(), text, flags=re.S)
+
+
+def known() -> str:
+    """Return the tests of others that see what must be touched, each with its reason."""
+    found = runpy.run_path(str(ROOT / "tests" / "transparency" / "known.py"))["KNOWN"]
+    return "".join(f"* `{name}`: {reason}\n" for name, reason in found.items())
 
 
 if __name__ == "__main__":

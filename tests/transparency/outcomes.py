@@ -1,7 +1,7 @@
-"""Runs test modules of unittest, with the instrumentation or without, and writes how each test ended.
+"""Runs test modules of unittest and writes how each test ended.
 
-``python outcomes.py FILE bare|instrumented NAME...``, of modules or of tests: FILE gets JSON, by test:
-ok, failed, error or skipped.
+``python outcomes.py FILE NAME...``, of modules or of tests: FILE gets JSON, by test: ok, failed, error or skipped,
+what it said, and the seconds it took.
 """
 
 import contextlib
@@ -21,6 +21,16 @@ class Outcomes(unittest.TestResult):
         super().__init__()
         self.ended = {}
         self.texts = {}
+        self.seconds = {}
+        self._started_at = 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._started_at = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.seconds[test.id()] = time.monotonic() - self._started_at
 
     def _note(self, test, outcome, text=""):
         name = test.id()
@@ -59,18 +69,14 @@ def tests(name):
 
 
 def main():
-    file, how, *names = sys.argv[1:]
-    if how == "instrumented":
-        from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
-
-        ConcurrencyInstrumentor().instrument()
-        # Our own threads start with the first creation; whoever counts threads shall find them, as in a service.
-        threading.Thread(target=int).start()
-        time.sleep(1)
+    file, *names = sys.argv[1:]
+    # The first creation, after which our own threads run, as in a service: whoever counts threads shall find them.
+    threading.Thread(target=int).start()
+    time.sleep(1)
     result = Outcomes()
     for name in names:
         tests(name).run(result)
-        Path(file).write_text(json.dumps({"ended": result.ended, "texts": result.texts}))
+        Path(file).write_text(json.dumps({"ended": result.ended, "texts": result.texts, "seconds": result.seconds}))
 
 
 if __name__ == "__main__":

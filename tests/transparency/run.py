@@ -2,9 +2,12 @@
 
 ``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--write]``
 
-Each suite runs bare and then instrumented. A test that ended well bare and badly with us runs alone three times more in
-both ways. It counts as a difference if it ended badly with us each time and well bare each time; as wavering otherwise.
-With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
+Each suite runs bare and then instrumented, in the same environment: a file in its site-packages instruments every
+interpreter in it. A test that ended worse with us runs alone three times more in both ways. It counts as a difference
+if it did so each time; as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after
+three times as long and twenty seconds more. With ``--write`` the rows go to
+benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
+How each test ended, what it said and how long it took stays in build/transparency.
 """
 
 import argparse
@@ -12,7 +15,9 @@ import datetime as dt
 import fcntl
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -22,14 +27,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from foreign_suites import SUITES, Suite
 from known import KNOWN
-from suites import SUITES, Suite
 
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
 REPEATS = 3
-WHOLE = " (the whole module)"
+MUCH_LONGER = 3
+HANGS_S = 20.0
+LIMIT_S = 1200
+NONE = ("missing", "", 0.0)
+WHOLE = " (as a whole)"
 COLUMNS = f"{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
 HEADER = f"{'suite':<36}{'version':>9}{COLUMNS}"
 QUICK = (
@@ -46,10 +55,19 @@ class Bench:
     Args:
         python: The interpreter.
         folder: Where everything is made.
+        tests: The interpreter's own package ``test``, if it lies elsewhere.
     """
 
-    def __init__(self, python: str, folder: Path) -> None:
+    def __init__(self, python: str, folder: Path, tests: Path | None = None) -> None:
         self.python, self.folder = python, folder
+        self.path = {}
+        if tests is not None:
+            # Alone: the same package of Debian has parts of ctypes and others beside it.
+            link = folder / "tests-of" / tests.parent.name / "test"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(tests)
+            self.path["PYTHONPATH"] = str(link.parent)
         ask = "import platform; print(platform.python_version())"
         self.version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -57,12 +75,19 @@ class Bench:
         """Return the interpreter of an environment with ourselves and some packages; None of them is pinned."""
         place = self.folder / f"{name.replace(' ', '-')}-{self.version}"
         interpreter = place / "bin" / "python"
-        if not (place / ".made").exists():
+        made, wanted = place / ".made", " ".join(packages)
+        pip = [interpreter, "-m", "pip", "-q", "install"]
+        if not made.exists() or made.read_text() != wanted:
             subprocess.run([self.python, "-m", "venv", place], check=True)
-            pip = [interpreter, "-m", "pip", "-q", "install"]
             subprocess.run([*pip, "--upgrade", "pip"], check=True)
-            subprocess.run([*pip, "-e", ROOT, *packages], check=True)
-            (place / ".made").touch()
+            subprocess.run([*pip, ROOT, *packages], check=True)
+            made.write_text(wanted)
+        # As users have it: pytest treats what is installed to be edited otherwise.
+        subprocess.run([*pip, "--no-deps", "--force-reinstall", ROOT], check=True)
+        hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
+        shutil.copy(HERE / "hook.py", hook)
+        # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
+        hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
         return interpreter
 
     def tests_of(self, suite: Suite, interpreter: Path) -> tuple[Path, str]:
@@ -99,35 +124,35 @@ def texts(place: Path) -> list[str]:
     return [(place / name).read_text() for name in CONFIGURATIONS[:4] if (place / name).exists()]
 
 
-def modules_of(interpreter: Path, name: str) -> list[str]:
+def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
     ask = (
         "import importlib, pkgutil, sys; m = importlib.import_module(sys.argv[1]);"
         "print(*([m.__name__ + '.' + each.name for each in pkgutil.iter_modules(m.__path__)"
         " if each.name.startswith('test_')] if hasattr(m, '__path__') else [m.__name__]))"
     )
-    return subprocess.run([interpreter, "-c", ask, name], capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(
+        [interpreter, "-c", ask, name], env={**os.environ, **path}, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        raise RuntimeError(f"this Python comes without {name}; Debian has it in libpython3.X-testsuite, see --tests")
+    return found.stdout.split()
 
 
-def run_unittest(interpreter: Path, modules: list[str], how: str) -> dict:
+def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str]) -> dict:
     ended: dict = {}
     for module in modules:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            command = [interpreter, HERE / "outcomes.py", file, how, module]
-            result = run(command, folder, {})
-            found = json.loads(file.read_text()) if file.exists() else {"ended": {}, "texts": {}}
-            if not file.exists() or result:
-                found["ended"][module + WHOLE] = "error" if result else "ok"
-                found["texts"][module + WHOLE] = result[-4000:]
-            ended.update({name: (how_, found["texts"].get(name, "")) for name, how_ in found["ended"].items()})
+            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, path)
+            ended.update(noted(file))
+            if code != 0:
+                ended[module + WHOLE] = ("error", said[-4000:], 0.0)
     return ended
 
 
 def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: list[str] | None = None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outcomes.json"
-        left_out = [f"--ignore-glob=*{name}*" for name in suite.skipped]
-        tests = only or [str(source / suite.tests)]
         command = [
             interpreter,
             "-m",
@@ -137,57 +162,87 @@ def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: li
             "plugin",
             "--continue-on-collection-errors",
             *suite.arguments,
-            *left_out,
-            *tests,
+            *(f"--ignore-glob=*{name}*" for name in suite.skipped),
+            *(only or [str(source / suite.tests)]),
         ]
-        settings = {"OUTCOMES_FILE": str(file), "OUTCOMES_HOW": how, "PYTHONPATH": str(HERE)}
-        said = run(command, str(source), settings)
-        if not file.exists():
+        settings = {"OUTCOMES_FILE": str(file), "PYTHONPATH": str(HERE)}
+        code, said = run(command, str(source), how, settings)
+        ended = noted(file)
+        if not ended and not only:
             raise RuntimeError(f"{suite.name} did not run: {said[-2000:]}")
-        found = json.loads(file.read_text())
-    return {name: (outcome, found["texts"].get(name, "")) for name, outcome in found["ended"].items()}
+        # Tests that fail end it with 1. Anything else is an end that pytest did not choose, or does so bare, too.
+        if code not in (0, 1) and not only:
+            ended[suite.name + WHOLE] = ("error", said[-4000:], 0.0)
+    return ended
 
 
-def run(command: list, folder: str, settings: dict) -> str:
-    """Run and return what it said, if it failed by itself and not by its tests."""
+def noted(file: Path) -> dict[str, tuple]:
+    """Return how each test ended, what it said and the seconds it took."""
+    if not file.exists():
+        return {}
+    found = json.loads(file.read_text())
+    return {
+        name: (outcome, found["texts"].get(name, ""), found["seconds"].get(name, 0.0))
+        for name, outcome in found["ended"].items()
+    }
+
+
+def run(command: list, folder: str, how: str, settings: dict) -> tuple[int, str]:
+    """Run, bare or instrumented, and return how it ended and what it said."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     offline = {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
-    try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=folder,
-            env={**clean, **offline, **settings},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=1200,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "timed out after 20 minutes"
-    return "" if done.returncode == 0 or (settings and done.returncode == 1) else done.stdout + done.stderr
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**clean, **offline, **settings, "TRANSPARENCY_HOW": how},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            # Whatever it started holds the pipe as well.
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            said += f"\nended after {LIMIT_S / 60:.0f} minutes"
+    return process.returncode, said
 
 
 def differences(bare: dict, ours: dict) -> list[str]:
-    """Return the tests that ended well bare and badly with us."""
-    steady = [name for name, (how, _) in bare.items() if how in GOOD]
-    return [name for name in steady if ours.get(name, ("missing", ""))[0] not in GOOD]
+    """Return the tests that ended worse with us: not at all, badly, skipped though they can run, or after ages."""
+
+    def rank(ended: dict, name: str, otherwise: str) -> int:
+        return GOOD.index(how) if (how := ended.get(name, (otherwise,))[0]) in GOOD else len(GOOD)
+
+    def hung(name: str) -> bool:
+        # What waits in vain for a process or thread may go on in the end, and pass.
+        return name in bare and name in ours and ours[name][2] > MUCH_LONGER * bare[name][2] + HANGS_S
+
+    return [
+        name for name in {**bare, **ours} if rank(ours, name, "missing") > rank(bare, name, "skipped") or hung(name)
+    ]
 
 
-def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]:
+def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], dict[str, str]]:
     """Run one suite and return its row, the tests that differ with what they said, and those that waver."""
     needs = () if suite.modules else (suite.package, "pytest", *suite.needs)
     interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
     if suite.modules:
         version = bench.version
-        modules = [module for name in suite.modules for module in modules_of(interpreter, name)]
-        once = lambda how, only=modules: run_unittest(interpreter, only, how)
+        modules = [module for name in suite.modules for module in modules_of(interpreter, name, bench.path)]
+        once = lambda how, only=modules: run_unittest(interpreter, only, how, bench.path)
     else:
         source, version = bench.tests_of(suite, interpreter)
         once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
     bare, ours = once("bare"), once("instrumented")
     if not bare or not ours:
         raise RuntimeError("no tests were found")
+    for how, ended in (("bare", bare), ("instrumented", ours)):
+        (bench.folder / f"{suite.name} {bench.version} {how}.json").write_text(json.dumps(ended, indent=1))
     differed = differences(bare, ours)
     still = [name for name in differed if name not in KNOWN]
     for _ in range(REPEATS):
@@ -196,18 +251,26 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], list[str]]
         ]
     known = [name for name in differed if name in KNOWN]
     wavering = [name for name in differed if name not in still and name not in known]
-    bad = [sum(how not in GOOD for how, _ in each.values()) for each in (bare, ours)]
+    bad = [sum(how not in GOOD for how, *_ in each.values()) for each in (bare, ours)]
     counts = f"{bad[0]:>10}{bad[1]:>10}{len(wavering):>10}{len(known):>7}{len(still):>12}"
     return (
         f"{suite.name:<36}{version:>9}{len(ours):>8}{counts}",
-        {name: ours.get(name, ("", ""))[1] for name in still},
-        wavering,
+        {name: told(name, bare, ours) for name in still},
+        {name: told(name, bare, ours) for name in wavering},
     )
 
 
+def told(name: str, bare: dict, ours: dict) -> str:
+    how, text, seconds = ours.get(name, NONE)
+    return f"{name}: {how} after {seconds:.1f} s, bare {bare.get(name, NONE)[2]:.1f} s\n{text}"
+
+
 def alone(name: str) -> list[str]:
-    """Return what to run to run a test again: a module of unittest if it was the module that failed."""
-    return [name.removesuffix(WHOLE)]
+    """Return what to run to run a test again: the class or module if it was its set-up, nothing if it was the suite."""
+    if name.endswith(WHOLE):
+        return [] if name.removesuffix(WHOLE) in {suite.name for suite in SUITES} else [name.removesuffix(WHOLE)]
+    fixture = re.fullmatch(r"(?:setUp|tearDown)(?:Class|Module) \((\S+)\)", name)
+    return [fixture[1] if fixture else name]
 
 
 def write(bench: Bench, rows: dict[str, str]) -> None:
@@ -233,13 +296,18 @@ def write(bench: Bench, rows: dict[str, str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="the interpreter under test")
+    parser.add_argument(
+        "--tests",
+        type=Path,
+        help="its package test, if that lies elsewhere: usr/lib/python3.X/test of a package of Debian",
+    )
     parser.add_argument("--only", action="append", default=[], help="a suite by name; can be given again")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "transparency")
     parser.add_argument("--write", action="store_true", help="put the rows into benchmarks/results")
     parser.add_argument("--verbose", action="store_true", help="print what the differing tests said")
     options = parser.parse_args()
-    bench = Bench(options.python, options.folder.resolve())
+    bench = Bench(options.python, options.folder.resolve(), options.tests and options.tests.resolve())
     wanted = options.only or (QUICK if options.quick else [suite.name for suite in SUITES])
     print(f"Python {bench.version}; known and explained: {len(KNOWN)}")
     print(HEADER, flush=True)
@@ -250,7 +318,10 @@ def main() -> None:
         try:
             row, differ, wavering = examine(suite, bench)
         except (RuntimeError, subprocess.CalledProcessError) as error:
-            print(f"{suite.name:<36} could not run: {str(error)[-300:]}", flush=True)
+            row = f"{suite.name:<36} could not run: {' '.join(str(error).split())[-300:]}"
+            if options.write:
+                write(bench, {suite.name: row})
+            print(row, flush=True)
             failed = True
             continue
         if options.write:
@@ -259,7 +330,7 @@ def main() -> None:
             row, *(f"    wavers: {name}" for name in wavering), *(f"    DIFFERS: {name}" for name in differ), sep="\n"
         )
         if options.verbose:
-            print(*differ.values(), sep="\n")
+            print(*differ.values(), *wavering.values(), sep="\n")
         sys.stdout.flush()
         failed = failed or bool(differ)
     sys.exit(failed)

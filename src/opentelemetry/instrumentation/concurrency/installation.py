@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
 
@@ -20,7 +20,7 @@ from .agent.late_agent import LateAgent
 from .census.census import Census, Look
 from .census.counts import LiveCounts, count_live
 from .diagnose.diagnosis import Diagnosed, Diagnosis
-from .record.fork import watch_forks
+from .record.fork import ends_with_its_last_thread, only_own_threads_are_left, watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
 from .report.attributes import CONTROL
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
+_LAST_THREAD_LOOK_S: Final = 0.2
+
 
 class Installation:
     """One instrumented process.
@@ -61,6 +63,7 @@ class Installation:
         self._started_at = time.monotonic()
         self._last_scan_at = self._started_at
         self._leaves_main = False
+        self._ends_with_its_last_thread = False
         self._delays_s: dict[str, float] = {}
         self._agent = LateAgent(self, settings.agent_dir, is_off=settings.agent_disabled)
         self._dump_signal: DumpSignal | None = None
@@ -282,12 +285,28 @@ class Installation:
         return not self._settings.eventloop_delay_disabled and "asyncio" in sys.modules
 
     def _between_looks(self) -> float | None:
+        again_s = None
+        if self._ends_with_its_last_thread:
+            if only_own_threads_are_left():
+                self._leave_process()
+                return None
+            again_s = _LAST_THREAD_LOOK_S
         self._agent.ensure_running()
         if not self._pings:
-            return None
+            return again_s
         pending = self._delay.pending()
         self._blocked.check(pending)
-        return self._blocked.wait_s(pending)
+        soon_s = self._blocked.wait_s(pending)
+        return soon_s if again_s is None else min(again_s, soon_s or again_s)
+
+    def _leave_process(self) -> None:
+        """End our threads, in the scan thread, where nothing else keeps the process."""
+        self._agent.close()
+        if self._debug_server is not None:
+            self._debug_server.close()
+        self.census.suspend()
+        # Raw threads are not seen; one that is there and creates something starts the census again.
+        self.recorder.wake()
 
     def _record_delay(self, delay_s: float, thread_name: str) -> None:
         self._delays_s[thread_name] = delay_s
@@ -334,3 +353,6 @@ class Installation:
         if self._debug_server is not None:
             self._debug_server.forget()
             self._debug_server.open()
+        self._ends_with_its_last_thread = ends_with_its_last_thread()
+        if self._ends_with_its_last_thread and self._debug_server is not None:
+            self.census.ensure_running()

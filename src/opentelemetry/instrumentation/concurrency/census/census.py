@@ -161,13 +161,14 @@ class Census:
     def suspend(self) -> None:
         """Stop the scan thread and wait for it, half a second at most; the next creation starts it again."""
         thread, self._thread = self._thread, None
-        if thread is None or thread is threading.current_thread():
+        if thread is None:
             return
         if thread.ident is None:
             # Another thread is about to start it, and may not come to that before the fork.
             return
         self._wake.set()
-        thread.join(_JOIN_TIMEOUT_S)
+        if thread is not threading.current_thread():
+            thread.join(_JOIN_TIMEOUT_S)
         self._wake = threading.Event()
         self.clock.restart()
 

@@ -3,12 +3,19 @@
 A living thread makes every ``os.fork`` warn on Python ≥ 3.12, so the scan thread is stopped and joined first; parent
 and child start theirs again with the next creation. The hooks registered here stay for the life of the process and
 do nothing while nothing is installed.
+
+A child that was forked from a thread other than the main one goes on in that thread alone. When its function returns,
+nobody finalizes the interpreter: the system ends the process with its last thread, daemons included. There our threads
+have to leave when all others have.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+
+from .threads import OWN_THREAD
 
 _before: Callable[[], None] | None = None
 _in_child: Callable[[], None] | None = None
@@ -33,6 +40,19 @@ def watch_forks(
     if not _registered and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_run_before, after_in_child=_run_in_child, after_in_parent=_run_in_parent)
         _registered = True
+
+
+def ends_with_its_last_thread() -> bool:
+    """Tell whether this process was forked from a thread other than the main one."""
+    # What `threading` takes for the main thread after a fork is the forking one, as it was made.
+    return not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]
+
+
+def only_own_threads_are_left() -> bool:
+    """Tell whether every thread but ours has ended."""
+    if threading.main_thread().is_alive():
+        return False
+    return all(getattr(thread, OWN_THREAD, False) for thread in threading.enumerate())
 
 
 def _run_before() -> None:

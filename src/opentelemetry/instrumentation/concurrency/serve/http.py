@@ -65,7 +65,13 @@ class DebugServer:
             return
         thread = threading.Thread(target=self._server.serve, name="OtelConcurrencyHttp", daemon=True)
         setattr(thread, OWN_THREAD, True)
-        start_unseen(thread)
+        try:
+            start_unseen(thread)
+        except RuntimeError as error:
+            # No more threads to be had, or none any more: a child forked while its parent was ending.
+            _logger.warning("The debug endpoint stays closed: %s", error)
+            self.close()
+            return
         _logger.info("The debug pages of process %d are at %s", os.getpid(), self.address)
 
     def close(self) -> None:

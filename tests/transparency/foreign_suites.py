@@ -51,7 +51,17 @@ SUITES = (
     Suite(
         "Starlette",
         package="starlette",
-        needs=("anyio", "httpx", "itsdangerous", "jinja2", "python-multipart", "pyyaml", "trio", "httpx2"),
+        needs=(
+            "anyio",
+            "httpx",
+            "itsdangerous",
+            "jinja2",
+            "python-multipart",
+            "pyyaml",
+            "trio",
+            "httpx2",
+            "opentelemetry-sdk",
+        ),
         arguments=("-W", "default"),
     ),
     Suite(

@@ -1,0 +1,71 @@
+"""A child forked from a thread ends when its last thread does, for nobody finalizes it; ours must not keep it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.serve import http
+from opentelemetry.instrumentation.concurrency.settings import load_settings
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+
+PROGRAM = """
+import os, sys, threading, time
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+
+ConcurrencyInstrumentor().instrument()
+
+def daemon():
+    time.sleep(0.7)
+    print("the last thread ends", flush=True)
+
+def in_child():
+    threading.Thread(target=int).start()
+    threading.Thread(target=daemon, daemon=True).start()
+    # The agent is there as well.
+    while not any("Agent" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.01)
+
+def fork():
+    child = os.fork()
+    if child:
+        print("ended with", os.waitpid(child, 0)[1], flush=True)
+    else:
+        in_child()
+
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("address", ["", "unix:{folder}/pages-{{pid}}"])
+def test_child_of_a_thread_ends_with_the_last_thread_that_is_not_ours(tmp_path, address):
+    """Not before it either; with scan thread and agent, and with the debug endpoint's thread."""
+    agents = tmp_path / "agents"
+    settings = {"AGENT_DIR": str(agents), "DEBUG_ADDRESS": address.format(folder=tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM],
+        env={**os.environ, **{f"OTEL_PYTHON_CONCURRENCY_{name}": value for name, value in settings.items()}},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.stdout.splitlines() == ["the last thread ends", "ended with 0"], done.stderr
+    assert list(agents.iterdir()) == []
+
+
+def test_endpoint_stays_closed_where_no_thread_can_be_started(tmp_path, monkeypatch, caplog):
+    """So it is in a child that was forked while its parent was ending; nothing is raised into the fork."""
+
+    def refuse(_thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(http, "start_unseen", refuse)
+    path = tmp_path / "pages"
+    settings = load_settings({"debug_address": f"unix:{path}"}, {}, warn=print)
+    http.DebugServer(settings, None).open()
+    assert "stays closed: can't create" in caplog.text
+    assert not path.exists()
