@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import SeverityNumber
 
 from .agent.late_agent import LateAgent
-from .census.census import Census, Look
+from .census.census import Census
 from .census.counts import LiveCounts, count_live
+from .census.look import Look
 from .census.snapshot import Snapshot
 from .diagnose.diagnosis import Diagnosed, Diagnosis
 from .diagnose.picture import take_picture

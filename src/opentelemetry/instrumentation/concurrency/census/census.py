@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, islice
 from typing import Any, Final
 from weakref import ReferenceType, ref
@@ -30,6 +30,7 @@ from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
 from .by_address import NumbersByAddress
 from .columns import Columns
+from .look import Look, Tally
 from .loops import LoopBook
 from .pace import SLICE
 from .registry import registered_tasks
@@ -44,46 +45,6 @@ _CPU_SHARE: Final = 0.01
 _RECONCILE_ALWAYS_BELOW: Final = 20_000
 _RECONCILE_EVERY: Final = 12
 _JOIN_TIMEOUT_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one scan counted at one site.
-
-    Attributes:
-        site: The site.
-        live: How many are live.
-        oldest_at: When the oldest of them was created, in seconds of the age clock.
-        older: How many of them are older than each of the ages that the diagnosis asked for.
-        daemons: How many of them are daemon threads.
-    """
-
-    site: Site
-    live: int
-    oldest_at: float
-    older: tuple[int, ...] = ()
-    daemons: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The result of one scan.
-
-    Attributes:
-        number: 1 for the first scan of this process.
-        at: When it ended, in seconds of the age clock.
-        after_gap: Whether the process could not run before it; such a scan gives no verdicts.
-        tasks: One tally per site with live tasks.
-        threads: One tally per site with live threads.
-        final: Whether the process or its loop is about to end.
-    """
-
-    number: int
-    at: float
-    after_gap: bool
-    tasks: tuple[Tally, ...]
-    threads: tuple[Tally, ...]
-    final: bool = False
 
 
 def _no_pause() -> None:
@@ -127,6 +88,7 @@ class Census:
         self._failure_said = False
         self._met_once: dict[int, ReferenceType[Any]] = {}
         self._entered: dict[int, ReferenceType[Any]] = {}
+        self._unfinished: dict[YoungList, list[Any]] = {}
         # The parent's tasks, of which a forked child has copies that nothing runs: by address.
         self.inherited: dict[int, ReferenceType[Any]] = {}
         self._expected_gap = scan_interval
@@ -186,6 +148,7 @@ class Census:
         self.threads = Columns(thread_is_gone)
         self.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
         self.loops = LoopBook()
+        self._unfinished.clear()
         self.last_look = None
         self.clock.restart()
 
@@ -242,21 +205,29 @@ class Census:
     def _admit(
         self, young: YoungList, columns: Columns, pause: Callable[[], None], meet: Callable[[Any], None]
     ) -> None:
-        taken, step = young.drain(), SLICE * WIDTH
-        for start in range(0, len(taken), step):
-            part = iter(taken[start : start + step])
-            for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
-                found = reference()
-                if found is None or columns.is_gone(found):
-                    continue
-                entered = self._entered.get(id(found))
-                if entered is None or entered() is not found:
-                    columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
-                    meet(found)
-            # A pause keeps nothing alive.
-            found = creator = None
-            if start + step < len(taken):
-                pause()
+        taken, step, done = young.drain(), SLICE * WIDTH, 0
+        if left := self._unfinished.pop(young, None):
+            taken = left + taken
+        try:
+            while done < len(taken):
+                part = iter(taken[done : done + step])
+                for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
+                    done += WIDTH
+                    found = reference()
+                    if found is None or columns.is_gone(found):
+                        continue
+                    entered = self._entered.get(id(found))
+                    if entered is None or entered() is not found:
+                        columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
+                        meet(found)
+                # A pause keeps nothing alive.
+                found = creator = None
+                if done < len(taken):
+                    pause()
+        finally:
+            if done < len(taken):
+                # A signal handler of the application raised into it: the next time goes on where this one ended.
+                self._unfinished[young] = taken[done:]
         young.drained()
 
     def task_sites_on(self, loop: Any) -> set[Site]:
