@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry._logs import SeverityNumber
 
 from .agent.late_agent import LateAgent
-from .census.census import Census, Look
+from .census.census import Census
 from .census.counts import LiveCounts, count_live
+from .census.look import Look
 from .diagnose.diagnosis import Diagnosed, Diagnosis
 from .record.fork import ends_with_its_last_thread, only_own_threads_are_left, watch_forks
 from .record.recorder import Recorder

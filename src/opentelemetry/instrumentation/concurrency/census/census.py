@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final
 from weakref import ref
@@ -29,6 +29,7 @@ from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
 from .columns import Columns
+from .look import Look, Tally
 from .loops import LoopBook
 from .pace import SLICE
 from .registry import registered_tasks
@@ -42,46 +43,6 @@ _SHORTEST_PAUSE_S: Final = 0.0005
 _LONGEST_PAUSE_S: Final = 0.01
 _CPU_SHARE: Final = 0.01
 _JOIN_TIMEOUT_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one scan counted at one site.
-
-    Attributes:
-        site: The site.
-        live: How many are live.
-        oldest_at: When the oldest of them was created, in seconds of the age clock.
-        older: How many of them are older than each of the ages that the diagnosis asked for.
-        daemons: How many of them are daemon threads.
-    """
-
-    site: Site
-    live: int
-    oldest_at: float
-    older: tuple[int, ...] = ()
-    daemons: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The result of one scan.
-
-    Attributes:
-        number: 1 for the first scan of this process.
-        at: When it ended, in seconds of the age clock.
-        after_gap: Whether the process could not run before it; such a scan gives no verdicts.
-        tasks: One tally per site with live tasks.
-        threads: One tally per site with live threads.
-        final: Whether the process or its loop is about to end.
-    """
-
-    number: int
-    at: float
-    after_gap: bool
-    tasks: tuple[Tally, ...]
-    threads: tuple[Tally, ...]
-    final: bool = False
 
 
 def _no_pause() -> None:
@@ -124,6 +85,7 @@ class Census:
         self._looks = 0
         self._failure_said = False
         self.strange_tasks, self.strange_threads = Strangers(), Strangers()
+        self._unfinished: dict[YoungList, list[Any]] = {}
         self._expected_gap = scan_interval
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
@@ -183,6 +145,7 @@ class Census:
         self.strange_tasks, self.strange_threads = Strangers(), Strangers()
         self.strange_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
         self.loops = LoopBook()
+        self._unfinished.clear()
         self.last_look = None
         self.clock.restart()
 
@@ -250,20 +213,28 @@ class Census:
         pause: Callable[[], None],
         meet: Callable[[Any], None],
     ) -> None:
-        taken, step = young.drain(), SLICE * WIDTH
-        for start in range(0, len(taken), step):
-            part = iter(taken[start : start + step])
-            for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
-                found = reference()
-                if found is None or columns.is_gone(found):
-                    continue
-                if not strangers.were_entered(found):
-                    columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
-                    meet(found)
-            # A pause keeps nothing alive.
-            found = creator = None
-            if start + step < len(taken):
-                pause()
+        taken, step, done = young.drain(), SLICE * WIDTH, 0
+        if left := self._unfinished.pop(young, None):
+            taken = left + taken
+        try:
+            while done < len(taken):
+                part = iter(taken[done : done + step])
+                for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
+                    done += WIDTH
+                    found = reference()
+                    if found is None or columns.is_gone(found):
+                        continue
+                    if not strangers.were_entered(found):
+                        columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
+                        meet(found)
+                # A pause keeps nothing alive.
+                found = creator = None
+                if done < len(taken):
+                    pause()
+        finally:
+            if done < len(taken):
+                # A signal handler of the application raised into it: the next time goes on where this one ended.
+                self._unfinished[young] = taken[done:]
         young.drained()
 
     def task_sites_on(self, loop: Any) -> set[Site]:

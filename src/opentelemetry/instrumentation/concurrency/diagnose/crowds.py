@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..census.census import Census, Tally
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.look import Tally
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
 from .await_chain import walk_await_chain

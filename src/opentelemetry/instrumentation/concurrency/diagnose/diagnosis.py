@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any, Final
 
-from ..census.census import Census, Look
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.look import Look
 from ..census.pace import paced, rows_marked
 from ..record.greenlets import threads_are_greenlets
 from ..record.site import Kind, Site

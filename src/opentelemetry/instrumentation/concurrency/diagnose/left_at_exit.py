@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..census.census import Census, Look
+from ..census.census import Census
+from ..census.look import Look
 from ..record.long_lived import declared_task
 from .await_chain import walk_await_chain
 from .group import Group, choose_representative, representative_of

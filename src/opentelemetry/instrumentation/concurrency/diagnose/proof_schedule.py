@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from ..census.census import Look
 from ..census.columns import Columns
+from ..census.look import Look
 from ..census.pace import paced
 from .orphans import OrphanSearch, SiteOrphans
 from .wait_graph import awaited_tasks, deadlocks

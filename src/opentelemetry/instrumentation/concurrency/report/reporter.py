@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry._logs import SeverityNumber
 
 from ..census.ageing import AgeClock
-from ..census.census import Look
+from ..census.look import Look
 from ..diagnose.group import Group
 from ..diagnose.stalls import StallBook
 from ..diagnose.verdict import Finding, describe
