@@ -63,20 +63,24 @@ def test_among_many_nobody_is_sought_where_the_counts_agree(searches):
     assert asyncio.run(main()) == 0
 
 
+async def strangers_found(made, release):
+    """Make many tasks and then one more past every hook; return how many of that kind are counted after some looks."""
+    made += [asyncio.create_task(blocked(release)) for _ in range(3 * MANY)]
+    await look(2)
+    made.append(asyncio.Task(blocked(release)))
+    await look(3 * LOOKS)
+    found = strangers_seen()
+    release.set()
+    await asyncio.gather(*made)
+    return found
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on nothing but the walk tells that there is one")
 def test_among_many_a_stranger_is_found(searches):
     """One task more than is known is enough; it is entered when it was met twice."""
 
     async def main():
-        release = asyncio.Event()
-        made = [asyncio.create_task(blocked(release)) for _ in range(3 * MANY)]
-        await look(2)
-        made.append(asyncio.Task(blocked(release)))
-        await look(3 * LOOKS)
-        found = strangers_seen()
-        release.set()
-        await asyncio.gather(*made)
-        return found
+        return await strangers_found([], asyncio.Event())
 
     assert asyncio.run(main()) == 1
 
@@ -88,13 +92,6 @@ def test_who_met_strangers_in_small_finds_them_in_large(searches):
         release = asyncio.Event()
         made = [asyncio.Task(blocked(release))]
         await look(2)
-        made += [asyncio.create_task(blocked(release)) for _ in range(3 * MANY)]
-        await look(2)
-        made.append(asyncio.Task(blocked(release)))
-        await look(3 * LOOKS)
-        found = strangers_seen()
-        release.set()
-        await asyncio.gather(*made)
-        return found
+        return await strangers_found(made, release)
 
     assert asyncio.run(main()) == 2
