@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.concurrency.census import strangers
 from opentelemetry.instrumentation.concurrency.diagnose import readable
 from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
 from opentelemetry.instrumentation.concurrency.diagnose.readable import chain_of, may_be_read
+from opentelemetry.instrumentation.concurrency.record.interpreter import FREE_THREADED
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def test_task_of_another_running_loop_is_not_looked_into(free_threaded, elsewher
     assert belongs_to_connection(elsewhere)
 
 
+@pytest.mark.skipif(FREE_THREADED, reason="this interpreter has no global lock")
 def test_with_the_lock_it_is(elsewhere):
     """The chain leads to the event it waits for."""
     assert may_be_read(elsewhere)

@@ -33,13 +33,16 @@ def may_be_read(task: object) -> bool:
         return False
 
 
-def chain_of(task: object, *, current_frames: Mapping[int, FrameType] | None = None) -> AwaitChain:
+def chain_of(
+    task: object, *, current_frames: Mapping[int, FrameType] | None = None, is_dying: bool = False
+) -> AwaitChain:
     """Return the await chain of a task, without frames where it may not be read. Never raises.
 
     Args:
         task: An asyncio task.
         current_frames: ``sys._current_frames()``, to see inside a coroutine that is running.
+        is_dying: It is being destroyed by the calling thread, so that nobody else can run it.
     """
-    if not may_be_read(task):
+    if not is_dying and not may_be_read(task):
         return _UNREAD
     return walk_await_chain(coroutine_of(task), current_frames=current_frames)

@@ -130,12 +130,18 @@ def describe(group: Group, clock: AgeClock, stalls: StallBook) -> Finding | None
     )
 
 
-def look_at(kind: Kind, found: Any) -> Sight:
-    """Return what a task or thread shows now. Cost: one await chain, or one stack."""
+def look_at(kind: Kind, found: Any, *, is_dying: bool = False) -> Sight:
+    """Return what a task or thread shows now. Cost: one await chain, or one stack.
+
+    Args:
+        kind: What it is.
+        found: The task or thread.
+        is_dying: It is being destroyed by the calling thread, so that nobody else can run it.
+    """
     if kind == "thread":
         waits_for, frames = _thread_stack(found)
         return Sight(thread_name(found), "", frames, "", waits_for, thread_ident(found), is_daemon(found))
-    chain = chain_of(found, current_frames=sys._current_frames())
+    chain = chain_of(found, current_frames=sys._current_frames(), is_dying=is_dying)
     name, waits_for = plain_text(name_of(found)), wait_reason(found, chain)
     return Sight(name, _coroutine_name(found, chain), named_chain(chain), chain_note(chain), waits_for)
 
