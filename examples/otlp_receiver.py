@@ -60,9 +60,10 @@ class Log:
 class OtlpReceiver:
     """Use as a context manager; ``environ`` points a program to it."""
 
-    def __init__(self, protocol: str = "http/protobuf", status: int = 200) -> None:
+    def __init__(self, protocol: str = "http/protobuf", status: int = 200, port: int = 0) -> None:
         self.protocol = protocol
         self.status = status
+        self._port = port
         self.points: list[Point] = []
         self.spans: list[Span] = []
         self.logs: list[Log] = []
@@ -129,7 +130,7 @@ class OtlpReceiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         return server, server.server_address[1]
@@ -161,7 +162,7 @@ class OtlpReceiver:
         trace_grpc.add_TraceServiceServicer_to_server(Traces(), server)
         metrics_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)
         logs_grpc.add_LogsServiceServicer_to_server(Logs(), server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(f"127.0.0.1:{self._port}")
         server.start()
         return server, port
 

@@ -117,7 +117,33 @@ def trace(frame, event, argument):
         return trace
 """
 
+DEBUGGER = """
+import bdb
+class Debugger(bdb.Bdb):
+    # Stops at its breakpoints as a person's does, and goes on.
+    stops = 0
+    def user_line(self, frame):
+        self.stops += 1
+        self.set_continue()
+"""
+
+MONITORING = """
+from collections import Counter
+started = Counter()
+def start(code, _offset):
+    if code.co_filename == __file__:
+        started[code.co_name] += 1
+"""
+
 RUN = "result = asyncio.run(main())"
+WITH_DEBUGGER = (
+    "debugger = Debugger(); debugger.set_break(__file__, short.__code__.co_firstlineno + 1); "
+    "result = debugger.runcall(asyncio.run, main()); print(debugger.stops)"
+)
+MONITORED = (
+    "tool = sys.monitoring; tool.use_tool_id(2, 'test'); tool.register_callback(2, tool.events.PY_START, start); "
+    f"tool.set_events(2, tool.events.PY_START); {RUN}; tool.set_events(2, 0); print(started)"
+)
 ON_A_LOOP = "loop = {}; result = loop.run_until_complete(main()); loop.close()"
 
 MODES = {
@@ -134,12 +160,30 @@ MODES = {
     "wrapt without its extension": ((), {"WRAPT_DISABLE_EXTENSIONS": "1"}, "", "", RUN),
     "coverage": (("-m", "coverage", "run", "--branch", "--data-file={data}"), {}, "", "", RUN),
     "trace function": ((), {}, TRACING, "", f"sys.settrace(trace); {RUN}; sys.settrace(None); print(lines)"),
+    "trace function in all threads": (
+        (),
+        {},
+        TRACING,
+        "",
+        f"both = threading, sys; [each.settrace(trace) for each in both]; {RUN}; "
+        "[each.settrace(None) for each in both]; print(lines)",
+    ),
+    "debugger with a breakpoint": ((), {}, DEBUGGER, "", WITH_DEBUGGER),
+    "monitoring tool": ((), {}, MONITORING, "", MONITORED),
     "profile function": ((), {}, TRACING, "", f"sys.setprofile(trace); {RUN}; sys.setprofile(None); print(lines)"),
     "fake time": ((), {}, FAKE_TIME, "await asyncio.sleep(3600)", ON_A_LOOP.format("FakeTimeLoop()")),
     "own task factory": ((), {}, TASK_FACTORY, "loop.set_task_factory(factory)", RUN),
     "uvloop": ((), {}, "uvloop = __import__('uvloop')", "", ON_A_LOOP.format("uvloop.new_event_loop()")),
     "eager tasks": ((), {}, "", "loop.set_task_factory(asyncio.eager_task_factory)", RUN),
+    "eager tasks of an own class": (
+        (),
+        {},
+        TASK_FACTORY,
+        "loop.set_task_factory(asyncio.create_eager_task_factory(OwnTask))",
+        RUN,
+    ),
 }
+SINCE_3_12 = ("eager tasks", "eager tasks of an own class", "monitoring tool")
 
 
 def run(program, options, environment, *, instrumented):
@@ -165,8 +209,8 @@ def said(done):
 @pytest.mark.parametrize("mode", MODES)
 def test_program_says_the_same_in_every_mode_and_is_counted(tmp_path, mode):
     """Output, messages and exit status are those of the bare program; 21 tasks and at least 4 threads are alive."""
-    if mode == "eager tasks" and sys.version_info < (3, 12):
-        pytest.skip("eager tasks came with 3.12")
+    if mode in SINCE_3_12 and sys.version_info < (3, 12):
+        pytest.skip("it came with 3.12")
     if mode in ("coverage", "uvloop"):
         pytest.importorskip(mode)
     options, environment, before, in_main, around = MODES[mode]

@@ -42,7 +42,7 @@ async def main():
     census, said, clean = current_installation().census, set(), 0
     await asyncio.create_task(leak())
     started = time.monotonic()
-    while clean < 20 or time.monotonic() < started + 5:
+    while clean < 20 or time.monotonic() < started + (5 if len(failed_at) > 300 else 40):
         said.add(sum(await asyncio.gather(*(short(each) for each in range(5)))))
         sys.settrace(trace)
         try:
@@ -53,7 +53,7 @@ async def main():
         finally:
             sys.settrace(None)
         await asyncio.sleep(0.002)
-    print(said, len(failed_at) > 500)
+    print(said, len(failed_at) > 300 or len(failed_at))
     await asyncio.create_task(leak())
     census.look()
     await asyncio.sleep(1.2)

@@ -1,6 +1,7 @@
 """The agent talks with many, waits for none, keeps within its bounds, and survives forks."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -276,6 +277,27 @@ def test_place_that_can_not_be_used_is_one_warning(tmp_path, answers, caplog):
         made.ensure_running()
     assert caplog.text.count("cannot reach this process") == 1
     assert "OTEL_PYTHON_CONCURRENCY_AGENT_DIR" in caplog.text
+    made.close()
+
+
+def test_full_disk_is_one_warning_and_the_agent_comes_once_there_is_room(tmp_path, answers, caplog, monkeypatch):
+    """A service outlives that; who looks for it later finds it, and nothing unfinished stays behind."""
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    made = Agent(str(tmp_path / "agents"), answers.answer, answers.answer_at_once)
+    with monkeypatch.context() as at_first:
+        at_first.setattr(os, "chmod", full)
+        at_first.setattr("opentelemetry.instrumentation.concurrency.agent.agent._LOOK_AGAIN_S", 0)
+        for _ in range(3):
+            made.ensure_running()
+        assert made.path == ""
+        assert list((tmp_path / "agents").iterdir()) == []
+    assert caplog.text.count("cannot reach this process") == 1
+    assert "No space left on device" in caplog.text
+    made.ensure_running()
+    assert Path(made.path).exists()
     made.close()
 
 

@@ -81,9 +81,10 @@ class Agent:
         return self._file.path if self._file is not None else ""
 
     def ensure_running(self) -> None:
-        """Open the socket and start to listen, unless that is so or was tried. Never raises."""
+        """Open the socket and start to listen, unless that is so or was just tried. Never raises, warns once."""
         now = time.monotonic()
-        if self._has_failed or self._is_closed or (self._talker is not None and now < self._look_again_at):
+        was_tried = self._has_failed or self._talker is not None
+        if self._is_closed or (was_tried and now < self._look_again_at):
             return
         self._look_again_at = now + _LOOK_AGAIN_S
         try:
@@ -97,12 +98,15 @@ class Agent:
                     vanished, self._file = self._file, SocketFile(self._configured)
                     vanished.close()
                     self._wake()
-        except PlaceError as error:
+        except Exception as error:
+            if not self._has_failed:
+                is_known = isinstance(error, PlaceError)
+                _logger.warning(
+                    "The command line otel-concurrency cannot reach this process%s",
+                    f": {error}" if is_known else ".",
+                    exc_info=None if is_known else error,
+                )
             self._has_failed = True
-            _logger.warning("The command line otel-concurrency cannot reach this process: %s", error)
-        except Exception:
-            self._has_failed = True
-            _logger.warning("The command line otel-concurrency cannot reach this process.", exc_info=True)
 
     def _open(self) -> None:
         if self._file is None:

@@ -33,7 +33,7 @@ from .look import Look, Tally
 from .loops import LoopBook
 from .pace import SLICE
 from .registry import registered_tasks
-from .strangers import Strangers
+from .strangers import Strangers, names_stranger
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -261,7 +261,7 @@ class Census:
         if met:
             self.admit_young(pause)
         for task in strangers.to_enter(met, self.tasks, at_once=at_once):
-            self._enter(task, self.tasks, self.recorder.task_sites, task.get_coro())
+            self._enter(task, self.tasks, self.recorder.task_sites, names_stranger(task))
             self.loops.meet(task.get_loop(), self.clock.now())
 
     def _reconcile_threads(self, at_once: bool, pause: Callable[[], None]) -> None:

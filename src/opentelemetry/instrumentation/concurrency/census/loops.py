@@ -8,6 +8,8 @@ from types import FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from ..record.interpreter import FREE_THREADED
+
 _HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 
 
@@ -29,10 +31,11 @@ class LoopBook:
     def discover(self, now: float) -> None:
         """Enter the loops that run in any thread, as far as Python code runs them.
 
-        From 3.14 on nothing but its loop leads to a task; one that no hook has seen would never be met.
+        From 3.14 on nothing but its loop leads to a task; one that no hook has seen would never be met. On
+        free-threaded builds it stays unseen: the locals of a frame that runs in another thread are not to be read.
         """
         base: Any = sys.modules.get("asyncio.base_events")
-        if not _HAS_LINKED_LISTS or base is None:
+        if not _HAS_LINKED_LISTS or FREE_THREADED or base is None:
             return
         code = base.BaseEventLoop.run_forever.__code__
         for frame in sys._current_frames().values():

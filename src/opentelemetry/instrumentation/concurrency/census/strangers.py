@@ -6,11 +6,14 @@ walk through it that stops every thread (0.2 µs a task). With many tasks that i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
+from ..record.interpreter import FREE_THREADED
 from ..record.young import WIDTH, YoungList
 from .by_address import NumbersByAddress
 from .columns import Columns
@@ -110,3 +113,14 @@ class Strangers:
                 yield found
             else:
                 self._met_once[id(found)] = reference
+
+
+def names_stranger(task: Any) -> Any:
+    """Return what a task's site is named by: its coroutine; on free-threaded builds, where that may run, its code."""
+    coroutine = task.get_coro()
+    code = getattr(coroutine, "cr_code", None)
+    if not FREE_THREADED or code is None:
+        return coroutine
+    modules = list(sys.modules.items())
+    module = next((name for name, each in modules if vars(each).get("__file__") == code.co_filename), "")
+    return SimpleNamespace(__code__=code, __module__=module)

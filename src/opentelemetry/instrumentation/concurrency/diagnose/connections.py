@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from types import CodeType, CoroutineType, FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
-from .await_chain import walk_await_chain
 from .known_waits import coroutine_of, type_module, type_name
+from .readable import chain_of, may_be_read
 from .wait_reason import wait_reason
 
 _LOOP_LIBRARIES: Final = ("asyncio.", "uvloop.")
@@ -24,15 +24,14 @@ _WITHOUT_ATTRIBUTES: Final = (
 
 
 def belongs_to_connection(task: Any) -> bool:
-    """Tell whether ``task`` waits for the network or keeps an open connection alive; True if it is gone.
+    """Tell whether ``task`` waits for the network or keeps a connection alive; True if it is gone or can't be told.
 
     Cost: one await chain; for a sleeping task also a look at the attributes of its arguments.
     """
-    if task is None:
+    if task is None or not may_be_read(task):
         return True
-    coroutine = coroutine_of(task)
-    reason = wait_reason(task, walk_await_chain(coroutine))
-    return reason.startswith("io.") or (reason == "sleep" and _holds_open_transport(coroutine))
+    reason = wait_reason(task, chain_of(task))
+    return reason.startswith("io.") or (reason == "sleep" and _holds_open_transport(coroutine_of(task)))
 
 
 def _holds_open_transport(coroutine: object) -> bool:

@@ -29,7 +29,7 @@ class DestroyedBook:
         Cost: one await chain for the first of a site since the last report, nothing for the others.
         """
         if site not in self._sights:
-            self._sights[site] = look_at("task", task)
+            self._sights[site] = look_at("task", task, is_dying=True)
 
     def groups(self, now: float) -> Iterator[Group]:
         """Yield a group for each site where tasks were destroyed since the last report of it."""

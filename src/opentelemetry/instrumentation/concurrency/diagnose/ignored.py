@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from ..record.naming import relative_path
 from ..record.site import Site
-from .await_chain import walk_await_chain
 from .fingerprint import fingerprint, named_chain
-from .known_waits import coroutine_of
+from .readable import chain_of
 from .wait_reason import wait_reason
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
@@ -51,5 +50,5 @@ class IgnoreList:
         """Tell whether the fingerprint of a task is ignored. Cost: one await chain."""
         if task is None or not self._fingerprints:
             return False
-        chain = walk_await_chain(coroutine_of(task))
+        chain = chain_of(task)
         return self.holds_fingerprint(fingerprint(site, named_chain(chain), wait_reason(task, chain)))

@@ -16,11 +16,11 @@ from ..census.pace import SLICE
 from ..census.snapshot import CreationSite, Glimpse, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
 from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import CreationStack, Kind, Site, SiteTable
-from .await_chain import MAX_FRAMES_REMEMBERED, AwaitChain, Frame, walk_await_chain
+from .await_chain import MAX_FRAMES_REMEMBERED, AwaitChain, Frame
 from .diagnosis import Diagnosis
 from .fields import is_daemon, loop_of, name_of, plain_text, thread_ident, thread_name
-from .known_waits import coroutine_of
 from .ownership import owning_tasks
+from .readable import chain_of
 from .verdict import chain_note, creation_stack
 from .wait_graph import awaited_tasks, deadlocks
 from .wait_reason import library_wait, thread_wait_reason, wait_reason_within
@@ -110,7 +110,7 @@ class _Painter:
                 yield self._task(columns, row, task, recorder.task_sites, cycles.get(columns.serials[row], ()))
 
     def _task(self, columns: Columns, row: int, task: Any, table: SiteTable, deadlock: tuple[int, ...]) -> LivePicture:
-        chain = walk_await_chain(coroutine_of(task), current_frames=self._frames)
+        chain = chain_of(task, current_frames=self._frames)
         site, serial = table.sites[columns.sites[row]], columns.serials[row]
         creator = columns.creators[row]
         made_by = creator() if creator is not None else None
@@ -151,7 +151,7 @@ class _Painter:
             task = references[row]()
             if task is None or is_gone(task):
                 continue
-            chain = walk_await_chain(coroutine_of(task), current_frames=self._frames)
+            chain = chain_of(task, current_frames=self._frames)
             stack, library = self._stack(chain)
             number, serial = numbers[row], serials[row]
             here = known.get(number)

@@ -13,11 +13,12 @@ from opentelemetry.trace import SpanContext
 from ..census.ageing import AgeClock
 from ..record.naming import function_name
 from ..record.site import CreationStack, Kind, Site
-from .await_chain import WRAPPER_COROUTINES, AwaitChain, Frame, plumbing_free_coroutine, walk_await_chain
+from .await_chain import WRAPPER_COROUTINES, AwaitChain, Frame, plumbing_free_coroutine
 from .fields import is_daemon, name_of, plain_text, thread_ident, thread_name
 from .fingerprint import NamedFrame, fingerprint, named_chain, named_frame, named_stack, waiting_at
 from .group import Group, Verdict
 from .known_waits import c_field, coroutine_of
+from .readable import chain_of, may_be_read
 from .stalls import StallBook
 from .wait_reason import thread_wait_reason, wait_reason
 
@@ -129,12 +130,18 @@ def describe(group: Group, clock: AgeClock, stalls: StallBook) -> Finding | None
     )
 
 
-def look_at(kind: Kind, found: Any) -> Sight:
-    """Return what a task or thread shows now. Cost: one await chain, or one stack."""
+def look_at(kind: Kind, found: Any, *, is_dying: bool = False) -> Sight:
+    """Return what a task or thread shows now. Cost: one await chain, or one stack.
+
+    Args:
+        kind: What it is.
+        found: The task or thread.
+        is_dying: It is being destroyed by the calling thread, so that nobody else can run it.
+    """
     if kind == "thread":
         waits_for, frames = _thread_stack(found)
         return Sight(thread_name(found), "", frames, "", waits_for, thread_ident(found), is_daemon(found))
-    chain = walk_await_chain(coroutine_of(found), current_frames=sys._current_frames())
+    chain = chain_of(found, current_frames=sys._current_frames(), is_dying=is_dying)
     name, waits_for = plain_text(name_of(found)), wait_reason(found, chain)
     return Sight(name, _coroutine_name(found, chain), named_chain(chain), chain_note(chain), waits_for)
 
@@ -196,7 +203,9 @@ def _coroutine_name(task: Any, chain: AwaitChain) -> str:
     if len(chain.frames) > 1 and _is_wrapper(chain.frames[0]):
         inner = next((frame for frame in chain.frames if not _is_wrapper(frame)), chain.frames[0])
         return function_name(inner.code, inner.module).removeprefix(f"{inner.module}.")
-    coroutine = plumbing_free_coroutine(coroutine_of(task))
+    coroutine = coroutine_of(task)
+    if may_be_read(task):
+        coroutine = plumbing_free_coroutine(coroutine)
     kept = c_field(type(coroutine), "__qualname__")
     return plain_text(kept.__get__(coroutine)).replace("<locals>.", "") if kept is not None else ""
 
