@@ -75,7 +75,11 @@ def main():
     time.sleep(1)
     result = Outcomes()
     for name in names:
-        tests(name).run(result)
+        try:
+            tests(name).run(result)
+        except unittest.SkipTest:
+            # The whole module, as it is imported: it is for another system.
+            result.ended[name] = "skipped"
         Path(file).write_text(json.dumps({"ended": result.ended, "texts": result.texts, "seconds": result.seconds}))
 
 
