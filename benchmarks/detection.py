@@ -2,6 +2,9 @@
 
 Counted are creation sites, because a report names a line. A leak is found when something that leaks there is flagged;
 a false alarm is any other site with something flagged, in healthy programs and in the healthy parts of leaking ones.
+Not every verdict is for every leak. Orphans are those that have outlived their creator: all but what says ``NO_ORPHAN``
+and why. Provable is what its program expects to be `unwakeable`; what it expects to be `growing` shows in nothing else.
+So recall is printed twice: over all leaks, and over those that the verdict is for.
 `pyleak` (when installed) is a test tool: its block is closed where the others look; in the row «after shutdown» it is
 closed when a healthy program has stopped what it stops, as in a test.
 """
@@ -48,6 +51,7 @@ class Pyleak:
 
 
 OURS = [verdict for verdict in VERDICTS if verdict in DETECTORS]
+OURS_BY_COLUMN = {f"ours: {verdict}": verdict for verdict in OURS}
 COLUMNS = {
     **{f"ours: {verdict}": [verdict] for verdict in OURS},
     "ours, any verdict": OURS,
@@ -64,6 +68,13 @@ def flagged(column, result):
     return {one for name in COLUMNS[column] for one in where.get(name, ())}
 
 
+def is_for(column, result, site):
+    """Tell whether the verdict of a column is for a leak: only then it should be found by it."""
+    if column == "ours: orphaned":
+        return result.is_orphan
+    return column in ("ours: growing", "ours: unwakeable") and result.expected[site] == OURS_BY_COLUMN[column]
+
+
 def judge(column, results):
     """Count leaking sites found and missed, by kind, and healthy sites accused."""
     count = Counter()
@@ -71,7 +82,9 @@ def judge(column, results):
         alarms = flagged(column, result)
         for site in result.expected:
             kind = next((one.kind for one in result.living if one.function == site), "task")
-            count[kind, "found" if any(one.function == site for one in alarms) else "missed"] += 1
+            outcome = "found" if any(one.function == site for one in alarms) else "missed"
+            count[kind, outcome] += 1
+            count["its own", outcome] += is_for(column, result, site)
         count["false"] += len(
             {one.function for one in alarms if one.function not in result.expected | dict.fromkeys(result.dragged)}
         )
@@ -91,7 +104,10 @@ def main():
         print(f"left out: {name}, {why}")
     if not peers:
         print("pyleak is not installed; pip install pyleak shows it as well")
-    print(f"{'':<24}{'task leaks':>12}{'thread leaks':>14}{'recall':>8}{'false alarms':>14}{'precision':>11}")
+    print(
+        f"{'':<23}{'task leaks':>11}{'thread leaks':>14}{'recall':>8}{'of those it is for':>20}{'false alarms':>14}"
+        f"{'precision':>11}"
+    )
     for column, detectors in COLUMNS.items():
         if detectors == ["pyleak"] and not peers:
             continue
@@ -103,7 +119,9 @@ def main():
         ]
         precision = f"{found / (found + count['false']):.0%}" if found + count["false"] else "-"
         recall = f"{found / (found + missed):.0%}"
-        print(f"{column:<24}{parts[0]:>12}{parts[1]:>14}{recall:>8}{count['false']:>14}{precision:>11}")
+        own, due = count["its own", "found"], count["its own", "found"] + count["its own", "missed"]
+        its_own = f"{own}/{due} = {own / due:.0%}" if due else "-"
+        print(f"{column:<23}{parts[0]:>11}{parts[1]:>14}{recall:>8}{its_own:>20}{count['false']:>14}{precision:>11}")
 
 
 if __name__ == "__main__":

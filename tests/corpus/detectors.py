@@ -78,10 +78,10 @@ def unwakeable(installation: Any) -> set[Living]:
     """Return what the proof, run on demand over every suspended task, proves."""
     proof_on_demand = _proof()
     with installation.census.locked():
-        rows = [(living, columns.references[row]()) for living, columns, row in _rows(installation.census)]
-    tasks = [task for living, task in rows if living.kind == "task" and task is not None]
-    proven = {id(reference()) for reference in proof_on_demand(tasks, pause=lambda: None).unwakeable}
-    return {living for living, task in rows if id(task) in proven}
+        rows = [(living, columns.references[row]) for living, columns, row in _rows(installation.census)]
+    suspects = (found for living, task in rows if living.kind == "task" and (found := task()) is not None)
+    proven = {id(reference()) for reference in proof_on_demand(suspects).unwakeable} - {id(None)}
+    return {living for living, task in rows if id(task()) in proven}
 
 
 def identify(installation: Any, found: list[Any]) -> set[Living]:

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -215,6 +215,7 @@ class Run:
         program: Name of the program.
         expected: Its ``EXPECTED``; empty for a healthy one.
         dragged: Its ``DRAGGED``.
+        is_orphan: Whether what it leaks has outlived its creator: no ``NO_ORPHAN``.
         counts: How many leaked ones there should be at each site of ``expected``.
         living: Every task and thread at the look.
         flagged: What each detector and peer flagged.
@@ -225,6 +226,7 @@ class Run:
     expected: dict[str, str]
     dragged: frozenset[str]
     counts: dict[str, int]
+    is_orphan: bool = True
     living: list[Living] = field(default_factory=list)
     flagged: dict[str, set[Living]] = field(default_factory=dict)
     flagged_at_end: dict[str, set[Living]] = field(default_factory=dict)
@@ -266,13 +268,21 @@ def _constant(source: str, name: str, default: Any) -> Any:
     return ast.literal_eval(found.group(1)) if found else default
 
 
-def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **settings: Any) -> Run:
+def run(
+    path: Path,
+    loop: Loop = "asyncio",
+    *,
+    peers: Sequence[Peer] = (),
+    during: Callable[[Coroutine[Any, Any, None]], AbstractContextManager[Any]] = nullcontext,
+    **settings: Any,
+) -> Run:
     """Run one program in a fresh loop, instrumented, and return what was found.
 
     Args:
         path: The program.
         loop: Which event loop.
         peers: Other tools to ask as well.
+        during: Given the program's ``main``, what is entered while that runs.
         settings: Settings of the instrumentation, over those of the corpus.
     """
     clock = SimulatedTime()
@@ -284,13 +294,16 @@ def run(path: Path, loop: Loop = "asyncio", *, peers: Sequence[Peer] = (), **set
             expected,
             frozenset(getattr(program, "DRAGGED", ())),
             dict(count) if isinstance(count, dict) else dict.fromkeys(expected, count),
+            is_orphan=not hasattr(program, "NO_ORPHAN"),
         )
         park = Park(clock, watcher, peers)
 
         async def main() -> None:
             for peer in peers:
                 await peer.start()
-            await program.main(park)
+            life = program.main(park)
+            with during(life):
+                await life
             result.flagged_at_end = await park.ask_peers()
 
         _run_main(main, loop)

@@ -93,6 +93,38 @@ def test_task_is_counted_at_the_line_that_created_it(instrumented, run, create):
     assert run(main())[create.__name__] == 1
 
 
+def test_sites_at_equal_offsets_of_different_code_are_told_apart(instrumented):
+    """The look-up guesses by the offset of the instruction alone, and a wrong guess must not stand."""
+
+    async def main():
+        release = asyncio.Event()
+        scopes = [{"__name__": f"shop.twin{number}"} for number in range(3)]
+        for scope in scopes:
+            exec("import asyncio\ndef start(coro): return asyncio.create_task(coro)", scope)
+        made = [scopes[number % 3]["start"](blocked(release)) for number in range(12)]
+        found = {group.site.function: group.count for group in take_snapshot().by_site if "twin" in group.site.function}
+        release.set()
+        await asyncio.gather(*made)
+        return found
+
+    assert asyncio.run(main()) == {f"shop.twin{number}.start": 4 for number in range(3)}
+
+
+def test_creations_are_counted_on_across_sampled_stacks(instrumented):
+    """One number counts creations and down to the next whole stack; neither loses or repeats any."""
+
+    async def main():
+        for _ in range(1000):
+            await asyncio.create_task(asyncio.sleep(0))
+
+    asyncio.run(main())
+    (site,) = (
+        each for each in instrumented.recorder.task_sites.sites if each.function.endswith("across_sampled_stacks.main")
+    )
+    assert site.created == 1000
+    assert site.first_stack is not site.latest_stack
+
+
 def test_directly_constructed_task_is_found_under_its_coroutine(instrumented, run):
     """What no hook can see the census finds, and counts under the coroutine's own function."""
 
@@ -173,10 +205,10 @@ def test_recording_keeps_neither_task_nor_coroutine_nor_span_nor_thread_alive(in
     del thread
     instrumented.recorder.young_tasks.prune()
     gc.collect()
-    from opentelemetry.instrumentation.concurrency.record.creator import _latest
+    from opentelemetry.instrumentation.concurrency.record.creator import CreatorSpan, latest_span
 
     assert [reference() for reference in seen] == [None] * 4
-    assert _latest is not None
+    assert isinstance(latest_span.record, CreatorSpan)
 
 
 def test_no_done_callback_is_added(instrumented):

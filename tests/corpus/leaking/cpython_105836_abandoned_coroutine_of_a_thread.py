@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 
 EXPECTED = {"answer": "unwakeable"}
+NO_ORPHAN = "the future that the thread was given for it is not done, so to all appearances somebody may still ask it"
 COUNT = 5
 
 loop = None

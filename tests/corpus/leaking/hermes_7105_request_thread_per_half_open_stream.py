@@ -8,6 +8,7 @@ Source: https://github.com/nesquena/hermes-webui/issues/7105
 import queue
 
 EXPECTED = {"accept_in_thread": "growing"}
+NO_ORPHAN = "the request itself hangs, and the server that made it lives"
 COUNT = 40
 THREADS = True
 

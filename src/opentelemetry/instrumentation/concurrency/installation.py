@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry._logs import SeverityNumber
 
 from .agent.late_agent import LateAgent
-from .census.census import Census, Look
+from .census.census import Census
 from .census.counts import LiveCounts, count_live
-from .census.snapshot import Snapshot
+from .census.look import Look
 from .diagnose.diagnosis import Diagnosed, Diagnosis
-from .diagnose.picture import take_picture
 from .record.fork import ends_with_its_last_thread, only_own_threads_are_left, watch_forks
 from .record.recorder import Recorder
 from .record.site import Site
@@ -40,6 +39,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .agent.dump_signal import DumpSignal
     from .agent.peer import Peer
+    from .census.snapshot import Snapshot
     from .serve.http import DebugServer
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
@@ -142,6 +142,8 @@ class Installation:
 
     def take_snapshot(self) -> Snapshot:
         """Picture every living task and thread."""
+        from .diagnose.picture import take_picture
+
         with self.census.locked():
             return take_picture(self.census, self.diagnosis)
 

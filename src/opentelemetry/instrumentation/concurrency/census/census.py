@@ -4,7 +4,7 @@ Guarantees:
 
 * It starts with the first recorded task or thread, never before, and stops for a fork.
 * It takes at most 1 % of one core: the pause between two scans is stretched to a hundred times the CPU time of one.
-* It works in slices, with pauses five times as long between them, so that a busy loop keeps four fifths of its turns.
+* It works in slices, with pauses seven times as long between them, so that a busy loop keeps four fifths of its turns.
   It hurries while a snapshot or a profile waits for it, and makes no pauses once it shall end.
 * A snapshot of it is weakly consistent: each task is seen once, not all at one instant.
 """
@@ -15,12 +15,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
-from weakref import ReferenceType, ref
+from weakref import ref
 
 from ..record.recorder import Recorder
 from ..record.site import Site, SiteTable
@@ -28,62 +28,21 @@ from ..record.tasks import task_is_gone
 from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
 from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
-from .by_address import NumbersByAddress
 from .columns import Columns
+from .look import Look, Tally
 from .loops import LoopBook
 from .pace import SLICE
 from .registry import registered_tasks
+from .strangers import Strangers
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
 # A busy loop keeps four fifths of its turns: it runs in the pauses, and waits a little each time a pause ends.
-_PAUSE_PER_WORK: Final = 5
+_PAUSE_PER_WORK: Final = 7
 _SHORTEST_PAUSE_S: Final = 0.0005
 _LONGEST_PAUSE_S: Final = 0.01
 _CPU_SHARE: Final = 0.01
-_RECONCILE_ALWAYS_BELOW: Final = 20_000
-_RECONCILE_EVERY: Final = 12
 _JOIN_TIMEOUT_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one scan counted at one site.
-
-    Attributes:
-        site: The site.
-        live: How many are live.
-        oldest_at: When the oldest of them was created, in seconds of the age clock.
-        older: How many of them are older than each of the ages that the diagnosis asked for.
-        daemons: How many of them are daemon threads.
-    """
-
-    site: Site
-    live: int
-    oldest_at: float
-    older: tuple[int, ...] = ()
-    daemons: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The result of one scan.
-
-    Attributes:
-        number: 1 for the first scan of this process.
-        at: When it ended, in seconds of the age clock.
-        after_gap: Whether the process could not run before it; such a scan gives no verdicts.
-        tasks: One tally per site with live tasks.
-        threads: One tally per site with live threads.
-        final: Whether the process or its loop is about to end.
-    """
-
-    number: int
-    at: float
-    after_gap: bool
-    tasks: tuple[Tally, ...]
-    threads: tuple[Tally, ...]
-    final: bool = False
 
 
 def _no_pause() -> None:
@@ -125,10 +84,8 @@ class Census:
         self.not_counted_s = 0.0
         self._looks = 0
         self._failure_said = False
-        self._met_once: dict[int, ReferenceType[Any]] = {}
-        self._entered: dict[int, ReferenceType[Any]] = {}
-        # The parent's tasks, of which a forked child has copies that nothing runs: by address.
-        self.inherited: dict[int, ReferenceType[Any]] = {}
+        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
+        self._unfinished: dict[YoungList, list[Any]] = {}
         self._expected_gap = scan_interval
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
@@ -185,8 +142,10 @@ class Census:
         self._thread = None
         self.tasks = Columns(task_is_gone)
         self.threads = Columns(thread_is_gone)
-        self.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
+        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
+        self.strange_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
         self.loops = LoopBook()
+        self._unfinished.clear()
         self.last_look = None
         self.clock.restart()
 
@@ -220,7 +179,7 @@ class Census:
         Args:
             final: Do not pause between slices; the process or its loop is about to end.
 
-        Cost: O(live tasks), about half a microsecond each; with pauses six times as long.
+        Cost: O(live tasks), about half a microsecond each; with pauses eight times as long.
         """
         with self.locked():
             started, self._resumed_at_s = time.perf_counter(), time.thread_time()
@@ -237,27 +196,45 @@ class Census:
     def admit_young(self, pause: Callable[[], None] = _no_pause) -> None:
         """Move what was created since the last scan and still lives into the columns. The caller holds the lock."""
         recorder, now = self.recorder, self.clock.now()
-        self._admit(recorder.young_tasks, self.tasks, pause, lambda task: self.loops.meet(task.get_loop(), now))
-        self._admit(recorder.young_threads, self.threads, pause, lambda _thread: None)
+        self._admit(
+            recorder.young_tasks,
+            self.tasks,
+            self.strange_tasks,
+            pause,
+            lambda task: self.loops.meet(task.get_loop(), now),
+        )
+        self._admit(recorder.young_threads, self.threads, self.strange_threads, pause, lambda _thread: None)
 
     def _admit(
-        self, young: YoungList, columns: Columns, pause: Callable[[], None], meet: Callable[[Any], None]
+        self,
+        young: YoungList,
+        columns: Columns,
+        strangers: Strangers,
+        pause: Callable[[], None],
+        meet: Callable[[Any], None],
     ) -> None:
-        taken, step = young.drain(), SLICE * WIDTH
-        for start in range(0, len(taken), step):
-            part = iter(taken[start : start + step])
-            for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
-                found = reference()
-                if found is None or columns.is_gone(found):
-                    continue
-                entered = self._entered.get(id(found))
-                if entered is None or entered() is not found:
-                    columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
-                    meet(found)
-            # A pause keeps nothing alive.
-            found = creator = None
-            if start + step < len(taken):
-                pause()
+        taken, step, done = young.drain(), SLICE * WIDTH, 0
+        if left := self._unfinished.pop(young, None):
+            taken = left + taken
+        try:
+            while done < len(taken):
+                part = iter(taken[done : done + step])
+                for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
+                    done += WIDTH
+                    found = reference()
+                    if found is None or columns.is_gone(found):
+                        continue
+                    if not strangers.were_entered(found):
+                        columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
+                        meet(found)
+                # A pause keeps nothing alive.
+                found = creator = None
+                if done < len(taken):
+                    pause()
+        finally:
+            if done < len(taken):
+                # A signal handler of the application raised into it: the next time goes on where this one ended.
+                self._unfinished[young] = taken[done:]
         young.drained()
 
     def task_sites_on(self, loop: Any) -> set[Site]:
@@ -274,76 +251,50 @@ class Census:
                 way: the task exists, and its hook has not returned.
             pause: Lets the application run.
         """
-        recorder = self.recorder
         self.loops.discover(self.clock.now())
-        tasks = self._strangers(registered_tasks(self.loops, self.inherited), self.tasks, pause)
-        threads = self._strangers(threading.enumerate(), self.threads, pause)
-        if tasks or threads:
+        self._reconcile_tasks(at_once, pause)
+        self._reconcile_threads(at_once, pause)
+
+    def _reconcile_tasks(self, at_once: bool, pause: Callable[[], None]) -> None:
+        strangers = self.strange_tasks
+        met = strangers.among(registered_tasks(self.loops, strangers.inherited), self.tasks, pause)
+        if met:
             self.admit_young(pause)
-        for task in self._still_strangers(tasks, self.tasks, at_once=at_once):
-            self._enter(task, self.tasks, recorder.task_sites, task.get_coro())
+        for task in strangers.to_enter(met, self.tasks, at_once=at_once):
+            self._enter(task, self.tasks, self.recorder.task_sites, task.get_coro())
             self.loops.meet(task.get_loop(), self.clock.now())
-        for thread in self._still_strangers(threads, self.threads, at_once=at_once):
-            self._enter(thread, self.threads, recorder.thread_sites, target_of(thread))
-        self._met_once = {id(found): reference for reference in tasks + threads if (found := reference()) is not None}
-        self._entered = {at: reference for at, reference in self._entered.items() if reference() is not None}
 
-    def _strangers(
-        self, existing: Iterable[Any], columns: Columns, pause: Callable[[], None]
-    ) -> list[ReferenceType[Any]]:
-        rows, references, strangers = NumbersByAddress(), columns.references, list[ReferenceType[Any]]()
-        for start in range(0, len(columns), 10 * SLICE):
-            addresses = columns.addresses[start : start + 10 * SLICE]
-            rows.add(addresses, range(start, start + len(addresses)))
-            pause()
-        left = iter(existing)
-        while True:
-            seen, found = 0, None
-            for found in islice(left, 2 * SLICE):
-                seen += 1
-                if (row := rows.get(id(found))) is None or references[row]() is not found:
-                    strangers.append(ref(found))
-            # A pause keeps nothing alive.
-            found = None
-            if not seen:
-                return strangers
-            pause()
-
-    def _still_strangers(
-        self, references: list[ReferenceType[Any]], columns: Columns, *, at_once: bool
-    ) -> Iterator[Any]:
-        # Not row_of(): after a storm there are thousands of them, and each would search through all rows.
-        rows = NumbersByAddress()
-        if references:
-            rows.add(columns.addresses, range(len(columns)))
-        for reference in references:
-            found = reference()
-            if found is None or ((row := rows.get(id(found))) is not None and columns.references[row]() is found):
-                continue
-            met = self._met_once.get(id(found))
-            if at_once or (met is not None and met() is found):
-                yield found
+    def _reconcile_threads(self, at_once: bool, pause: Callable[[], None]) -> None:
+        strangers = self.strange_threads
+        met = strangers.among(threading.enumerate(), self.threads, pause)
+        if met:
+            self.admit_young(pause)
+        for thread in strangers.to_enter(met, self.threads, at_once=at_once):
+            self._enter(thread, self.threads, self.recorder.thread_sites, target_of(thread))
 
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
         is_main = found is threading.main_thread()
         site = table.named("threading.MainThread") if is_main else table.of_callable(target)
-        site.created += 1
-        self._entered[id(found)] = ref(found)
+        site.until_stack -= 1
         columns.add(found, ref(found), site, self.clock.now(), None, None)
 
     def _look_at_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
         self.admit_young(pause)
-        if len(self.tasks) < _RECONCILE_ALWAYS_BELOW or self._looks % _RECONCILE_EVERY == 0:
-            self.reconcile(pause=pause)
+        self.loops.discover(self.clock.now())
+        if self.strange_tasks.are_sought(self.tasks):
+            self._reconcile_tasks(False, pause)
         self.loops.look(self.clock.now())
-        return self._sweep(self.tasks, self.recorder.task_sites, pause)
+        tallies = self._sweep(self.tasks, self.recorder.task_sites, pause)
+        self.strange_tasks.judge(self._looks, self.tasks, self.recorder.young_tasks)
+        return tallies
 
     def _look_at_threads(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
+        self._reconcile_threads(False, pause)
         tallies = self._sweep(self.threads, self.recorder.thread_sites, pause)
         daemons: dict[int, int] = {}
         for number, reference in zip(self.threads.sites, self.threads.references, strict=True):
             thread = reference()
-            if thread is not None and thread.daemon:
+            if thread is not None and threading.Thread.daemon.fget(thread):  # type: ignore[attr-defined]
                 daemons[number] = daemons.get(number, 0) + 1
         return tuple(replace(tally, daemons=daemons.get(tally.site.number, 0)) for tally in tallies)
 

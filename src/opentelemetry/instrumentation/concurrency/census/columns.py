@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from operator import delitem
 from typing import Any
 from weakref import ReferenceType
 
@@ -41,6 +44,8 @@ class Columns:
         self.proof = bytearray()
         self.is_gone = is_gone
         self._serial = 0
+        # Where the present sweep writes and reads: what lies between has been moved or has ended.
+        self._swept = 0, 0
         self._site_at: dict[int, int] | None = None
 
     def __len__(self) -> int:
@@ -62,17 +67,22 @@ class Columns:
     ) -> int:
         """Append a row and return its serial number, unique in this process."""
         self._serial += 1
-        self.references.append(reference)
-        self.sites.append(site.number)
-        self.created_at.append(created_at)
-        self.creators.append(creator)
-        self.creator_spans.append(creator_span)
-        self.serials.append(self._serial)
-        self.addresses.append(id(found))
-        self.creator_ended_at.append(0.0)
-        self.suspected_looks.append(0)
-        self.is_orphan.append(0)
-        self.proof.append(0)
+        before = len(self.references)
+        try:
+            self.references.append(reference)
+            self.sites.append(site.number)
+            self.created_at.append(created_at)
+            self.creators.append(creator)
+            self.creator_spans.append(creator_span)
+            self.serials.append(self._serial)
+            self.addresses.append(id(found))
+            self.creator_ended_at.append(0.0)
+            self.suspected_looks.append(0)
+            self.is_orphan.append(0)
+            self.proof.append(0)
+        except BaseException:
+            self._drop(before, None)
+            raise
         self._site_at = None
         return self._serial
 
@@ -88,37 +98,46 @@ class Columns:
             pause: Lets the application run.
             births: Times, the earliest first.
         """
-        write, total = 0, len(self.references)
-        for start in range(0, total, slice_size):
-            write = self._sweep_slice(start, min(start + slice_size, total), write, tally, births)
-            pause()
-        for column in self._columns():
-            del column[write:]
-        self._site_at = None
+        self._swept = 0, 0
+        total = len(self.references)
+        try:
+            for start in range(0, total, slice_size):
+                self._sweep_slice(start, min(start + slice_size, total), tally, births)
+                pause()
+        finally:
+            # Also where it was broken off: no row is lost or there twice.
+            self._drop(*self._swept)
+            self._site_at = None
 
-    def _sweep_slice(
-        self, start: int, stop: int, write: int, tally: dict[int, list[float]], births: Sequence[float]
-    ) -> int:
+    def _sweep_slice(self, start: int, stop: int, tally: dict[int, list[float]], births: Sequence[float]) -> None:
         latest = births[-1]
         references, sites, created_at, is_gone = self.references, self.sites, self.created_at, self.is_gone
-        for row in range(start, stop):
-            found = references[row]()
-            if found is None or is_gone(found):
-                continue
-            site = sites[row]
-            born = created_at[row]
-            counted = tally.get(site)
-            if counted is None:
-                counted = tally[site] = [0, born, *(0 for _ in births)]
-            counted[0] += 1
-            if born < counted[1]:
-                counted[1] = born
-            if born <= latest:
-                counted[2 + bisect_left(births, born)] += 1
-            if write != row:
-                self._move(row, write)
-            write += 1
-        return write
+        (write, _), row = self._swept, start
+        try:
+            for row in range(start, stop):
+                found = references[row]()
+                if found is None or is_gone(found):
+                    continue
+                site = sites[row]
+                born = created_at[row]
+                counted = tally.get(site)
+                if counted is None:
+                    counted = tally[site] = [0, born, *(0 for _ in births)]
+                counted[0] += 1
+                if born < counted[1]:
+                    counted[1] = born
+                if born <= latest:
+                    counted[2 + bisect_left(births, born)] += 1
+                if write != row:
+                    self._move(row, write)
+                write += 1
+            row = stop
+        finally:
+            self._swept = write, row
+
+    def _drop(self, start: int, stop: int | None) -> None:
+        """Delete rows in all columns: within C, where no signal handler of the application can raise in between."""
+        deque(map(delitem, self._columns(), repeat(slice(start, stop))), maxlen=0)
 
     def _columns(self) -> tuple[Any, ...]:
         return (

@@ -27,5 +27,5 @@ def count_live(census: Census | None) -> LiveCounts:
     if census is not None:
         census.admit_young()
         census.loops.discover(census.clock.now())
-    found = registered_tasks(()) if census is None else registered_tasks(census.loops, census.inherited)
+    found = registered_tasks(()) if census is None else registered_tasks(census.loops, census.strange_tasks.inherited)
     return LiveCounts(sum(1 for _ in found), len(threading.enumerate()))

@@ -19,8 +19,12 @@ class LoopBook:
 
     def meet(self, loop: Any, now: float) -> None:
         """Enter a loop. A new one counts as running until a scan finds otherwise."""
-        if loop not in self._last_running:
-            self._last_running[loop] = now
+        try:
+            if loop not in self._last_running:
+                self._last_running[loop] = now
+        except TypeError:
+            # A loop of another make that can not be referenced weakly is not remembered.
+            pass
 
     def discover(self, now: float) -> None:
         """Enter the loops that run in any thread, as far as Python code runs them.

@@ -17,7 +17,15 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat, starmap
-from types import BuiltinFunctionType, CodeType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CodeType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any, Final
 
 MAX_OBJECTS: Final = 50_000
@@ -29,7 +37,10 @@ _PAUSE_AFTER: Final = 5_000
 _CUT: Final = (type, ModuleType, CodeType, GetSetDescriptorType, MemberDescriptorType)
 
 
-_dictionary_of: Final[Any] = ModuleType.__dict__["__dict__"].__get__  # type: ignore[index]
+dictionary_of: Final[Any] = ModuleType.__dict__["__dict__"].__get__  # type: ignore[index]
+"""The dictionary of a module, as C keeps it."""
+_BORROWS: Final = (GeneratorType, AsyncGeneratorType) if sys.version_info >= (3, 14) else ()
+"""Suspended in the middle of an expression, these show what they have borrowed from a variable as a reference more."""
 
 
 class TooMuchWorkError(Exception):
@@ -68,7 +79,7 @@ class Cut:
 
     def __init__(self, loops: Iterable[object]) -> None:
         modules = [module for module in list(sys.modules.values()) if issubclass(type(module), ModuleType)]
-        self._ids = {id(_dictionary_of(module)) for module in modules}
+        self._ids = {id(dictionary_of(module)) for module in modules}
         self._ids |= {id(loop) for loop in loops}
         self._ids |= {id(sys.modules), id(gc.callbacks), id(gc.garbage)}
 
@@ -158,12 +169,13 @@ class Accounts:
         return self.edges[self.starts[place] : self.starts[place + 1]]
 
 
-def account(objects: list[Any], tasks: int, pace: Pace) -> Accounts | None:
+def account(objects: list[Any], tasks: int, pace: Pace, *, held_by_us: int = 0) -> Accounts | None:
     """Read a closure in one instant, or return None if the garbage collector ran in that instant.
 
     Args:
         objects: The closure; held by the caller in this list and nowhere else.
         tasks: How many of its first objects are asyncio tasks.
+        held_by_us: References that the caller has to each of these tasks besides.
         pace: Told of the work of the evaluation, which comes after the reading.
 
     Cost: 200 ns an object during which no other thread runs; then a microsecond a reference.
@@ -188,10 +200,13 @@ def account(objects: list[Any], tasks: int, pace: Pace) -> Accounts | None:
     del asked
     if disturbed:
         return None
-    return _evaluate(objects, reading, mark, pace)
+    # One reference more to each task is the list in which its waiter was asked for.
+    return _evaluate(objects, reading, mark, (tasks, held_by_us + 1), pace)
 
 
-def _evaluate(objects: list[Any], reading: list[Any], mark: object, pace: Pace) -> Accounts:
+def _evaluate(
+    objects: list[Any], reading: list[Any], mark: object, held_by_us: tuple[int, int], pace: Pace
+) -> Accounts:
     size = len(objects)
     # The name of the probe is one reference more than the list, the question and the iterator hold.
     own = reading[size] - 1
@@ -212,8 +227,19 @@ def _evaluate(objects: list[Any], reading: list[Any], mark: object, pace: Pace) 
     reached = None
     referents.clear()
     waiters = [-2 if waiter is None else index.get(id(waiter), -1) for waiter in reading[2 * size + 3 :]]
+    for place, each in enumerate(objects):
+        if issubclass(type(each), _BORROWS):
+            _count_once(edges[starts[place] : starts[place + 1]], within)
+    for task in range(held_by_us[0]):
+        within[task] += held_by_us[1]
     held = bytearray(count - own > inside for count, inside in zip(reading[:size], within, strict=True))
     return Accounts(held, reading[size + 1 : 2 * size + 1], edges, starts, waiters)
+
+
+def _count_once(referents: Sequence[int], within: list[int]) -> None:
+    """Take back all but one of the references that one object seems to have to another."""
+    for place in set(referents):
+        within[place] -= referents.count(place) - 1
 
 
 def _collections() -> list[int]:

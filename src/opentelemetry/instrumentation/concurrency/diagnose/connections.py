@@ -18,9 +18,9 @@ from .wait_reason import wait_reason
 
 _LOOP_LIBRARIES: Final = ("asyncio.", "uvloop.")
 _FRAME_HOLDS_LOCALS: Final = sys.version_info < (3, 11)
-_WITHOUT_ATTRIBUTES: Final = frozenset(
-    {CodeType, CoroutineType, FrameType, FunctionType, ModuleType, dict, list, tuple, set, frozenset, str, bytes}
-)
+_WITHOUT_ATTRIBUTES: Final = (
+    CodeType, CoroutineType, FrameType, FunctionType, ModuleType, dict, list, tuple, set, frozenset, str, bytes
+)  # fmt: skip
 
 
 def belongs_to_connection(task: Any) -> bool:
@@ -55,7 +55,7 @@ def _holds_open_transport(coroutine: object) -> bool:
 def _attributes(found: object) -> Iterator[object]:
     """Yield the values of an instance's attributes, kept in a dictionary or not, without running anything of it."""
     kind = type(found)
-    if kind in _WITHOUT_ATTRIBUTES or issubclass(kind, type):
+    if any(kind is each for each in _WITHOUT_ATTRIBUTES) or issubclass(kind, type):
         return
     for each in gc.get_referents(found):
         if type(each) is dict:

@@ -8,6 +8,8 @@ from weakref import ReferenceType
 
 from ..census.loops import LoopBook
 from ..record.creator import CreatorSpan
+from .fields import is_alive, is_done_concurrent, loop_of
+from .known_waits import is_pending
 from .ownership import linked_concurrent_future
 
 
@@ -25,9 +27,9 @@ def creator_ended(creator: ReferenceType[Any] | None, creator_span: CreatorSpan 
     found = creator()
     if found is None:
         return "what started it has ended"
-    if isinstance(found, threading.Thread):
-        return None if found.is_alive() else "the thread that started it has ended"
-    return "the task that started it has ended" if found.done() else None
+    if issubclass(type(found), threading.Thread):
+        return None if is_alive(found) else "the thread that started it has ended"
+    return "the task that started it has ended" if not is_pending(found) else None
 
 
 def loop_ended(task: Any, creator: ReferenceType[Any] | None, loops: LoopBook, now: float, age: float) -> str | None:
@@ -41,11 +43,11 @@ def loop_ended(task: Any, creator: ReferenceType[Any] | None, loops: LoopBook, n
         age: Seconds a loop must not have run.
     """
     found = creator() if creator is not None else None
-    if found is not None and not isinstance(found, threading.Thread):
+    if found is not None and not issubclass(type(found), threading.Thread):
         return None
-    ended = loops.ended(task.get_loop(), now, age)
+    ended = loops.ended(loop_of(task), now, age)
     if ended is None:
         linked = linked_concurrent_future(task)
-        if linked is not None and linked.done():
+        if is_done_concurrent(linked):
             return "the future that run_coroutine_threadsafe returned for it is done"
     return ended

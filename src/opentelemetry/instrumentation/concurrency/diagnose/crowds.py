@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..census.census import Census, Tally
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.look import Tally
 from ..record.long_lived import declared_task, declared_thread
 from ..record.site import Kind, Site
 from .await_chain import walk_await_chain
 from .connections import belongs_to_connection
+from .known_waits import coroutine_of
 from .ownership import is_owned
 from .wait_reason import wait_reason
 
@@ -32,7 +34,7 @@ def crowded_without_owner(columns: Columns, tally: Tally, limit: int) -> str | N
     looked_at = [task for row in chosen if (task := columns.references[row]()) is not None]
     left_alone = 0
     for task in looked_at:
-        chain = walk_await_chain(task.get_coro())
+        chain = walk_await_chain(coroutine_of(task))
         left_alone += not is_owned(task) and not wait_reason(task, chain).startswith("io.")
     if not looked_at or tally.live * left_alone / len(looked_at) <= limit:
         return None

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any, Final
 
-from ..census.census import Census, Look
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.look import Look
 from ..census.pace import paced, rows_marked
 from ..record.greenlets import threads_are_greenlets
 from ..record.site import Kind, Site
 from ..settings import Settings
 from .crowds import are_declared, are_of_connections, crowded_without_owner
 from .destroyed import DestroyedBook
+from .fields import is_daemon
 from .group import Group, choose_representative, representative_of
 from .growth import GrowthWatch, growth_clause
 from .ignored import IgnoreList
@@ -110,7 +112,7 @@ class Diagnosis:
         for kind in _KINDS:
             found = self._orphans.search(kind, census, look, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans, look, pause)
+                self.proofs.look(census.tasks, found, self._orphans, look, census.loops, pause)
             for orphans in found:
                 columns = census.tasks if kind == "task" else census.threads
                 self._add_orphans(columns, orphans, diagnosed, look, pause)
@@ -217,6 +219,6 @@ class Diagnosis:
 
 def _blocks_exit(columns: Columns, row: int) -> str:
     found = columns.references[row]()
-    if isinstance(found, Thread) and not found.daemon:
+    if issubclass(type(found), Thread) and not is_daemon(found):
         return ", it keeps the process from ending because it is no daemon"
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,6 +48,9 @@ def named_stack(stack: CreationStack | None) -> tuple[NamedFrame, ...]:
 def fingerprint(site: Site, frames: Iterable[NamedFrame], waits_for: str) -> str:
     """Return 16 hex digits over kind, creating function, functions of the chain and wait reason; no lines, no paths."""
     parts = [site.kind, site.function, *(frame.function for frame in frames), waits_for]
+    # OpenSSL comes with it, which a process without leaks need not load.
+    import hashlib
+
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 

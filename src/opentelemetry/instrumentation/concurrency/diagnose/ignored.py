@@ -11,6 +11,7 @@ from ..record.naming import relative_path
 from ..record.site import Site
 from .await_chain import walk_await_chain
 from .fingerprint import fingerprint, named_chain
+from .known_waits import coroutine_of
 from .wait_reason import wait_reason
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
@@ -50,5 +51,5 @@ class IgnoreList:
         """Tell whether the fingerprint of a task is ignored. Cost: one await chain."""
         if task is None or not self._fingerprints:
             return False
-        chain = walk_await_chain(task.get_coro())
+        chain = walk_await_chain(coroutine_of(task))
         return self.holds_fingerprint(fingerprint(site, named_chain(chain), wait_reason(task, chain)))

@@ -8,9 +8,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Final
 
 from ..record.threads import OWN_THREAD, executor_of
+from .fields import attribute_or_default, attributes_of, thread_name
+from .known_waits import type_module, type_name
+
+_DEBUGGER_MARKS: Final = ("is_pydev_daemon_thread", "pydev_do_not_trace")
 
 
 def is_main(thread: threading.Thread) -> bool:
@@ -20,17 +25,17 @@ def is_main(thread: threading.Thread) -> bool:
 
 def is_ours(thread: threading.Thread) -> bool:
     """The census is no leak of the application's."""
-    return bool(getattr(thread, OWN_THREAD, False))
+    return attributes_of(thread).get(OWN_THREAD) is True
 
 
 def is_telemetry(thread: threading.Thread) -> bool:
     """The OpenTelemetry SDK's processors and readers live as long as their provider."""
-    return thread.name.startswith("Otel") and _target_module(thread).startswith("opentelemetry.")
+    return thread_name(thread).startswith("Otel") and _target_module(thread).startswith("opentelemetry.")
 
 
 def is_debugger(thread: threading.Thread) -> bool:
     """Debuggers and notebooks mark their threads for everybody who lists threads."""
-    return bool(getattr(thread, "is_pydev_daemon_thread", False) or getattr(thread, "pydev_do_not_trace", False))
+    return any(attribute_or_default(thread, name) is True for name in _DEBUGGER_MARKS)
 
 
 def is_pool_worker(thread: threading.Thread) -> bool:
@@ -40,17 +45,17 @@ def is_pool_worker(thread: threading.Thread) -> bool:
 
 def is_anyio_worker(thread: threading.Thread) -> bool:
     """Workers of anyio end by themselves after ten idle seconds."""
-    return type(thread).__module__.startswith("anyio.")
+    return type_module(type(thread)).startswith("anyio.")
 
 
 def is_child_watcher(thread: threading.Thread) -> bool:
     """The ThreadedChildWatcher of asyncio waits in ``waitpid`` for one child process."""
-    return re.fullmatch(r"(asyncio-)?waitpid-\d+", thread.name) is not None
+    return re.fullmatch(r"(asyncio-)?waitpid-\d+", thread_name(thread)) is not None
 
 
 def is_dummy(thread: threading.Thread) -> bool:
     """A foreign thread that only asked for its name; on ≤ 3.12 its entry stays when the thread has ended."""
-    return type(thread).__name__ == "_DummyThread"
+    return bool(type_name(type(thread)) == "_DummyThread")
 
 
 def is_log_listener(thread: threading.Thread) -> bool:
@@ -77,5 +82,8 @@ def is_infrastructure(thread: threading.Thread) -> bool:
 
 
 def _target_module(thread: threading.Thread) -> str:
-    module = getattr(getattr(thread, "_target", None), "__module__", None)
-    return module if isinstance(module, str) else ""
+    target = attributes_of(thread).get("_target")
+    while type(target) is MethodType:
+        target = target.__func__
+    module = target.__module__ if issubclass(type(target), (FunctionType, BuiltinFunctionType)) else None
+    return module if type(module) is str else ""

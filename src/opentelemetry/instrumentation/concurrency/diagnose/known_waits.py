@@ -293,7 +293,8 @@ class _Asyncio(NamedTuple):
 _asyncio: _Asyncio | None = None
 
 
-def _known_asyncio() -> _Asyncio | None:
+def known_asyncio() -> _Asyncio | None:
+    """Return what is known of asyncio, once it was imported; also while the interpreter shuts down."""
     global _asyncio
     if _asyncio is None and "asyncio" in sys.modules:
         from asyncio import futures, tasks
@@ -309,8 +310,9 @@ def _known_asyncio() -> _Asyncio | None:
     return _asyncio
 
 
-def _field(future: object, name: str) -> Any:
-    known, kind = _asyncio or _known_asyncio(), type(future)
+def field(future: object, name: str) -> Any:
+    """Return a field of an asyncio future or task, past all overrides; None for anything else."""
+    known, kind = _asyncio or known_asyncio(), type(future)
     if known is None:
         return None
     if known.c_task is not known.py_task and issubclass(kind, known.c_task):
@@ -323,42 +325,42 @@ def _field(future: object, name: str) -> Any:
 
 def is_task(candidate: object) -> bool:
     """Tell whether ``candidate`` really is an asyncio task, of C or of Python, whatever its ``__class__`` says."""
-    known, kind = _asyncio or _known_asyncio(), type(candidate)
+    known, kind = _asyncio or known_asyncio(), type(candidate)
     return known is not None and (issubclass(kind, known.c_task) or issubclass(kind, known.py_task))
 
 
 def is_future(candidate: object) -> bool:
     """Tell whether ``candidate`` really is an asyncio future or task, of C or of Python."""
-    known, kind = _asyncio or _known_asyncio(), type(candidate)
+    known, kind = _asyncio or known_asyncio(), type(candidate)
     return known is not None and (issubclass(kind, known.c_future) or issubclass(kind, known.py_future))
 
 
 def is_gather(candidate: object) -> bool:
     """Tell whether ``candidate`` is the outer future of ``asyncio.gather``."""
-    known = _asyncio or _known_asyncio()
+    known = _asyncio or known_asyncio()
     return known is not None and type(candidate) is known.gathering
 
 
 def is_pending(future: object) -> bool:
     """Tell whether an asyncio future or task is not done; False for anything else."""
-    return is_future(future) and _field(future, "_state") in {None, "PENDING"}
+    return is_future(future) and field(future, "_state") in {None, "PENDING"}
 
 
 def waiter_of(task: object) -> object | None:
     """Return the future that an asyncio task is suspended on; None if there is none or it is no task."""
-    waiter: object | None = _field(task, "_fut_waiter") if is_task(task) else None
+    waiter: object | None = field(task, "_fut_waiter") if is_task(task) else None
     return waiter
 
 
 def coroutine_of(task: object) -> object | None:
     """Return the coroutine of an asyncio task."""
-    coroutine: object | None = _field(task, "_coro") if is_task(task) else None
+    coroutine: object | None = field(task, "_coro") if is_task(task) else None
     return coroutine
 
 
 def callbacks_of(future: object) -> Sequence[Any]:
     """Return the done callbacks of an asyncio future, without their contexts."""
-    return [each[0] for each in _field(future, "_callbacks") or ()] if is_future(future) else []
+    return [each[0] for each in field(future, "_callbacks") or ()] if is_future(future) else []
 
 
 def first_undone_child(future: object) -> object | None:
@@ -385,7 +387,7 @@ def executor_future_of(future: object) -> object | None:
 
 def _captured(future: object, source: int, callback_name: str, variable: str) -> object | None:
     """Return what a done callback defined in one of asyncio's files has captured under the name ``variable``."""
-    known = _known_asyncio()
+    known = known_asyncio()
     for callback in first_callbacks(future) if known is not None and is_future(future) else ():
         code = callback.__code__
         if code.co_name != callback_name or known is None or code.co_filename != known.source_paths[source]:

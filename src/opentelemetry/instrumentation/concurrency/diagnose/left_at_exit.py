@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..census.census import Census, Look
+from ..census.census import Census
+from ..census.look import Look
 from ..record.long_lived import declared_task
 from .await_chain import walk_await_chain
 from .group import Group, choose_representative, representative_of
 from .ignored import IgnoreList
+from .known_waits import coroutine_of, is_pending
 from .ownership import is_owned
 from .residents import ResidentMemory
 from .wait_reason import wait_reason
@@ -62,6 +64,6 @@ def left_at_exit(
 
 
 def _is_left_over(task: Any, creator: Any) -> bool:
-    if task is None or task.done() or is_owned(task) or declared_task(task, creator) is not None:
+    if task is None or not is_pending(task) or is_owned(task) or declared_task(task, creator) is not None:
         return False
-    return not wait_reason(task, walk_await_chain(task.get_coro())).startswith("io.")
+    return not wait_reason(task, walk_await_chain(coroutine_of(task))).startswith("io.")

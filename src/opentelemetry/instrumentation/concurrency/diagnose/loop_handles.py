@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
-from .known_waits import callbacks_of
+from .known_waits import callbacks_of, type_module, type_mro, type_name
 
 _TIMERS: Final = ("call_later", "call_at", "call_soon")
 _RUN_CALLBACKS: Final = frozenset({"_run_until_complete_cb", "done_cb"})
@@ -26,7 +27,7 @@ def handles_of(loop: Any) -> Handles | None:
     """Return the live handles of a loop, or None where it does not show them: then nothing can be proven there."""
     base: Any = sys.modules["asyncio"].BaseEventLoop
     kind = type(loop)
-    if any(each.__name__ == "Loop" and each.__module__.partition(".")[0] == "uvloop" for each in kind.__mro__):
+    if any(type_name(each) == "Loop" and type_module(each).partition(".")[0] == "uvloop" for each in type_mro(kind)):
         # All its fields: C shows what it holds to the garbage collector alone.
         return Handles([], [each for each in gc.get_referents(loop) if each is not loop], [])
     if not issubclass(kind, base) or any(getattr(kind, name) is not getattr(base, name) for name in _TIMERS):
@@ -40,11 +41,21 @@ def handles_of(loop: Any) -> Handles | None:
     return Handles(list(ready), timers, list(_of_descriptors(fields)))
 
 
+def timers_of_threads() -> Handles:
+    """Return what the ``threading.Timer`` of this process are going to call."""
+    found: list[Any] = []
+    for thread in list(threading._active.values()):  # type: ignore[attr-defined]
+        if issubclass(type(thread), threading.Timer):
+            fields = object.__getattribute__(thread, "__dict__")
+            found += [fields.get(name) for name in ("function", "args", "kwargs")]
+    return Handles([], found, [])
+
+
 def runs_until_done(task: Any) -> bool:
     """Tell whether a loop was asked to run until this task is done: Ctrl-C and SIGTERM are its wake-up."""
     for callback in callbacks_of(task):
         kind = type(callback)
-        is_function = kind is FunctionType or kind.__name__ == "cython_function_or_method"
+        is_function = kind is FunctionType or type_name(kind) == "cython_function_or_method"
         if is_function and getattr(callback, "__name__", "") in _RUN_CALLBACKS:
             return True
     return False

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..census.census import Census, Look, Tally
+from ..census.census import Census
 from ..census.columns import Columns
+from ..census.look import Look, Tally
 from ..census.pace import paced
 from ..record.greenlets import threads_are_greenlets
 from ..record.long_lived import declared_task, declared_thread

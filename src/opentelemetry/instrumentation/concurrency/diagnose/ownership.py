@@ -7,24 +7,42 @@ the application are bookkeeping (``background_tasks.discard``) unless they reach
 
 from __future__ import annotations
 
+import functools
 import gc
-import sys
 from collections.abc import Iterator
-from types import BuiltinMethodType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
+from types import (
+    BuiltinMethodType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    TracebackType,
+)
 from typing import Any, Final
+
+from .fields import attribute_of, awaited_by, concurrent_state, has_method, is_a, is_pending_concurrent
+from .known_waits import callbacks_of, is_future, is_pending, is_task, type_name
 
 _CHAIN_LIMIT: Final = 10_000
 _REACH_LIMIT: Final = 200
+_MAX_NESTED: Final = 100
 _CUT: Final = (
-    type, ModuleType, FunctionType, CodeType, FrameType, TracebackType, BaseException, str, bytes, int, float
+    type, ModuleType, FunctionType, CodeType, FrameType, TracebackType, BaseException, str, bytes, int, float,
+    CoroutineType,
 )  # fmt: skip
+_COROUTINES_AND_LOOPS: Final = ("cr_frame", "run_forever")
+_function_of: Final[Any] = functools.partial.__dict__["func"].__get__
+_arguments_of: Final[Any] = functools.partial.__dict__["args"].__get__
+_keywords_of: Final[Any] = functools.partial.__dict__["keywords"].__get__
 
 _OTHER_OWNER: Final = object()
 """Stands for an owner that is no asyncio future, such as the thread behind a concurrent future."""
 
 
 def is_owned(task: Any) -> bool:
-    """Tell whether something that still runs waits for ``task``.
+    """Tell whether something that still runs waits for ``task``. Runs nothing of the application.
 
     Cost: a few hundred nanoseconds for a task with no callbacks; else proportional to its chain of owners.
     """
@@ -46,13 +64,11 @@ def is_owned(task: Any) -> bool:
 
 def owners_of(future: Any) -> Iterator[Any]:
     """Yield the undone tasks and futures that wait directly for ``future``."""
-    for callback in _callbacks(future):
+    for callback in callbacks_of(future):
         yield from _owners_behind(callback)
-    awaited_by = getattr(future, "_asyncio_awaited_by", None)  # ≥ 3.14: exact, and knows anyio's host tasks
-    if awaited_by:
-        for owner in awaited_by if isinstance(awaited_by, (set, frozenset)) else (awaited_by,):
-            if not owner.done():
-                yield owner
+    for owner in awaited_by(future):  # ≥ 3.14: exact, and knows anyio's host tasks
+        if is_pending(owner):
+            yield owner
 
 
 def owning_tasks(task: Any) -> list[Any]:
@@ -68,7 +84,7 @@ def owning_tasks(task: Any) -> list[Any]:
             if owner is _OTHER_OWNER or id(owner) in seen:
                 continue
             seen.add(id(owner))
-            if _is_task(owner):
+            if is_task(owner):
                 found[id(owner)] = owner
             else:
                 pending.append(owner)
@@ -77,34 +93,24 @@ def owning_tasks(task: Any) -> list[Any]:
 
 def linked_concurrent_future(task: Any) -> Any | None:
     """Return the `concurrent.futures.Future` that ``run_coroutine_threadsafe`` tied to ``task``, or None."""
-    for callback in _callbacks(task):
-        function = getattr(callback, "__func__", callback)
+    for callback in callbacks_of(task):
+        function = callback.__func__ if type(callback) is MethodType else callback
         if type(function) is FunctionType and function.__qualname__ == "_chain_future.<locals>._call_set_state":
-            futures = sys.modules["concurrent.futures"]
             for value in _closure(function):
-                if isinstance(value, futures.Future):
+                if concurrent_state(value) is not None:
                     return value
     return None
 
 
-def _callbacks(future: Any) -> list[Any]:
-    callbacks = getattr(future, "_callbacks", None)
-    if not callbacks:
-        return []
-    return [entry[0] if type(entry) is tuple else entry for entry in list(callbacks)]
-
-
 def _owners_behind(callback: Any) -> Iterator[Any]:
     kind = type(callback)
-    if kind is BuiltinMethodType and type(callback.__self__) in (set, list, dict):
+    if kind is BuiltinMethodType and issubclass(type(callback.__self__), (set, list, dict)):
         return
-    if kind.__name__ == "TaskWakeupMethWrapper" or (
-        kind in (BuiltinMethodType, MethodType) and callback.__name__.endswith("wakeup")
-    ):
+    if type_name(kind) == "TaskWakeupMethWrapper" or _name_of(callback).endswith("wakeup"):
         # The C or Python wake-up of a task that awaits the future.
-        holder = getattr(callback, "__self__", None)
+        holder = _holder_of(callback)
         for found in [holder] if holder is not None else gc.get_referents(callback):
-            if _is_undone_future(found):
+            if is_pending(found):
                 yield found
         return
     owner = _known_owner(callback)
@@ -118,21 +124,15 @@ def _owners_behind(callback: Any) -> Iterator[Any]:
 
 def _known_owner(callback: Any) -> Any | None:
     """Return the owner behind the callback of a task group or of ``run_coroutine_threadsafe``."""
-    holder = getattr(callback, "__self__", None)
-    if holder is None:
-        holder = next((v for v in _closure(callback) if type(v).__name__ == "TaskGroup"), None)
-    if type(holder).__name__ == "TaskGroup":
-        module = type(holder).__module__
-        if module.startswith("asyncio"):
-            return _if_undone(getattr(holder, "_parent_task", None))
-        if module.startswith("anyio"):
-            scope = getattr(holder, "cancel_scope", None)
-            return _if_undone(getattr(scope, "_host_task", None))
-    futures = sys.modules.get("concurrent.futures")
-    if futures is not None and _is_asyncio(callback):
-        for value in _closure(callback):
-            if isinstance(value, futures.Future) and not value.done():
-                return _OTHER_OWNER
+    holder = _holder_of(callback)
+    closure = _closure(callback) if holder is None else [holder]
+    for each in closure:
+        if is_a(each, "TaskGroup", "asyncio"):
+            return _if_undone(attribute_of(each, "_parent_task"))
+        if is_a(each, "TaskGroup", "anyio"):
+            return _if_undone(attribute_of(attribute_of(each, "cancel_scope"), "_host_task"))
+    if _is_asyncio(callback) and any(map(is_pending_concurrent, _closure(callback))):
+        return _OTHER_OWNER
     return None
 
 
@@ -142,58 +142,64 @@ def _futures_within_reach(callback: Any) -> Iterator[Any]:
     pending = list(_closure(callback))
     while pending and len(seen) < _REACH_LIMIT:
         found = pending.pop()
-        if id(found) in seen or isinstance(found, _CUT):
+        kind = type(found)
+        if id(found) in seen or issubclass(kind, _CUT):
             continue
         seen.add(id(found))
-        if _is_future(found):
+        if is_future(found):
             # A finished one owns nothing; through its exception every local of the application could be reached.
-            if not found.done() and not _is_task(found):
+            if is_pending(found) and not is_task(found):
                 yield found
-            continue
-        if hasattr(found, "get_coro") or hasattr(found, "cr_frame") or hasattr(found, "run_forever"):
-            continue
-        pending.extend(gc.get_referents(found)[:_REACH_LIMIT])
+        elif not any(has_method(kind, name) for name in _COROUTINES_AND_LOOPS):
+            pending.extend(gc.get_referents(found)[:_REACH_LIMIT])
 
 
 def _closure(callback: Any) -> list[Any]:
-    if type(callback).__name__ == "partial":
-        return [*callback.args, *callback.keywords.values(), *_closure(callback.func)]
-    if isinstance(callback, MethodType):
-        return [callback.__self__, *_closure(callback.__func__)]
-    if type(callback) is FunctionType:
-        cells = []
+    found: list[Any] = []
+    for _ in range(_MAX_NESTED):
+        kind = type(callback)
+        if issubclass(kind, functools.partial):
+            found += [*_arguments_of(callback), *dict.values(_keywords_of(callback))]
+            callback = _function_of(callback)
+        elif kind is MethodType:
+            found.append(callback.__self__)
+            callback = callback.__func__
+        else:
+            break
+    if kind is FunctionType:
         for cell in callback.__closure__ or ():
             try:
-                cells.append(cell.cell_contents)
+                found.append(cell.cell_contents)
             except ValueError:  # an empty cell
                 continue
-        return [*cells, *(callback.__defaults__ or ())]
-    if isinstance(callback, BuiltinMethodType):
-        return [callback.__self__]
-    return gc.get_referents(callback)
+        return [*found, *(callback.__defaults__ or ())]
+    return [*found, *([callback.__self__] if kind is BuiltinMethodType else gc.get_referents(callback))]
+
+
+def _name_of(callback: Any) -> str:
+    """Return the name of a bound method, of C or of Python; empty for anything else."""
+    if type(callback) is BuiltinMethodType:
+        return callback.__name__
+    function = callback.__func__ if type(callback) is MethodType else None
+    return function.__name__ if type(function) is FunctionType else ""
+
+
+def _holder_of(callback: Any) -> Any | None:
+    return callback.__self__ if issubclass(type(callback), (BuiltinMethodType, MethodType)) else None
 
 
 def _is_asyncio(callback: Any) -> bool:
     function = callback
-    while type(function).__name__ == "partial":
-        function = function.func
-    module = getattr(function, "__module__", None)
-    return isinstance(module, str) and module.startswith("asyncio")
-
-
-def _is_future(found: Any) -> bool:
-    futures = sys.modules["asyncio.futures"]
-    return isinstance(found, (futures.Future, futures._PyFuture))
-
-
-def _is_undone_future(found: Any) -> bool:
-    return _is_future(found) and not found.done()
-
-
-def _is_task(found: Any) -> bool:
-    tasks = sys.modules["asyncio.tasks"]
-    return isinstance(found, (tasks.Task, tasks._PyTask))
+    for _ in range(_MAX_NESTED):
+        if issubclass(type(function), functools.partial):
+            function = _function_of(function)
+        elif type(function) is MethodType:
+            function = function.__func__
+        else:
+            break
+    module = function.__module__ if issubclass(type(function), (FunctionType, BuiltinMethodType)) else None
+    return type(module) is str and module.startswith("asyncio")
 
 
 def _if_undone(task: Any) -> Any | None:
-    return task if task is not None and not task.done() else None
+    return task if is_pending(task) else None

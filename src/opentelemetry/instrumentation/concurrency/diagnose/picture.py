@@ -18,6 +18,8 @@ from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import CreationStack, Kind, Site, SiteTable
 from .await_chain import MAX_FRAMES_REMEMBERED, AwaitChain, Frame, walk_await_chain
 from .diagnosis import Diagnosis
+from .fields import is_daemon, loop_of, name_of, plain_text, thread_ident, thread_name
+from .known_waits import coroutine_of
 from .ownership import owning_tasks
 from .verdict import chain_note, creation_stack
 from .wait_graph import awaited_tasks, deadlocks
@@ -108,7 +110,7 @@ class _Painter:
                 yield self._task(columns, row, task, recorder.task_sites, cycles.get(columns.serials[row], ()))
 
     def _task(self, columns: Columns, row: int, task: Any, table: SiteTable, deadlock: tuple[int, ...]) -> LivePicture:
-        chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
+        chain = walk_await_chain(coroutine_of(task), current_frames=self._frames)
         site, serial = table.sites[columns.sites[row]], columns.serials[row]
         creator = columns.creators[row]
         made_by = creator() if creator is not None else None
@@ -120,7 +122,7 @@ class _Painter:
         return LivePicture(
             kind="task",
             serial=serial,
-            name=_plain(task.get_name()),
+            name=plain_text(name_of(task)),
             site=self._site(site),
             age_s=max(0.0, self._now - columns.created_at[row]),
             creator=None if made_by is None else self._serial_of(made_by),
@@ -134,7 +136,7 @@ class _Painter:
             waits_for=self._serial_of(awaited[0]) if awaited else None,
             owners=tuple(sorted(found for owner in owners if (found := self._serial_of(owner)) is not None)),
             deadlock=deadlock,
-            loop=self._loop(task.get_loop()),
+            loop=self._loop(loop_of(task)),
             note=chain_note(chain),
         )
 
@@ -149,7 +151,7 @@ class _Painter:
             task = references[row]()
             if task is None or is_gone(task):
                 continue
-            chain = walk_await_chain(task.get_coro(), current_frames=self._frames)
+            chain = walk_await_chain(coroutine_of(task), current_frames=self._frames)
             stack, library = self._stack(chain)
             number, serial = numbers[row], serials[row]
             here = known.get(number)
@@ -168,7 +170,7 @@ class _Painter:
                 None if since is None else max(0.0, now - since),
                 reasons.get(serial, ""),
                 here[1],
-                self._loop(task.get_loop()),
+                self._loop(loop_of(task)),
                 chain_note(chain),
             )
 
@@ -197,14 +199,14 @@ class _Painter:
             yield LivePicture(
                 kind="thread",
                 serial=columns.serials[row],
-                name=_plain(thread.name),
+                name=thread_name(thread),
                 site=self._site(site),
                 age_s=max(0.0, self._now - columns.created_at[row]),
                 creator=None if made_by is None else self._census.tasks.serial_of(made_by),
                 stack=self._stacks.setdefault(stack, stack),
                 wait_reason=waits_for,
                 verdict=_VERDICTS.get(columns.is_orphan[row]),
-                is_daemon=bool(thread.daemon),
+                is_daemon=is_daemon(thread),
                 creation_stack=creation,
                 creation_sampled=sampled,
             )
@@ -227,13 +229,15 @@ class _Painter:
         return serial if serial is not None else self._census.tasks.serial_of(task)
 
     def _thread_stack(self, thread: Any) -> tuple[tuple[StackEntry, ...], str]:
-        frame: FrameType | None = self._frames.get(thread.ident or 0)
+        frame: FrameType | None = self._frames.get(thread_ident(thread))
         if frame is None:
             return (), "unknown"
         waits_for = thread_wait_reason(frame)
         entries = []
         while frame is not None:
-            entries.append(self._entry(frame.f_code, frame.f_lineno or 0, str(frame.f_globals.get("__name__") or "")))
+            entries.append(
+                self._entry(frame.f_code, frame.f_lineno or 0, plain_text(dict.get(frame.f_globals, "__name__")))
+            )
             frame = frame.f_back
         return tuple(reversed(entries)), waits_for
 
@@ -266,11 +270,6 @@ class _Painter:
         if name is None:
             name = self._loops[id(loop)] = _loop_name(loop)
         return name
-
-
-def _plain(name: object) -> str:
-    """Return a name as a text of the built-in type: one of its own would run code of the application when shown."""
-    return str.__str__(name) if issubclass(type(name), str) else ""
 
 
 def _loop_name(loop: Any) -> str:

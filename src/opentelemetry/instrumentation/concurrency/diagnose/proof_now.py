@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..census.census import Census
 from .diagnosis import Diagnosis
-from .wakeability import evidence, proof_on_demand
+from .wakeability import alive, evidence, proof_on_demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +40,18 @@ def prove_now(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = 
         census.reconcile(at_once=True, pause=pause)
         columns = census.tasks
         references, serials, sites = list(columns.references), list(columns.serials), list(columns.sites)
-    rows: dict[int, int] = {}
-    tasks: list[Any] = []
-    for row, reference in enumerate(references):
-        task = reference()
-        if task is not None and not columns.is_gone(task):
-            rows[id(task)] = row
-            tasks.append(task)
+    # Nothing here holds a task: what nobody else holds the garbage collector may end meanwhile.
+    rows = {id(task): row for row, reference in enumerate(references) if (task := reference()) is not None}
     task = None
-    proof = proof_on_demand(tasks, pause=pause)
+    pending = (task for task in alive(references) if not columns.is_gone(task))
+    proof = proof_on_demand(pending, loops=census.loops, pause=pause)
     cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
-    # The list keeps the tasks alive, so that no identity is used again.
     reasons: dict[int, str] = {}
     for reference in proof.unwakeable:
         task = reference()
-        row = rows[id(task)]
+        row = rows.get(id(task), -1)
+        if task is None or row < 0 or references[row]() is not task:
+            continue
         if not diagnosis.ignores(census.recorder.task_sites.sites[sites[row]], task):
             reasons[serials[row]] = evidence(cycles.get(id(task), ()))
     return ProvenNow(reasons, proof.undecided, proof.examined)

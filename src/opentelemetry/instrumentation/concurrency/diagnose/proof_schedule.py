@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from ..census.census import Look
 from ..census.columns import Columns
+from ..census.look import Look
 from ..census.pace import paced
 from .orphans import OrphanSearch, SiteOrphans
 from .wait_graph import awaited_tasks, deadlocks
-from .wakeability import ProofMemory, Stuck, evidence, prove
+from .wakeability import ProofMemory, Stuck, alive, evidence, prove
 
 MAX_SUSPECTS: Final = 10_000
 """Tasks that one proof looks at; of larger groups the oldest, site by site in turn."""
@@ -59,7 +59,13 @@ class ProofSchedule:
         self._memory.forget()
 
     def look(
-        self, columns: Columns, orphans: list[SiteOrphans], search: OrphanSearch, look: Look, pause: Callable[[], None]
+        self,
+        columns: Columns,
+        orphans: list[SiteOrphans],
+        search: OrphanSearch,
+        look: Look,
+        loops: Iterable[Any],
+        pause: Callable[[], None],
     ) -> None:
         """Run a proof if one is due, and note the results.
 
@@ -68,6 +74,7 @@ class ProofSchedule:
             orphans: The orphans by site.
             search: Knows the old tasks, and those of them at resident sites.
             look: The scan.
+            loops: The event loops of the process.
             pause: Lets the application run.
         """
         if not self._interval_s or look.final or not self._can_afford(look.at):
@@ -84,7 +91,7 @@ class ProofSchedule:
         began = time.thread_time()
         others = [*search.resident_rows, *_deadlocked(columns, search.old_rows, pause)]
         if rows or others:
-            self._run(columns, orphans, others, pause)
+            self._run(columns, _in_turn(orphans, others), loops, pause)
         self.spent_s += time.thread_time() - began
 
     def _can_afford(self, now: float) -> bool:
@@ -92,16 +99,18 @@ class ProofSchedule:
             self._began_at = now
         return self.spent_s < _ALLOWANCE_S + _CPU_SHARE * (now - self._began_at)
 
-    def _run(self, columns: Columns, orphans: list[SiteOrphans], others: list[int], pause: Callable[[], None]) -> None:
-        suspects = {row: task for row in _in_turn(orphans, others) if (task := columns.references[row]()) is not None}
-        proof = prove(suspects.values(), pause=pause)
+    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> None:
+        proof = prove(alive(columns.references[row] for row in rows), loops=loops, pause=pause)
         self.undecided = proof.undecided
         self.cycles = proof.cycles
         self._cycle_of = {id(task): cycle for cycle in proof.cycles for each in cycle if (task := each()) is not None}
         confirmed = _addresses(self._memory.confirm(proof))
         stuck = _addresses(proof.stuck)
         self._confirm_next = False
-        for row, task in suspects.items():
+        for row in rows:
+            task = columns.references[row]()
+            if task is None:
+                continue
             if id(task) in confirmed:
                 columns.proof[row] = self.PROVEN
             elif id(task) in stuck:

@@ -14,8 +14,10 @@ from ..census.ageing import AgeClock
 from ..record.naming import function_name
 from ..record.site import CreationStack, Kind, Site
 from .await_chain import WRAPPER_COROUTINES, AwaitChain, Frame, plumbing_free_coroutine, walk_await_chain
+from .fields import is_daemon, name_of, plain_text, thread_ident, thread_name
 from .fingerprint import NamedFrame, fingerprint, named_chain, named_frame, named_stack, waiting_at
 from .group import Group, Verdict
+from .known_waits import c_field, coroutine_of
 from .stalls import StallBook
 from .wait_reason import thread_wait_reason, wait_reason
 
@@ -131,9 +133,9 @@ def look_at(kind: Kind, found: Any) -> Sight:
     """Return what a task or thread shows now. Cost: one await chain, or one stack."""
     if kind == "thread":
         waits_for, frames = _thread_stack(found)
-        return Sight(str(found.name), "", frames, "", waits_for, found.ident or 0, bool(found.daemon))
-    chain = walk_await_chain(found.get_coro(), current_frames=sys._current_frames())
-    name, waits_for = str(found.get_name()), wait_reason(found, chain)
+        return Sight(thread_name(found), "", frames, "", waits_for, thread_ident(found), is_daemon(found))
+    chain = walk_await_chain(coroutine_of(found), current_frames=sys._current_frames())
+    name, waits_for = plain_text(name_of(found)), wait_reason(found, chain)
     return Sight(name, _coroutine_name(found, chain), named_chain(chain), chain_note(chain), waits_for)
 
 
@@ -194,8 +196,9 @@ def _coroutine_name(task: Any, chain: AwaitChain) -> str:
     if len(chain.frames) > 1 and _is_wrapper(chain.frames[0]):
         inner = next((frame for frame in chain.frames if not _is_wrapper(frame)), chain.frames[0])
         return function_name(inner.code, inner.module).removeprefix(f"{inner.module}.")
-    name = getattr(plumbing_free_coroutine(task.get_coro()), "__qualname__", None)
-    return name.replace("<locals>.", "") if isinstance(name, str) else ""
+    coroutine = plumbing_free_coroutine(coroutine_of(task))
+    kept = c_field(type(coroutine), "__qualname__")
+    return plain_text(kept.__get__(coroutine)).replace("<locals>.", "") if kept is not None else ""
 
 
 def _is_wrapper(frame: Frame) -> bool:
@@ -203,13 +206,13 @@ def _is_wrapper(frame: Frame) -> bool:
 
 
 def _thread_stack(thread: threading.Thread) -> tuple[str, tuple[NamedFrame, ...]]:
-    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
+    frame: FrameType | None = sys._current_frames().get(thread_ident(thread))
     if frame is None:
         return "unknown", ()
     waits_for = thread_wait_reason(frame)
     frames: list[NamedFrame] = []
     while frame is not None and len(frames) < _MAX_THREAD_FRAMES:
-        module = frame.f_globals.get("__name__")
+        module = dict.get(frame.f_globals, "__name__")
         frames.append(named_frame(frame.f_code, frame.f_lineno or 0, module if isinstance(module, str) else ""))
         frame = frame.f_back
     return waits_for, tuple(reversed(frames))

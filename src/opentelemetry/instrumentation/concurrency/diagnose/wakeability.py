@@ -18,24 +18,25 @@ Sound before complete: whatever cannot be accounted for counts as able to wake.
 
 from __future__ import annotations
 
-import gc
 import sys
 import sysconfig
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Final
-from weakref import ReferenceType, WeakSet, ref
+from weakref import ReferenceType, ref
 
-from .closure import MAX_OBJECTS, Accounts, Closure, Cut, Pace, TooMuchWorkError, account
-from .known_waits import coroutine_of, is_pending, is_task, waiter_of
-from .loop_handles import Handles, handles_of, runs_until_done
+from .closure import MAX_OBJECTS, Closure, Cut, Pace, TooMuchWorkError, account
+from .held_from_outside import hung_on_tasks, kept_by_objects, roots
+from .known_waits import c_field, coroutine_of, is_pending, is_task, known_asyncio, type_name, waiter_of
+from .loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
+from .propagation import Propagation, stirred_by_collector
 from .stalls import StallMark
 from .wait_graph import awaited_tasks, deadlocks
 from .woken_by_handles import tasks_woken_by
 
 _ATTEMPTS: Final = 3
+_LISTS_OF_OURS: Final = 2
+"""Lists that hold each task while its references are counted: all that are asked about, and those of its batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,13 @@ class Proof:
         return tuple(each.task for each in self.stuck)
 
 
-def prove(suspects: Iterable[Any], *, pause: Callable[[], None] = lambda: None) -> Proof:
+def prove(suspects: Iterable[Any], *, loops: Iterable[Any] = (), pause: Callable[[], None] = lambda: None) -> Proof:
     """Run one proof over suspended tasks and what they await. Never raises.
 
     Args:
-        suspects: asyncio tasks; those that are done or running are left out.
+        suspects: asyncio tasks; those that are done or running are left out. An iterator that holds none of them: what
+            the caller alone holds could not be told from what the application holds, and the garbage collector ends.
+        loops: Event loops whose timers count as well, besides those that the tasks belong to.
         pause: Called often between slices of work, to let the event loop run.
 
     Cost: about 100 µs a task; at most some 10 ms at a stretch without another thread.
@@ -85,19 +88,27 @@ def prove(suspects: Iterable[Any], *, pause: Callable[[], None] = lambda: None) 
     if _is_free_threaded():
         return Proof(undecided="this interpreter has no global lock, so references cannot be counted in one instant")
     try:
-        return _prove(suspects, Pace(pause))
+        return _prove(suspects, loops, Pace(pause))
     except TooMuchWorkError:
         return Proof(undecided="the suspended tasks and timers reach more than can be looked at in ten seconds")
     except Exception as error:  # noqa: BLE001 (an observer must not fail because of what it observes)
         return Proof(undecided=f"the proof failed with {type(error).__name__}")
 
 
-def proof_on_demand(suspects: Iterable[Any], *, pause: Callable[[], None] = lambda: None) -> Proof:
-    """Run two proofs and return what both agree on. Never raises."""
-    memory, tasks = ProofMemory(), list(suspects)
-    memory.confirm(prove(tasks, pause=pause))
-    second = prove(tasks, pause=pause)
+def proof_on_demand(
+    suspects: Iterable[Any], *, loops: Iterable[Any] = (), pause: Callable[[], None] = lambda: None
+) -> Proof:
+    """Run two proofs, as `prove` does, and return what both agree on. Never raises."""
+    memory, loops = ProofMemory(), list(loops)
+    references = [ref(each) for each in suspects if is_task(each)]
+    memory.confirm(prove(alive(references), loops=loops, pause=pause))
+    second = prove(alive(references), loops=loops, pause=pause)
     return Proof(memory.confirm(second), second.cycles, second.undecided, second.examined)
+
+
+def alive(references: Iterable[ReferenceType[Any]]) -> Iterator[Any]:
+    """Yield what weak references refer to, and hold none of it."""
+    return (found for reference in references if (found := reference()) is not None)
 
 
 class ProofMemory:
@@ -144,23 +155,19 @@ def _is_free_threaded() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED")) or (enabled is not None and not enabled())
 
 
-def _prove(suspects: Iterable[Any], pace: Pace) -> Proof:
-    asked = [task for task in suspects if is_task(task) and is_pending(waiter_of(task))]
-    tasks = _with_awaited(asked)
+def _prove(suspects: Iterable[Any], other_loops: Iterable[Any], pace: Pace) -> Proof:
+    tasks = [task for task in suspects if _can_be_read(task) and is_pending(waiter_of(task))]
+    examined = len(tasks)
+    tasks = _with_awaited(tasks)
     loops = {id(loop): loop for task in tasks if (loop := _loop_of(task)) is not None}
     reasons: set[str] = set()
-    handles: dict[int, Handles] = {}
-    for address, loop in loops.items():
-        found = handles_of(loop)
-        if found is None:
-            reasons.add(f"an event loop of type {type(loop).__name__} does not show its handles")
-        else:
-            handles[address] = found
+    handles = _handles_of_all(loops, reasons)
     tasks = [task for task in tasks if id(_loop_of(task)) in handles and not runs_until_done(task)]
     cut = Cut(loops.values())
-    woken = tasks_woken_by(handles.values(), cut, pace)
+    elsewhere = [found for loop in other_loops if id(loop) not in loops and (found := handles_of(loop)) is not None]
+    woken = tasks_woken_by([*handles.values(), *elsewhere, timers_of_threads()], cut, pace)
     if woken is None:
-        return Proof(undecided="the live timers and connections reach more than can be looked at", examined=len(asked))
+        return Proof(undecided="the live timers and connections reach more than can be looked at", examined=examined)
     stuck: dict[int, Stuck] = {}
     for batch in _batches(tasks, cut, pace, reasons):
         for task in _judge(batch, cut, woken, loops.values(), pace, reasons):
@@ -170,7 +177,29 @@ def _prove(suspects: Iterable[Any], pace: Pace) -> Proof:
         task = waiter = None
     found_stuck = tuple(stuck[id(task)] for task in tasks if id(task) in stuck)
     cycles = _cycles([task for task in tasks if id(task) in stuck])
-    return Proof(found_stuck, cycles, "; ".join(sorted(reasons)), len(asked))
+    return Proof(found_stuck, cycles, "; ".join(sorted(reasons)), examined)
+
+
+def _can_be_read(task: Any) -> bool:
+    """Tell whether a task's fields are asyncio's own, and not overridden by the application's class."""
+    if not is_task(task):
+        return False
+    kind = type(task)
+    known = known_asyncio()
+    if known is not None and issubclass(kind, known.py_task):
+        return True
+    return c_field(kind, "_fut_waiter") is not None and c_field(kind, "_loop") is not None
+
+
+def _handles_of_all(loops: dict[int, Any], reasons: set[str]) -> dict[int, Handles]:
+    handles: dict[int, Handles] = {}
+    for address, loop in loops.items():
+        found = handles_of(loop)
+        if found is None:
+            reasons.add(f"an event loop of type {type_name(type(loop))} does not show its handles")
+        else:
+            handles[address] = found
+    return handles
 
 
 def _with_awaited(tasks: list[Any]) -> list[Any]:
@@ -228,135 +257,20 @@ def _judge(
         closure = Closure(cut, pace)
         closure.add(batch)
         objects = closure.objects
-        accounts = account(objects, len(batch), pace)
+        accounts = account(objects, len(batch), pace, held_by_us=_LISTS_OF_OURS)
         if accounts is not None:
-            places = {id(task): place for place, task in enumerate(batch)}
-            coroutines = {id(coroutine_of(task)) for task in batch}
-            exempt = {place for place, each in enumerate(objects) if place < len(batch) or id(each) in coroutines}
-            roots = _roots(objects, accounts, exempt, places, loops)
-            live = _Propagation(accounts, exempt, len(batch))
-            live.spread(roots)
+            index = {id(each): place for place, each in enumerate(objects)}
+            exempt = set(range(len(batch))) | {index.get(id(coroutine_of(task)), 0) for task in batch}
+            held = roots(objects, accounts, exempt, len(batch), loops)
+            live = Propagation(accounts, exempt, len(batch))
+            live.spread(held)
+            live.spread(hung_on_tasks(batch, index))
+            live.spread(kept_by_objects(objects, accounts, index))
             live.wake(place for place, task in enumerate(batch) if id(task) in woken)
+            live.wake(stirred_by_collector(accounts, held, len(batch)))
             return [task for place, task in enumerate(batch) if not live.is_awake[place]]
     reasons.add("the garbage collector ran in between each time")
     return []
-
-
-def _roots(
-    objects: list[Any], accounts: Accounts, exempt: set[int], places: dict[int, int], loops: Iterable[Any]
-) -> list[int]:
-    """Return the positions of what is held from outside, and of all other tasks that are not done."""
-    roots = []
-    for place, each in enumerate(objects):
-        if place in exempt:
-            continue
-        is_other_task = is_task(each) and is_pending(each) and id(each) not in places
-        weak = accounts.weak[place]
-        if accounts.held[place] or is_other_task or (weak and not _only_ours(each, weak, loops)):
-            roots.append(place)
-    return roots
-
-
-def _only_ours(found: Any, count: int, loops: Iterable[Any]) -> bool:
-    """Tell whether all weak references to an object are ours, or asyncio's books of tasks and async generators.
-
-    Those books wake nobody: the one lists what is not done, and the other is for the end of the loop. Nor does whoever
-    refers weakly to a coroutine that is being awaited, as OpenTelemetry's instrumentation of asyncio does to know which
-    ones it has met: what it awaits can not be completed through it.
-    """
-    if type(found) is CoroutineType:
-        return True
-    references = weakref.getweakrefs(found)
-    if len(references) != count:
-        return False
-    foreign = [each for each in references if type(each) is not StallMark]
-    if type(found) is AsyncGeneratorType:
-        return all(_is_in_asyncgens(each, loops) for each in foreign)
-    if is_task(found):
-        return all(_is_in_registry(each) for each in foreign)
-    return not foreign
-
-
-def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
-    for loop in loops:
-        fields = gc.get_referents(loop)
-        # In an object of Python the fields may be one dictionary further on.
-        fields += [each for found in fields if type(found) is dict for each in found.values()]
-        for found in fields:
-            if type(found) is WeakSet and reference in found.data:  # type: ignore[attr-defined]
-                return True
-    return False
-
-
-def _is_in_registry(reference: Any) -> bool:
-    tasks = sys.modules["asyncio.tasks"]
-    books = (getattr(tasks, name, None) for name in ("_all_tasks", "_scheduled_tasks"))
-    return any(type(book) is WeakSet and reference in book.data for book in books)  # type: ignore[attr-defined]
-
-
-class _Propagation:
-    """Spreads from what is held to what it reaches; a task is passed only once its waiter was reached."""
-
-    def __init__(self, accounts: Accounts, exempt: set[int], tasks: int) -> None:
-        self._accounts = accounts
-        self._exempt = exempt
-        self._live = bytearray(len(accounts.held))
-        self.is_awake = bytearray(tasks)
-        self._waiting: dict[int, list[int]] = {}
-        for task, waiter in enumerate(accounts.waiters):
-            if waiter < 0:
-                # It no longer waits, or for something that the walk did not reach.
-                self.is_awake[task] = 1
-            else:
-                self._waiting.setdefault(waiter, []).append(task)
-        self.wake([task for task in range(tasks) if self.is_awake[task]], again=True)
-
-    def spread(self, places: Iterable[int]) -> None:
-        """Make positions live, and everything that follows."""
-        pending = list(places)
-        while pending:
-            place = pending.pop()
-            if self._live[place] or place in self._exempt:
-                continue
-            self._live[place] = 1
-            pending += self._accounts.referents(place)
-            pending += self._woken_by(place)
-
-    def wake(self, tasks: Iterable[int], *, again: bool = False) -> None:
-        """Make tasks run: what they hold is live, and who awaits them wakes in turn."""
-        pending: list[int] = []
-        for task in tasks:
-            if again or not self.is_awake[task]:
-                self.is_awake[task] = 1
-                pending += self._opened(task)
-        self.spread(pending)
-
-    def _woken_by(self, place: int) -> list[int]:
-        reached: list[int] = []
-        for task in self._waiting.get(place, ()):
-            if not self.is_awake[task]:
-                self.is_awake[task] = 1
-                reached += self._opened(task)
-        return reached
-
-    def _opened(self, task: int) -> list[int]:
-        """Return what a task that runs makes live: all that it and its coroutine hold, and whoever awaits it."""
-        reached: list[int] = []
-        pending = [task]
-        while pending:
-            opened = pending.pop()
-            for place in self._accounts.referents(opened):
-                # The coroutine of the task is exempt as long as the task is; another task stays what it is.
-                if place in self._exempt and place >= len(self.is_awake) and not self._live[place]:
-                    self._live[place] = 1
-                    reached += self._accounts.referents(place)
-                else:
-                    reached.append(place)
-            for waiting in self._waiting.get(opened, ()):
-                if not self.is_awake[waiting]:
-                    self.is_awake[waiting] = 1
-                    pending.append(waiting)
-        return reached
 
 
 def _cycles(tasks: list[Any]) -> tuple[tuple[ReferenceType[Any], ...], ...]:

@@ -31,11 +31,12 @@ _STEPS_IN_TASKS: Final = 5
 """From a future to the tasks of a gather, from a task group to its children."""
 _SLICE: Final = 200
 _CODE_OF: Final = {
-    CoroutineType: "cr_code",
-    AsyncGeneratorType: "ag_code",
-    GeneratorType: "gi_code",
-    FrameType: "f_code",
+    id(CoroutineType): "cr_code",
+    id(AsyncGeneratorType): "ag_code",
+    id(GeneratorType): "gi_code",
+    id(FrameType): "f_code",
 }
+"""By address: a type of the application may have a hash of its own."""
 _COLLECTIONS: Final = (list, tuple, set, frozenset, dict, deque, WeakSet, FunctionType)
 _LIBRARIES: Final = ("asyncio", "anyio", "async_timeout")
 
@@ -130,7 +131,7 @@ class _Walk:
             self._pace.work(len(held) + 1)
             for each in held:
                 kind = type(each)
-                if kind in _CODE_OF:
+                if id(kind) in _CODE_OF:
                     if id(each) not in known:
                         known.add(id(each))
                         pending.append(each)
@@ -153,7 +154,7 @@ class _Walk:
 
 
 def _is_of_library(step: Any) -> bool:
-    attribute = _CODE_OF.get(type(step))
+    attribute = _CODE_OF.get(id(type(step)))
     path = getattr(step, attribute).co_filename if attribute else ""
     return any(path.startswith(folder) for name in _LIBRARIES if (folder := _folder_of(name)))
 

@@ -58,14 +58,31 @@ class CreatorSpan:
         return span if span is not None and span.is_recording() else None
 
 
-_latest: CreatorSpan | None = None
+class _NoSpan:
+    """Stands where no record is remembered: its span is none."""
+
+    @staticmethod
+    def reference() -> None:
+        """Return no span."""
+
+
+class _LatestSpan:
+    """Holds the record of the span under which something was created last."""
+
+    __slots__ = ("record",)
+
+    def __init__(self) -> None:
+        self.record: CreatorSpan | _NoSpan = _NoSpan()
+
+
+latest_span: Final = _LatestSpan()
+"""Most creations follow another one under the same span; the hook of tasks asks here itself, which saves a call."""
 
 
 def creator_span(span: Any) -> CreatorSpan | None:
     """Return the record of ``span``, the same one for creations that follow each other under one span."""
-    global _latest
-    latest = _latest
-    if latest is not None and latest.reference() is span:
+    latest = latest_span.record
+    if latest.reference() is span and isinstance(latest, CreatorSpan):
         return latest
     try:
         found = CreatorSpan(span)
@@ -73,14 +90,13 @@ def creator_span(span: Any) -> CreatorSpan | None:
         return None
     if not found.context.is_valid:
         return None
-    _latest = found
+    latest_span.record = found
     return found
 
 
 def forget_latest_span() -> None:
     """Drop the remembered span record, when the instrumentation is taken out."""
-    global _latest
-    _latest = None
+    latest_span.record = _NoSpan()
 
 
 def current_thread_reference() -> ReferenceType[threading.Thread] | None:

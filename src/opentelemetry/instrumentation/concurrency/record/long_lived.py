@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, TypeVar
-from weakref import ReferenceType, WeakKeyDictionary
+from weakref import ReferenceType, ref
 
 from .creator import current_creator
 
@@ -33,7 +33,8 @@ class Declaration:
 
 
 _DECLARATION: Final[ContextVar[Declaration | None]] = ContextVar("otel_concurrency_long_lived", default=None)
-_threads: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
+_threads: Final[dict[int, tuple[ReferenceType[Any], str]]] = {}
+"""By address: a thread may have a hash of its own."""
 
 EVER_DECLARED: Final[list[bool]] = []
 """Empty until the first block is entered, so that the thread hook asks for nothing in a process without any."""
@@ -107,12 +108,14 @@ def note_thread(thread: Any) -> None:
     """Remember a thread that is started in a declared block; called by the hook on `threading.Thread.start`."""
     declaration = _DECLARATION.get()
     if declaration is not None and _is_same(declaration.creator, current_creator()):
-        _threads[thread] = declaration.reason
+        key = id(thread)
+        _threads[key] = (ref(thread, lambda _: _threads.pop(key, None)), declaration.reason)
 
 
 def declared_thread(thread: Any) -> str | None:
     """Return why a thread is meant to stay, or None if nobody said so."""
-    return _threads.get(thread)
+    reference, reason = _threads.get(id(thread), (None, ""))
+    return reason if reference is not None and reference() is thread else None
 
 
 def declared_task(task: Any, creator: ReferenceType[Any] | None) -> str | None:

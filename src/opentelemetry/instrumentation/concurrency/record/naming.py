@@ -81,18 +81,19 @@ def _search_qualified_name(code: CodeType, module: str) -> str:
 
 
 def _collect_names(owner: Any, module: str, names: dict[int, tuple[CodeType, str]]) -> None:
-    if isinstance(owner, (staticmethod, classmethod)):
+    # By type and never by __class__: a lazy object of a module would begin to work when asked for it.
+    if type(owner) is staticmethod or type(owner) is classmethod:
         owner = owner.__func__
-    if isinstance(owner, property):
+    if type(owner) is property:
         owner = owner.fget
     if type(owner) is FunctionType:
         while type(wrapped := owner.__dict__.get("__wrapped__")) is FunctionType:
             _collect_nested(owner.__code__, owner.__qualname__, names)
             owner = wrapped
         _collect_nested(owner.__code__, owner.__qualname__, names)
-    elif isinstance(owner, type) and owner.__module__ == module:
-        for member in list(vars(owner).values()):
-            if not isinstance(member, type):
+    elif issubclass(type(owner), type) and type.__getattribute__(owner, "__dict__").get("__module__") == module:
+        for member in list(type.__getattribute__(owner, "__dict__").values()):
+            if not issubclass(type(member), type):
                 _collect_names(member, module, names)
 
 

@@ -19,6 +19,9 @@ from .naming import absolute_path, function_name, line_of, relative_path
 MAX_SITES_KNOWN: Final = 100_000
 """Sites interned at most; later ones share one site named ``_OTHER``, so generated code cannot exhaust memory."""
 
+_NO_STACK_FOR: Final = 1 << 29
+"""Creations until the question comes up again whether a stack is due, if none is ever: small for quick arithmetic."""
+
 _PLUMBING: Final = (
     "asyncio",
     "concurrent.futures",
@@ -43,23 +46,39 @@ class StackFrame(NamedTuple):
     module: str
 
 
-class CreationStack(NamedTuple):
-    """A whole creation stack and the creation (its monotonic time) that it belongs to."""
+class CreationStack:
+    """A whole creation stack and the creation that it belongs to.
 
-    created_at: float
-    frames: tuple[StackFrame, ...]
+    Args:
+        created_at: Raw monotonic time of that creation.
+        flat: Code, instruction offset and module of each frame, innermost first, one after the other.
+    """
+
+    __slots__ = ("_flat", "created_at")
+
+    def __init__(self, created_at: float, flat: list[Any]) -> None:
+        self.created_at = created_at
+        self._flat = tuple(flat)
+
+    @property
+    def frames(self) -> tuple[StackFrame, ...]:
+        """The frames, innermost first. Made when somebody reads them: most stacks are replaced unread."""
+        places = iter(self._flat)
+        triples = zip(places, places, places, strict=True)
+        return tuple(StackFrame(code, lasti, str(module or "")) for code, lasti, module in triples)
 
 
 class Site:
     """A creation site with its counters.
 
     The counters are changed by single attribute stores that no other thread can split on a build with the global
-    interpreter lock; they never decrease.
+    interpreter lock; they never decrease. For creations one number is both counter and alarm: ``until_stack`` falls by
+    one each, and at zero a whole stack is due.
     """
 
     __slots__ = (
+        "_stack_at",
         "code",
-        "created",
         "destroyed",
         "executor",
         "first_seen",
@@ -70,10 +89,10 @@ class Site:
         "latest_stack",
         "line",
         "module",
-        "next_stack",
         "number",
         "path",
         "unretrieved",
+        "until_stack",
     )
 
     def __init__(self, kind: Kind, number: int, code: CodeType | None, lasti: int, module: str) -> None:
@@ -82,12 +101,7 @@ class Site:
         self.code = code
         self.lasti = lasti
         self.module = module
-        self.created = 0
-        self.destroyed = 0
-        self.unretrieved = 0
-        self.next_stack: float = 1
-        self.first_stack: CreationStack | None = None
-        self.latest_stack: CreationStack | None = None
+        self.start_empty()
         self.first_seen = monotonic()
         self.executor = False
         if code is None:
@@ -98,6 +112,27 @@ class Site:
             self.line = line_of(code, lasti)
 
     @property
+    def created(self) -> int:
+        """How many were created here."""
+        while True:
+            stack_at, left = self._stack_at, self.until_stack
+            # Both move on together when a stack is taken.
+            if stack_at == self._stack_at:
+                return stack_at - left
+
+    def start_empty(self) -> None:
+        """Set the counters to zero and forget the sampled stacks. The first creation is to take one."""
+        self.destroyed = self.unretrieved = 0
+        self._stack_at = self.until_stack = 1
+        self.first_stack: CreationStack | None = None
+        self.latest_stack: CreationStack | None = None
+
+    def next_stack_after(self, creations: int) -> None:
+        """Say after how many further creations a whole stack is due again; 0 = after each."""
+        self._stack_at += creations
+        self.until_stack += creations
+
+    @property
     def metric_path(self) -> str:
         """The file, relative to its ``sys.path`` entry."""
         return relative_path(self.path)
@@ -106,21 +141,24 @@ class Site:
         return f"<Site {self.number} {self.function} {self.path}:{self.line}>"
 
 
-def _ends_no_stack(_module: str) -> bool:
-    return False
+_NOWHERE: Final = Site("task", -1, None, -2, "")
+"""A guess that never holds."""
 
 
 class SiteTable:
-    """All sites of one kind, and the two dictionaries that find them from a running frame.
+    """All sites of one kind, and the dictionaries that find them from a running frame.
 
     ``lines_by_code[id(code)]`` is None for plumbing, else maps instruction offsets to sites. Keys are ids, because
     hashing a code object compares structures (5 µs on ≥ 3.13); every code object met is kept alive in ``_codes``.
+    ``guesses`` is asked first: the site last met at an instruction offset, whatever the code. It holds if the code is
+    the frame's, and saves the hooks a tenth of a microsecond.
     """
 
     def __init__(self, kind: Kind, *, stack_depth: int, stack_sampling: int, on_new_site: Callable[[], None]) -> None:
         self.kind: Kind = kind
         self.sites: list[Site] = []
         self.lines_by_code: dict[int, dict[int, Site] | None] = {}
+        self.guesses: dict[int, Site] = {}
         self._stack_depth = stack_depth
         self._stack_sampling = stack_sampling
         self._on_new_site = on_new_site
@@ -130,21 +168,20 @@ class SiteTable:
         self._by_coroutine: dict[int, list[Site]] = {}
         self.watcher: Callable[[Any, Site, CreationStack], None] | None = None
         """Called with each task or thread whose stack is captured, in the context of its creation; for leak tests."""
-        self.ends_stack: Callable[[str], bool] = _ends_no_stack
+        self.ends_stack: Callable[[str], bool] | None = None
         """Tells by a module whether a creation stack ends before its frame; for leak tests, which end at the runner."""
         self._run_calls: dict[tuple[int, int], bool] = {}
 
     def forget_lines(self) -> None:
         """Empty the look-up, so that the next creation takes the slow path and wakes the census. Sites stay."""
         self.lines_by_code.clear()
+        self.guesses.clear()
 
     def start_empty(self) -> None:
         """Set all counters to zero and forget the sampled stacks, in a forked child."""
         self.forget_lines()
         for site in self.sites:
-            site.created = site.destroyed = site.unretrieved = 0
-            site.next_stack = 1 if self._stack_sampling else float("inf")
-            site.first_stack = site.latest_stack = None
+            site.start_empty()
 
     def find(self, frame: FrameType | None, coro: object, loop: Any = None) -> Site:
         """Find or make the site for a creation seen from ``frame``, walking outwards. The slow path of every hook.
@@ -155,6 +192,9 @@ class SiteTable:
             loop: The event loop, or None for threads.
         """
         self._on_new_site()
+        if frame is not None:
+            # Plumbing has no site; without a guess that fails, the look-up would give up at this offset for ever.
+            self.guesses.setdefault(frame.f_lasti, _NOWHERE)
         while frame is not None:
             code = frame.f_code
             if is_handle_run(code):
@@ -206,20 +246,22 @@ class SiteTable:
     def capture_stack(self, site: Site, frame: FrameType | None, created_at: float, found: object) -> None:
         """Keep the stack from ``frame`` outwards at ``site``, show it to the watcher, set when the next one is due."""
         if not self._stack_sampling:
-            site.next_stack = float("inf")
+            site.next_stack_after(_NO_STACK_FOR)
             return
-        # Where every creation counts, a number that another thread has moved on must not skip one.
-        site.next_stack = site.created + self._stack_sampling if self._stack_sampling > 1 else 1
-        frames: list[StackFrame] = []
-        while frame is not None and len(frames) < self._stack_depth and not is_handle_run(frame.f_code):
-            module = frame.f_globals.get("__name__")
-            if frames or not is_plumbing(module):
-                name = str(module or "")
-                if frames and self.ends_stack(name):
-                    break
-                frames.append(StackFrame(frame.f_code, frame.f_lasti, name))
+        # Where every creation counts, the alarm stays on: another thread that has moved it must not skip one.
+        site.next_stack_after(self._stack_sampling if self._stack_sampling > 1 else 0)
+        while frame is not None and is_plumbing(frame.f_globals.get("__name__")) and not is_handle_run(frame.f_code):
             frame = frame.f_back
-        stack = CreationStack(created_at, tuple(frames))
+        flat: list[Any] = []
+        ends, longest = self.ends_stack, 3 * self._stack_depth
+        while frame is not None and len(flat) < longest:
+            code = frame.f_code
+            module = frame.f_globals.get("__name__")
+            if (code.co_name == "_run" and is_handle_run(code)) or (ends is not None and flat and ends(str(module))):
+                break
+            flat += (code, frame.f_lasti, module)
+            frame = frame.f_back
+        stack = CreationStack(created_at, flat)
         if site.first_stack is None:
             site.first_stack = stack
         site.latest_stack = stack
@@ -253,7 +295,7 @@ class SiteTable:
             if lines is None:
                 lines = self._remember(code, {})
                 assert lines is not None
-            lines[lasti] = site
+            lines[lasti] = self.guesses[lasti] = site
         return site
 
     def _new(self, code: CodeType | None, lasti: int, module: str) -> Site:
@@ -265,8 +307,6 @@ class SiteTable:
 
     def _append(self, code: CodeType | None, lasti: int, module: str) -> Site:
         site = Site(self.kind, len(self.sites), code, lasti, module)
-        if not self._stack_sampling:
-            site.next_stack = float("inf")
         self.sites.append(site)
         # Two threads may append at once: the number is the place where the site really stands.
         site.number = len(self.sites) - 1 if self.sites[-1] is site else self.sites.index(site)

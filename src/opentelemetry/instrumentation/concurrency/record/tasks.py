@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from time import monotonic
+from types import CodeType
 from typing import Any, Final
 from weakref import ref
 
-from .creator import creator_span, current_thread_reference, raw_context
+from .creator import creator_span, current_thread_reference, latest_span, raw_context
 from .failure import HookFailure
 from .site import SiteTable
 from .young import YoungList
@@ -43,7 +44,7 @@ def current_task_of() -> Callable[[Any], Any]:
     return asyncio.current_task
 
 
-def create_task_hook(
+def create_task_hook(  # noqa: C901 (all in one function: each call of another costs a twentieth of the hook)
     create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure, *, has_debug_attribute: bool = False
 ) -> tuple[CreateTask, Callable[[], None]]:
     """Build the replacement of a loop class's ``create_task``.
@@ -61,7 +62,8 @@ def create_task_hook(
     getframe = sys._getframe
     module_of = _module_of_caller or _no_module
     knows_modules = _module_of_caller is not None
-    lines_by_code = table.lines_by_code
+    plumbing = None if knows_modules else _code_of_create_task()
+    guesses, lines_by_code = table.guesses, table.lines_by_code
     current_task = current_task_of()
     entries = young.entries
     context, span_key = raw_context()
@@ -83,21 +85,26 @@ def create_task_hook(
             if armed:
                 # What asyncio.tasks calls from is plumbing anyway.
                 frame: Any = getframe(2 if knows_modules and module_of(1) == "asyncio.tasks" else 1)
+                if frame.f_code is plumbing:
+                    frame = frame.f_back
                 try:
-                    while (lines := lines_by_code[id(frame.f_code)]) is None:
-                        frame = frame.f_back
-                    site = lines[frame.f_lasti]
+                    site = guesses[frame.f_lasti]
+                    if frame.f_code is not site.code:
+                        while (lines := lines_by_code[id(frame.f_code)]) is None:
+                            frame = frame.f_back
+                        site = guesses[frame.f_lasti] = lines[frame.f_lasti]
                 except (KeyError, AttributeError):
                     site = table.find(frame, coro, self)
                 now = monotonic()
-                number = site.created = site.created + 1
-                if number >= site.next_stack:
+                left = site.until_stack = site.until_stack - 1
+                if left <= 0:
                     table.capture_stack(site, frame, now, task)
-                creator = current_task(self)
-                found = context()
-                span = found.get(span_key) if found else None
-                made_by = current_thread_reference() if creator is None else ref(creator)
-                entries += (ref(task), site, now, made_by, None if span is None else creator_span(span), id(task))
+                made_by = current_thread_reference() if (creator := current_task(self)) is None else ref(creator)
+                span = found.get(span_key) if (found := context()) else None
+                made_in: Any = None if span is None else latest_span.record
+                if made_in is not None and made_in.reference() is not span:
+                    made_in = creator_span(span)
+                entries += (ref(task), site, now, made_by, made_in, id(task))
                 if len(entries) > young.limit:
                     young.prune()
                 if self._debug if has_debug_attribute else task._source_traceback:
@@ -111,6 +118,15 @@ def create_task_hook(
             del task
 
     return create_task, disarm
+
+
+def _code_of_create_task() -> CodeType | None:
+    """Return the code of `asyncio.create_task`, unless somebody has put a function of another module there."""
+    import asyncio
+
+    function: Any = asyncio.tasks.create_task
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) and code.co_filename == asyncio.tasks.__file__ else None
 
 
 def _no_module(_depth: int) -> None:

@@ -25,6 +25,11 @@ Disarm = Callable[[], None]
 
 def thread_is_gone(thread: threading.Thread) -> bool:
     """Tell whether a started thread has ended."""
+    # Asked of the class that knows, not of one that the application derived from it.
+    known = (threading.Thread, threading._DummyThread)
+    for base in type.__dict__["__mro__"].__get__(type(thread)):
+        if any(base is each for each in known):
+            return not base.is_alive(thread)
     return not thread.is_alive()
 
 
@@ -81,8 +86,8 @@ def thread_start_hook(
         wrapped(self)
         if entry is not None:
             try:
-                number = site.created = site.created + 1
-                if number >= site.next_stack:
+                left = site.until_stack = site.until_stack - 1
+                if left <= 0:
                     table.capture_stack(site, frame, entry[2], self)
                 entries += entry
                 if len(entries) > young.limit:
@@ -134,14 +139,19 @@ def executor_of(thread: threading.Thread) -> Any | None:
     The worker's arguments differ between 3.10 and 3.15; a weak reference to the executor is among them in all.
     """
     futures = sys.modules.get("concurrent.futures.thread")
-    if futures is None or thread not in futures._threads_queues:
+    # No worker has a hash of its own, which would be asked.
+    if futures is None or not _is_hashed_by_identity(type(thread)) or thread not in futures._threads_queues:
         return None
     for argument in getattr(thread, "_args", ()) or ():
-        if isinstance(argument, ReferenceType):
+        if issubclass(type(argument), ReferenceType):
             found = argument()
-            if isinstance(found, futures.ThreadPoolExecutor):
+            if issubclass(type(found), futures.ThreadPoolExecutor):
                 return found
     return None
+
+
+def _is_hashed_by_identity(kind: type) -> bool:
+    return type.__getattribute__(kind, "__hash__") is object.__hash__
 
 
 def _executor_site(thread: threading.Thread, executor_sites: WeakKeyDictionary[Any, Site]) -> Site | None:
@@ -170,4 +180,9 @@ def _thread_site(table: SiteTable, frame: Any, thread: threading.Thread) -> Site
 def target_of(thread: threading.Thread) -> Any:
     """Return what a thread runs: its target, or the ``run`` method of its class."""
     target = getattr(thread, "_target", None)
+    try:
+        # A proxy of nothing yet may raise from any question; it will be asked for this one.
+        getattr(target, "__code__", None)
+    except Exception:  # noqa: BLE001 (what is observed may raise whatever it likes)
+        target = None
     return target if target is not None else type(thread).run

@@ -47,8 +47,14 @@ class YoungList:
         try:
             entries, is_gone = self.entries, self._is_gone
             seen = len(entries)
+            references: list[Any] = entries[::WIDTH]
             alive: list[Any] = []
-            for place, reference in enumerate(entries[:seen:WIDTH]):
+            for reference in references:
+                if reference() is not None:
+                    break
+            else:
+                references.clear()
+            for place, reference in enumerate(references):
                 if (found := reference()) is not None and not is_gone(found):
                     alive += entries[place * WIDTH : (place + 1) * WIDTH]
             entries[:seen] = alive

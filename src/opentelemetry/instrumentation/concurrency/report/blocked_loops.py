@@ -6,7 +6,7 @@ where people stop programs on purpose; and none for time in which the process co
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -115,7 +115,7 @@ class BlockedLoops:
             CODE_STACKTRACE: stack_text(stack, limit_bytes=self._stack_text_limit, with_source=self._with_source),
             BLOCKED_FOR: blocked_for,
             THREAD_NAME: ping.thread_name,
-            REPORT_ID: secrets.token_hex(8),
+            REPORT_ID: os.urandom(8).hex(),
             REASON: f"The event loop has not answered for {duration_text(blocked_for)}: its thread is{where}.",
         }
         if at is not None:

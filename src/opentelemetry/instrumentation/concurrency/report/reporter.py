@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Container, Hashable
 from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
 
 from ..census.ageing import AgeClock
-from ..census.census import Look
+from ..census.look import Look
 from ..diagnose.group import Group
 from ..diagnose.stalls import StallBook
 from ..diagnose.verdict import Finding, describe
@@ -102,7 +102,7 @@ class Reporter:
         finding = describe(group, self._clock, self._stalls)
         if finding is None:
             return
-        report_id = secrets.token_hex(8)
+        report_id = os.urandom(8).hex()
         attributes = report_attributes(
             finding,
             report_id,

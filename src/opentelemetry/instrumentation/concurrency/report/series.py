@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
-from ..census.census import Look, Tally
+from ..census.look import Look, Tally
 from ..diagnose.diagnosis import Diagnosed
 from ..record.naming import relative_path
 from ..record.site import Kind, Site

@@ -84,16 +84,21 @@ def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
 
 def proven(left: list[Leftover]) -> dict[int, str]:
     """Return, by serial number, why nothing will wake the tasks of which that is proven."""
-    tasks = {one.serial: found for one in left if one.kind == "task" and (found := one.reference()) is not None}
+    # Weakly: what only we hold the garbage collector may end.
+    tasks = {one.serial: one.reference for one in left if one.kind == "task" and one.reference() is not None}
     if not tasks:
         return {}
-    from ..diagnose.wakeability import evidence, proof_on_demand
+    from ..diagnose.wakeability import alive, evidence, proof_on_demand
 
     try:
-        proof = proof_on_demand(tasks.values())
+        proof = proof_on_demand(alive(tasks.values()))
         cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
-        stuck = {id(reference()) for reference in proof.unwakeable}
-        return {serial: evidence(cycles.get(id(task), ())) for serial, task in tasks.items() if id(task) in stuck}
+        stuck = {id(found) for found in alive(proof.unwakeable)}
+        return {
+            serial: evidence(cycles.get(id(found), ()))
+            for serial, reference in tasks.items()
+            if (found := reference()) is not None and id(found) in stuck
+        }
     except Exception:  # noqa: BLE001 (a report without a proof is better than a test runner that fails)
         return {}
 

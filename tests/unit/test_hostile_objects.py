@@ -1,0 +1,480 @@
+"""Objects that lie, raise or take notes, wherever a diagnosis looks: not one is ever asked anything."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import gc
+import itertools
+import sys
+import threading
+import types
+from collections import deque
+from io import BytesIO
+
+import pytest
+from hostile import Callable, Hostile, asked_in_vain, nothing_asked
+
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot, write_profile
+from opentelemetry.instrumentation.concurrency.diagnose.await_chain import leaf_waiter, walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
+from opentelemetry.instrumentation.concurrency.diagnose.creator_ended import creator_ended
+from opentelemetry.instrumentation.concurrency.diagnose.infrastructure import is_infrastructure
+from opentelemetry.instrumentation.concurrency.diagnose.known_waits import coroutine_of
+from opentelemetry.instrumentation.concurrency.diagnose.ownership import (
+    is_owned,
+    linked_concurrent_future,
+    owning_tasks,
+)
+from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallBook
+from opentelemetry.instrumentation.concurrency.diagnose.verdict import look_at
+from opentelemetry.instrumentation.concurrency.diagnose.wait_graph import awaited_tasks
+from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS, wait_reason
+from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.record.threads import target_of
+
+
+@pytest.fixture(autouse=True)
+def leave_nothing():
+    yield
+    # What cannot be cancelled ends here, and not in the middle of another test.
+    gc.collect()
+
+
+class DuckFuture(metaclass=type(Hostile)):
+    """What asyncio takes for a future, though it is none; nothing can refer to it weakly."""
+
+    __slots__ = ("_asyncio_future_blocking",)
+
+    def __init__(self):
+        self._asyncio_future_blocking = False
+
+    def __await__(self):
+        self._asyncio_future_blocking = True
+        yield self
+
+    def add_done_callback(self, callback, *, context=None):
+        pass
+
+    def cancel(self, msg=None):
+        return False
+
+    def get_loop(self):
+        return asyncio.get_running_loop()
+
+
+def diagnose(task):
+    """Ask everything of a task that the diagnosis asks, and return how it waits and whether it is owned."""
+    chain = walk_await_chain(coroutine_of(task), current_frames=sys._current_frames())
+    reason = wait_reason(task, chain)
+    # It holds the waiter.
+    del chain
+    owned = is_owned(task)
+    owning_tasks(task), awaited_tasks(task), leaf_waiter(task), linked_concurrent_future(task)
+    belongs_to_connection(task)
+    creator_ended(None, None)
+    look_at("task", task)
+    book = StallBook()
+    book.begin_look()
+    book.look(1, 1, task, 1.0)
+    book.end_look()
+    proof = proof_on_demand(iter([task]))
+    return reason, owned, bool(proof.unwakeable)
+
+
+async def wait_with(*held):
+    await asyncio.get_running_loop().create_future()
+    return held
+
+
+def on_waiter(task, callback):
+    asyncio.Future.add_done_callback(task._fut_waiter, callback)
+
+
+def closure_over(hostile):
+    def callback(_):
+        return hostile
+
+    return callback
+
+
+class Holder:
+    __slots__ = ("held",)
+
+    def __init__(self, held):
+        self.held = held
+
+    def callback(self, _):
+        return self.held
+
+
+CALLBACKS = {
+    "itself": lambda hostile: hostile,
+    "cell": closure_over,
+    "cell of a container": lambda hostile: closure_over([hostile, (hostile,), {"key": hostile}, deque([hostile])]),
+    "cell of what only C traverses": lambda hostile: closure_over(
+        [itertools.repeat(hostile), itertools.chain([hostile]), types.SimpleNamespace(held=hostile), slice(hostile)]
+    ),
+    "default": lambda hostile: lambda _, held=hostile: held,
+    "partial of it": lambda hostile: functools.partial(hostile, hostile, key=hostile),
+    "bound method of it": lambda hostile: types.MethodType(closure_over(None), hostile),
+    "method bound to it and to it": lambda hostile: types.MethodType(hostile, hostile),
+    "method of a slotted holder": lambda hostile: Holder(hostile).callback,
+    "partials and methods in each other": lambda hostile: functools.reduce(
+        lambda inner, _: types.MethodType(functools.partial(inner, hostile), hostile), range(1000), hostile
+    ),
+}
+
+
+@pytest.mark.parametrize("place", sorted(CALLBACKS))
+def test_done_callback_is_never_asked(place):
+    """On the task and on what it waits for: whatever hangs there is walked through, not spoken to."""
+
+    async def main():
+        task = asyncio.ensure_future(wait_with())
+        await asyncio.sleep(0)
+        hostile = Callable()
+        task.add_done_callback(CALLBACKS[place](hostile))
+        on_waiter(task, CALLBACKS[place](hostile))
+        with nothing_asked():
+            found = diagnose(task)
+        task.remove_done_callback(hostile)
+        task.cancel()
+        await asyncio.wait({task})
+        return found
+
+    reason, owned, _ = run(main())
+    assert (reason, owned) == ("future", False)
+
+
+def test_variables_of_frames_are_never_asked():
+    """Whatever a suspended coroutine holds, in variables, cells, containers and things of C."""
+
+    async def main():
+        hostile = Hostile()
+        held = [hostile, [hostile], {1: hostile}, (hostile,), Holder(hostile), itertools.cycle([hostile])]
+        held += [functools.partial(print, hostile), closure_over(hostile), types.MethodType(print, hostile)]
+        task = asyncio.ensure_future(wait_with(*held))
+        await asyncio.sleep(0)
+        with nothing_asked():
+            found = diagnose(task)
+        task.cancel()
+        await asyncio.wait({task})
+        return found
+
+    assert run(main()) == ("future", False, True)
+
+
+def test_waiter_that_is_no_future_is_never_asked():
+    """asyncio goes by one attribute; the diagnosis by type. Nor can it be marked: it knows no weak references."""
+
+    async def main():
+        async def wait():
+            await DuckFuture()
+
+        task = asyncio.ensure_future(wait())
+        await asyncio.sleep(0)
+        with nothing_asked():
+            return diagnose(task)
+
+    reason, owned, proven = run(main())
+    assert reason in WAIT_REASONS
+    assert (owned, proven) == (False, False)
+
+
+class HostileTask(asyncio.Task):
+    """A task of the application's own class, whose answers must not be relied on."""
+
+    def _note(self, *_):
+        Hostile.note("method of a task")
+
+    get_coro = get_loop = get_name = get_context = get_stack = __eq__ = __bool__ = __len__ = _note
+    __hash__ = asyncio.Task.__hash__
+
+    def done(self):
+        Hostile.note("done")
+        return super().done()
+
+
+def test_overrides_of_a_task_are_never_called():
+    async def main():
+        hold = HostileTask(wait_with(), loop=asyncio.get_running_loop(), name="mine")
+        await asyncio.sleep(0)
+        with nothing_asked():
+            found = diagnose(hold)
+            name = look_at("task", hold).name
+        asyncio.Task.cancel(hold)
+        await asyncio.sleep(0)
+        return (*found, name)
+
+    assert run(main()) == ("future", False, True, "mine")
+
+
+class HostileThread(threading.Thread):
+    """A thread of the application's own class."""
+
+    name = daemon = ident = property(lambda self: Hostile.note("property of a thread"))
+
+    def __getattr__(self, name):
+        Hostile.note(name)
+        raise AttributeError(name)
+
+    def is_alive(self):
+        Hostile.note("is_alive")
+        return super().is_alive()
+
+    def __eq__(self, other):
+        Hostile.note("__eq__")
+        return self is other
+
+    def __hash__(self):
+        Hostile.note("__hash__")
+        return object.__hash__(self)
+
+
+def test_overrides_of_a_thread_are_never_called():
+    """Its target may be anything that can be called."""
+    import weakref
+
+    go = threading.Event()
+    target = Callable(then=go.wait)
+    thread = HostileThread(target=target, daemon=True)
+    thread.start()
+    with nothing_asked():
+        machinery = is_infrastructure(thread)
+        alive = creator_ended(weakref.ref(thread), None) is None
+        sight = look_at("thread", thread)
+    go.set()
+    threading.Thread.join(thread, 5)
+    assert not machinery
+    assert alive
+    assert sight.is_daemon
+    assert sight.wait_reason == "event.wait"
+
+
+def test_thread_with_a_target_that_raises_from_every_question_is_named_by_its_class():
+    """Such as a proxy of something that does not exist yet; the census meets it if it started before us."""
+    thread = threading.Thread(target=Callable())
+    with asked_in_vain():
+        assert target_of(thread) is threading.Thread.run
+
+
+def test_whole_process_of_hostile_things_is_shown_and_nothing_asked():
+    """Scans, snapshot, profiles and the proof, with all of it alive at once."""
+
+    async def main():
+        hostile = Hostile()
+        tasks = [asyncio.ensure_future(wait_with(hostile)) for _ in range(3)]
+        tasks.append(asyncio.ensure_future(on_duck()))
+        await asyncio.sleep(0)
+        for task, place in zip(itertools.cycle(tasks[:3]), CALLBACKS, strict=False):
+            task.add_done_callback(CALLBACKS[place](Callable()))
+        census = current_installation().census
+
+        def look():
+            with nothing_asked():
+                census.look()
+                census.look()
+                snapshot = take_snapshot()
+                for name, debug in (("task", 0), ("task", 2), ("thread", 2), ("taskleak", 1), ("taskleak", 0)):
+                    write_profile(name, BytesIO(), debug=debug)
+                return snapshot
+
+        snapshot = await asyncio.get_running_loop().run_in_executor(None, look)
+        for task in tasks[:3]:
+            task.cancel()
+        await asyncio.wait(tasks[:3])
+        return snapshot
+
+    async def on_duck():
+        await DuckFuture()
+
+    instrumentor = ConcurrencyInstrumentor()
+    instrumentor.instrument(metrics="none", reports="none", agent_disabled=True)
+    try:
+        snapshot = run(main())
+    finally:
+        instrumentor.uninstrument()
+    assert len(snapshot.tasks) == 5
+    assert all(task.wait_reason in WAIT_REASONS for task in snapshot.tasks)
+
+
+def test_del_that_raises_is_nothing_to_us(capsys):
+    """Objects whose end raises end when their owner ends, in the owner's thread, and are not kept by a look."""
+
+    class Raising:
+        def __del__(self):
+            ended.append(threading.get_ident())
+            raise RuntimeError
+
+    async def main():
+        task = asyncio.ensure_future(wait_with(Raising()))
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, diagnose, task)
+        assert ended == []
+        task.cancel()
+        await asyncio.wait({task})
+
+    ended = []
+    with hook_of_unraisable():
+        run(main())
+        gc.collect()
+    assert ended == [threading.get_ident()]
+
+
+def test_task_that_ends_during_a_look_is_no_exception():
+    """While a loop starts and ends tasks, another thread asks everything about them."""
+
+    async def churn():
+        while not stop.is_set():
+            tasks.append(asyncio.ensure_future(asyncio.sleep(0)))
+            tasks.append(asyncio.ensure_future(asyncio.wait_for(asyncio.sleep(0.001), 1)))
+            await asyncio.sleep(0)
+        await asyncio.wait(list(tasks))
+
+    tasks, stop = deque(maxlen=50), threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(churn(),))
+    thread.start()
+    try:
+        looks = 0
+        while looks < 2000:
+            for task in tuple(tasks.copy()):
+                reason, *_ = diagnose(task)
+                assert reason in WAIT_REASONS
+                looks += 1
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_ten_thousand_tasks_in_a_row():
+    """Each awaits the next: followed without recursion; the proof tells of all, or says why it does not."""
+
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+
+        async def follow(awaited):
+            with contextlib.suppress(asyncio.CancelledError):
+                await awaited
+
+        tasks = [asyncio.ensure_future(follow(future))]
+        for _ in range(10_000):
+            tasks.append(asyncio.ensure_future(follow(tasks[-1])))
+        await asyncio.sleep(0)
+        del future
+        first, last = tasks[0], tasks[-1]
+        assert is_owned(first)
+        assert not is_owned(last)
+        assert leaf_waiter(last) is first._fut_waiter
+        proof = proof_on_demand(iter([last]))
+        asyncio.Task.cancel(first)
+        await asyncio.wait(tasks)
+        return len(proof.unwakeable), proof.undecided
+
+    proven, undecided = run(main())
+    assert proven == 10_001 or undecided
+
+
+def test_ten_thousand_tasks_in_a_circle():
+    async def main():
+        tasks = []
+
+        async def follow(number):
+            await tasks[(number + 1) % 10_000]
+
+        tasks += [asyncio.ensure_future(follow(number)) for number in range(10_000)]
+        await asyncio.sleep(0)
+        owned = is_owned(tasks[0])
+        leaf_waiter(tasks[0])
+        proof = proof_on_demand(iter(tasks))
+        for task in tasks:
+            waiting = task._fut_waiter
+            waiting.remove_done_callback(waiting._callbacks[0][0])
+        return owned, [len(cycle) for cycle in proof.cycles], proof.undecided
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        owned, cycles, undecided = loop.run_until_complete(main())
+    finally:
+        loop.close()
+    assert cycles == [10_000] or undecided
+    assert owned in (True, False)
+
+
+def test_ten_thousand_coroutines_in_each_other():
+    """The proof and everything else see through to what the innermost awaits, in a thread with an ordinary stack."""
+
+    async def nest(depth):
+        if depth:
+            await nest(depth - 1)
+        else:
+            await asyncio.get_running_loop().create_future()
+
+    async def main():
+        task = asyncio.ensure_future(nest(10_000))
+        await asyncio.sleep(0)
+        sys.setrecursionlimit(recursion_limit)
+        found.append(await asyncio.get_running_loop().run_in_executor(None, diagnose, task))
+        sys.setrecursionlimit(50_000)
+        task.cancel()
+        await asyncio.wait({task})
+
+    found = []
+    recursion_limit, stack_size = sys.getrecursionlimit(), threading.stack_size(512 * 1024 * 1024)
+    sys.setrecursionlimit(50_000)
+    thread = threading.Thread(target=run, args=(main(),))
+    try:
+        thread.start()
+        threading.stack_size(stack_size)
+        thread.join()
+    finally:
+        sys.setrecursionlimit(recursion_limit)
+        threading.stack_size(stack_size)
+    assert found == [("future", False, True)]
+
+
+def test_concurrent_future_of_a_class_of_its_own():
+    """What ties a task to a thread's future is told by its state, not by its methods."""
+
+    class Mine(concurrent.futures.Future):
+        def done(self):
+            Hostile.note("done")
+            return True
+
+    async def main():
+        loop, mine = asyncio.get_running_loop(), Mine()
+        task = asyncio.ensure_future(wait_with())
+        await asyncio.sleep(0)
+        asyncio.futures._chain_future(task, mine)
+        with nothing_asked():
+            assert linked_concurrent_future(task) is mine
+            owned = is_owned(task)
+        task.cancel()
+        await asyncio.wait({task})
+        return loop is not None, owned
+
+    assert run(main()) == (True, True)
+
+
+def run(coro):
+    loop = asyncio.new_event_loop()
+    # Hostile callbacks raise when they are called at last, and what waits for no future is destroyed.
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        return loop.run_until_complete(coro)
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+@contextlib.contextmanager
+def hook_of_unraisable():
+    before, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
