@@ -9,6 +9,7 @@ weighs up to half of all, at random.
 
 import asyncio
 import contextlib
+import datetime as dt
 import gc
 import os
 import platform
@@ -98,7 +99,7 @@ def full_collections(instrumented: bool) -> int:
 
 def main() -> None:
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print(f"CPython {platform.python_version()}, {platform.machine()}, {dt.datetime.now(dt.timezone.utc).date()}")
     print(f"{'':<28} {'bare, us':>9} {'recorded, us':>13} {'ratio':>7}")
     compare("create + await a task", lambda: tasks_on(asyncio.new_event_loop))
     try:

@@ -7,6 +7,7 @@ of the fastest blocks. A peer that is not installed is named and left out; `pip 
 
 import asyncio
 import contextlib
+import datetime as dt
 import platform
 import socket
 import threading
@@ -118,7 +119,7 @@ def main():
         without.append(bare())
         for name, took in there.items():
             took.append(PEERS[name]())
-    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print(f"CPython {platform.python_version()}, {platform.machine()}, {dt.datetime.now(dt.timezone.utc).date()}")
     print(f"{'create + await a task':<40} {'us':>8} {'ratio':>7}")
     print(f"{'bare':<40} {min(without) * 1e6:>8.2f} {1:>7.2f}")
     for name, took in there.items():

@@ -12,6 +12,7 @@ Numbers of tasks may be given as arguments.
 
 import asyncio
 import ctypes
+import datetime as dt
 import gc
 import json
 import os
@@ -187,7 +188,7 @@ def bytes_a_task(number, what):
 
 
 def main(sizes):
-    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print(f"CPython {platform.python_version()}, {platform.machine()}, {dt.datetime.now(dt.timezone.utc).date()}")
     print("    tasks  what                                             bare   instrumented   budget")
     for number in sizes:
         bare, ours = run(number, "bare"), run(number, "instrumented")

@@ -8,6 +8,7 @@ series are not bounded, or the memory after the first minute grows. The minutes 
 """
 
 import asyncio
+import datetime as dt
 import gc
 import os
 import platform
@@ -169,7 +170,7 @@ async def run(minutes, seen, starts):
 
 
 def main(minutes):
-    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print(f"CPython {platform.python_version()}, {platform.machine()}, {dt.datetime.now(dt.timezone.utc).date()}")
     print(ROW.format("minute", "tasks", "counted", "threads", "series", "sites", "MB", "longest stop", "share"))
     starts, reader = starters(), InMemoryMetricReader()
     instrumentor = ConcurrencyInstrumentor()

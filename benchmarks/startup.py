@@ -5,6 +5,7 @@ Each of twenty processes does what ``opentelemetry-instrument`` does for this pa
 quickest and the median time, and the memory. Budget: 30 ms and 3 MB.
 """
 
+import datetime as dt
 import json
 import os
 import platform
@@ -44,7 +45,7 @@ def main():
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""}
         runs = [measure(environment) for _ in range(PROCESSES + 1)][1:]
     loads, calls, memory = zip(*runs, strict=True)
-    print(f"CPython {platform.python_version()}, {platform.machine()}")
+    print(f"CPython {platform.python_version()}, {platform.machine()}, {dt.datetime.now(dt.timezone.utc).date()}")
     print(f"{'':<24} {'quickest':>9} {'median':>9}")
     print(f"{'import, ms':<24} {min(loads) * 1e3:>9.1f} {statistics.median(loads) * 1e3:>9.1f}")
     print(f"{'instrument(), ms':<24} {min(calls) * 1e3:>9.1f} {statistics.median(calls) * 1e3:>9.1f}")
