@@ -169,3 +169,24 @@ def test_where_there_is_but_one_more_thread_it_is_the_applications(monkeypatch):
     thread.join()
     with pytest.raises(RuntimeError):
         threading.Thread(target=int).start()
+
+
+@pytest.mark.parametrize("look", ["scan", "snapshot", "discovery"])
+def test_no_look_leaves_a_frame_in_a_cycle(look):
+    """A frame of ours that is kept in a variable of itself keeps what all threads hold until the next collection."""
+    ConcurrencyInstrumentor().instrument(scan_interval=3600)
+    census = current_installation().census
+    census.look()
+    what = {"scan": census.look, "snapshot": take_snapshot, "discovery": lambda: census.loops.discover(0.0)}[look]
+
+    def caller():
+        local = Held()
+        what()
+        return weakref.ref(local)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert caller()() is None
+    finally:
+        gc.enable()
