@@ -94,7 +94,8 @@ SUITES = (
             "pkgconfig",
             "setuptools",
         ),
-        arguments=("-p", "no:cacheprovider", "-o", "addopts=", "-W", "default"),
+        # Fast: no full collection after each test, which takes most of the time.
+        arguments=("-p", "no:cacheprovider", "-o", "addopts=", "-W", "default", "--aiohttp-fast"),
         skipped={"test_benchmarks": "benchmarks"},
     ),
     Suite("uvloop", package="uvloop", needs=("aiohttp", "psutil", "pyOpenSSL"), arguments=("-W", "default")),

@@ -37,6 +37,7 @@ REPEATS = 3
 MUCH_LONGER = 3
 HANGS_S = 20.0
 LIMIT_S = 1200
+ALONE_LIMIT_S = 300
 NONE = ("missing", "", 0.0)
 WHOLE = " (as a whole)"
 COLUMNS = f"{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
@@ -55,21 +56,27 @@ class Bench:
     Args:
         python: The interpreter.
         folder: Where everything is made.
-        tests: The interpreter's own package ``test``, if it lies elsewhere.
+        tests: Where tests of it lie that its own package ``test`` lacks.
     """
 
     def __init__(self, python: str, folder: Path, tests: Path | None = None) -> None:
         self.python, self.folder = python, folder
-        self.path = {}
-        if tests is not None:
-            # Alone: the same package of Debian has parts of ctypes and others beside it.
-            link = folder / "tests-of" / tests.parent.name / "test"
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(tests)
-            self.path["PYTHONPATH"] = str(link.parent)
+        self.path = {} if tests is None else {"PYTHONPATH": str(self._with(tests))}
         ask = "import platform; print(platform.python_version())"
         self.version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+
+    def _with(self, tests: Path) -> Path:
+        """Return a folder with a package ``test`` of links: the interpreter's own and what it lacks."""
+        ask = "import test; print(*test.__path__)"
+        own = Path(subprocess.run([self.python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip())
+        package = self.folder / "tests-of" / str(own).strip("/").replace("/", "-") / "test"
+        shutil.rmtree(package, ignore_errors=True)
+        package.mkdir(parents=True)
+        for each in (*own.iterdir(), *tests.iterdir()):
+            link = package / each.name
+            if each.name != "__pycache__" and not link.exists():
+                link.symlink_to(each)
+        return package.parent
 
     def environment(self, name: str, packages: tuple[str, ...]) -> Path:
         """Return the interpreter of an environment with ourselves and some packages; None of them is pinned."""
@@ -138,12 +145,12 @@ def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
     return found.stdout.split()
 
 
-def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str]) -> dict:
+def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str], only: list[str] | None) -> dict:
     ended: dict = {}
-    for module in modules:
+    for module in only or modules:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, path)
+            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, path, only)
             ended.update(noted(file))
             if code != 0:
                 ended[module + WHOLE] = ("error", said[-4000:], 0.0)
@@ -166,7 +173,7 @@ def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: li
             *(only or [str(source / suite.tests)]),
         ]
         settings = {"OUTCOMES_FILE": str(file), "PYTHONPATH": str(HERE)}
-        code, said = run(command, str(source), how, settings)
+        code, said = run(command, str(source), how, settings, only)
         ended = noted(file)
         if not ended and not only:
             raise RuntimeError(f"{suite.name} did not run: {said[-2000:]}")
@@ -187,7 +194,7 @@ def noted(file: Path) -> dict[str, tuple]:
     }
 
 
-def run(command: list, folder: str, how: str, settings: dict) -> tuple[int, str]:
+def run(command: list, folder: str, how: str, settings: dict, only: list[str] | None) -> tuple[int, str]:
     """Run, bare or instrumented, and return how it ended and what it said."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     offline = {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
@@ -202,13 +209,14 @@ def run(command: list, folder: str, how: str, settings: dict) -> tuple[int, str]
         errors="replace",
         start_new_session=True,
     ) as process:
+        limit_s = ALONE_LIMIT_S if only else LIMIT_S
         try:
-            said, _ = process.communicate(timeout=LIMIT_S)
+            said, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             # Whatever it started holds the pipe as well.
             os.killpg(process.pid, signal.SIGKILL)
             said, _ = process.communicate()
-            said += f"\nended after {LIMIT_S / 60:.0f} minutes"
+            said += f"\nended after {limit_s / 60:.0f} minutes"
     return process.returncode, said
 
 
@@ -234,7 +242,7 @@ def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], dict[str, 
     if suite.modules:
         version = bench.version
         modules = [module for name in suite.modules for module in modules_of(interpreter, name, bench.path)]
-        once = lambda how, only=modules: run_unittest(interpreter, only, how, bench.path)
+        once = lambda how, only=None: run_unittest(interpreter, modules, how, bench.path, only)
     else:
         source, version = bench.tests_of(suite, interpreter)
         once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
@@ -284,10 +292,12 @@ def write(bench: Bench, rows: dict[str, str]) -> None:
             old = next((line for line in lines if line.startswith(f"{suite.name:<36}")), None)
             if old:
                 rows.setdefault(suite.name, old)
+        # Of some suites the row may be another patch version's; those of CPython say so.
+        versions = sorted({bench.version, *re.findall(r"\d+\.\d+\.\d+", "".join(lines[:1]))})
         stream.seek(0)
         stream.truncate()
         print(
-            f"tests/transparency/run.py, Python {bench.version}, {dt.datetime.now(tz=dt.timezone.utc).date()}",
+            f"tests/transparency/run.py, Python {' and '.join(versions)}, {dt.datetime.now(tz=dt.timezone.utc).date()}",
             file=stream,
         )
         print(HEADER, *(rows[suite.name] for suite in SUITES if suite.name in rows), sep="\n", file=stream)

@@ -149,3 +149,44 @@ def test_everything_runs_in_the_same_order(run):
     run(lambda: note(current_installation().census.look))
     bare, instrumented = found
     assert len(bare) > 60 and instrumented == bare
+
+
+def test_where_there_is_but_one_more_thread_it_is_the_applications(monkeypatch):
+    """Ours starts after the first that it sees, not before; where it can't, nobody hears of it."""
+    ConcurrencyInstrumentor().instrument()
+    name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+    original, started = getattr(threading, name), []
+
+    def start_one(*arguments, **options):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(arguments)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(threading, name, start_one)
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    with pytest.raises(RuntimeError):
+        threading.Thread(target=int).start()
+
+
+@pytest.mark.parametrize("look", ["scan", "snapshot", "discovery"])
+def test_no_look_leaves_a_frame_in_a_cycle(look):
+    """A frame of ours that is kept in a variable of itself keeps what all threads hold until the next collection."""
+    ConcurrencyInstrumentor().instrument(scan_interval=3600)
+    census = current_installation().census
+    census.look()
+    what = {"scan": census.look, "snapshot": take_snapshot, "discovery": lambda: census.loops.discover(0.0)}[look]
+
+    def caller():
+        local = Held()
+        what()
+        return weakref.ref(local)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert caller()() is None
+    finally:
+        gc.enable()

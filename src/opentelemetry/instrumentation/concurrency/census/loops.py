@@ -38,12 +38,16 @@ class LoopBook:
         if not _HAS_LINKED_LISTS or FREE_THREADED or base is None:
             return
         code = base.BaseEventLoop.run_forever.__code__
+        frame: FrameType | None
+        step: FrameType | None = None
         for frame in sys._current_frames().values():
-            step: FrameType | None = frame
+            step = frame
             while step is not None and step.f_code is not code:
                 step = step.f_back
             if step is not None:
                 self.meet(step.f_locals["self"], now)
+        # Our own frame was among them; kept in a variable of itself it would live until the next collection.
+        frame = step = None
 
     def look(self, now: float) -> None:
         """Note which loops run now (seconds of the age clock)."""

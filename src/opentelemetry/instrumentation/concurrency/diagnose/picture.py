@@ -59,7 +59,7 @@ def iter_pictures(
     """
     census.admit_young(pause)
     census.reconcile(at_once=True, pause=pause)
-    return _Painter(census, diagnosis).paint(kind)
+    return _Painter(census, diagnosis, sys._current_frames()).paint(kind)
 
 
 def iter_glimpses(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = _no_pause) -> Iterator[Glimpse]:
@@ -72,17 +72,24 @@ def iter_glimpses(census: Census, diagnosis: Diagnosis, pause: Callable[[], None
     """
     census.admit_young(pause)
     census.reconcile(at_once=True, pause=pause)
-    return _Painter(census, diagnosis).glimpse_tasks()
+    return _Painter(census, diagnosis, sys._current_frames()).glimpse_tasks()
 
 
 class _Painter:
-    """Paints rows; texts of frames and sites are made once each."""
+    """Paints rows; texts of frames and sites are made once each.
 
-    def __init__(self, census: Census, diagnosis: Diagnosis) -> None:
+    Args:
+        census: What is alive.
+        diagnosis: What is known of it.
+        frames: Those of all threads. None may be a method's of the painter: with what all of them hold, it would be
+            kept until the next collection.
+    """
+
+    def __init__(self, census: Census, diagnosis: Diagnosis, frames: dict[int, FrameType]) -> None:
         self._census = census
         self._diagnosis = diagnosis
         self._now = census.clock.now()
-        self._frames = sys._current_frames()
+        self._frames = frames
         self._sites: dict[Site, CreationSite] = {}
         self._creations: dict[CreationStack, tuple[StackEntry, ...]] = {}
         self._entries: dict[tuple[int, int], StackEntry] = {}

@@ -24,6 +24,10 @@ _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 _LOOP_MODULES: Final = ("asyncio", "uvloop", "concurrent.futures.thread")
 
 
+def _nothing() -> None:
+    """Wait for the thread to start: its hook calls then."""
+
+
 class Recorder:
     """The hooks, the sites and the young lists of this process.
 
@@ -50,12 +54,13 @@ class Recorder:
             "task", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=on_record
         )
         self.thread_sites = SiteTable(
-            "thread", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=on_record
+            "thread", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=_nothing
         )
         self.young_tasks = YoungList(task_is_gone)
         self.young_threads = YoungList(thread_is_gone)
         self.executor_sites: WeakKeyDictionary[Any, Site] = WeakKeyDictionary()
         self.hook_failures = 0
+        self._on_record = on_record
         self._before_cancel_all = before_cancel_all
         self._locate = locate
         self._on_destroyed = on_destroyed
@@ -70,7 +75,12 @@ class Recorder:
             threading.Thread,
             "start",
             lambda wrapped: thread_start_hook(
-                wrapped, self.thread_sites, self.young_threads, self.executor_sites, self._failure("Thread.start")
+                wrapped,
+                self.thread_sites,
+                self.young_threads,
+                self.executor_sites,
+                self._failure("Thread.start"),
+                self._on_record,
             ),
         )
         if _registered_modules:

@@ -39,6 +39,7 @@ def thread_start_hook(
     young: YoungList,
     executor_sites: WeakKeyDictionary[Any, Site],
     failure: HookFailure,
+    on_record: Callable[[], None],
 ) -> tuple[Callable[..., None], Disarm]:
     """Build the replacement of `threading.Thread.start`. Takes no lock: at-fork hooks of others start threads.
 
@@ -48,6 +49,8 @@ def thread_start_hook(
         young: Where the entries go.
         executor_sites: Where executors were made; a worker belongs to its executor's site.
         failure: Told when the hook raises.
+        on_record: Called when a line is met for the first time or again after a fork, once its thread has started. It
+            starts a thread of ours: the application's comes first, also where there is but one more to be had.
 
     Returns:
         The replacement, and a function that makes it pass through for good.
@@ -67,6 +70,7 @@ def thread_start_hook(
         nonlocal entries
         # Most is done before the start: after the switch to the new thread caches are cold and each step costs more.
         entry = None
+        is_known = True
         try:
             if armed:
                 frame = getframe(1)
@@ -74,6 +78,7 @@ def thread_start_hook(
                     # Executors start their workers from plumbing, which has no lines.
                     site = lines_by_code[id(frame.f_code)][frame.f_lasti]  # type: ignore[index]
                 except (KeyError, TypeError):
+                    is_known = False
                     site = _executor_site(self, executor_sites) or _thread_site(table, frame, self)
                 found = context()
                 span = found.get(span_key) if found else None
@@ -92,6 +97,8 @@ def thread_start_hook(
                 entries += entry
                 if len(entries) > young.limit:
                     young.prune()
+                if not is_known:
+                    on_record()
             except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
                 failure(error, disarm)
 

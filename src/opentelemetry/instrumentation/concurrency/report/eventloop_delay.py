@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -72,13 +73,15 @@ class DelayProbe:
         self._looks += 1
         if self._looks < 2:
             return
-        frames = sys._current_frames()
+        # Their code alone: a frame keeps what its variables hold, and one that is kept in a variable of itself, as ours
+        # would be, keeps it until the next collection.
+        codes = {thread_id: frame.f_code for thread_id, frame in sys._current_frames().items()}
         for loop in loops:
             thread_id = getattr(loop, "_thread_id", None) or 0
-            frame = frames.get(thread_id)
-            if not self._may_ping(loop, frame):
+            code = codes.get(thread_id)
+            if not self._may_ping(loop, code):
                 continue
-            if frame is None or not _is_selecting(frame):
+            if code is None or not _is_selecting(code):
                 self._ping(loop)
             elif (thread := threading._active.get(thread_id)) is not None:  # type: ignore[attr-defined]
                 self._record(0.0, self._bounded(thread.name))
@@ -100,13 +103,13 @@ class DelayProbe:
         self.collect()
         return list(self._pending.values())
 
-    def _may_ping(self, loop: Any, frame: Any) -> bool:
+    def _may_ping(self, loop: Any, code: CodeType | None) -> bool:
         if loop in self._pending or loop.is_closed() or not loop.is_running():
             return False
         base: Any = sys.modules["asyncio"].BaseEventLoop
         if not isinstance(loop, base):
             return type(loop).__module__.startswith("uvloop") and self._looks % _SELDOM == 2
-        return frame is not None and all(getattr(type(loop), name) is getattr(base, name) for name in _OWN_METHODS)
+        return code is not None and all(getattr(type(loop), name) is getattr(base, name) for name in _OWN_METHODS)
 
     def _ping(self, loop: Any) -> None:
         known_id, known_name = self._threads.get(loop, (0, ""))
@@ -134,7 +137,5 @@ class DelayProbe:
         return name
 
 
-def _is_selecting(frame: Any) -> bool:
-    code = frame.f_code
-    is_select: bool = code.co_name == "select" and code.co_filename.endswith("selectors.py")
-    return is_select
+def _is_selecting(code: CodeType) -> bool:
+    return code.co_name == "select" and code.co_filename.endswith("selectors.py")
