@@ -111,8 +111,9 @@ def factory(loop, coro, **options):
 TRACING = """
 from collections import Counter
 lines = Counter()
-def trace(frame, event, argument):
-    if frame.f_code.co_filename == __file__:
+def trace(frame, event, argument, file=__file__):
+    # Python deletes __file__ at the end of the program, and other threads are still traced.
+    if frame.f_code.co_filename == file:
         lines[frame.f_code.co_name, event] += 1
         return trace
 """
@@ -166,7 +167,7 @@ MODES = {
         TRACING,
         "",
         f"both = threading, sys; [each.settrace(trace) for each in both]; {RUN}; "
-        "[each.settrace(None) for each in both]; print(lines)",
+        "[each.settrace(None) for each in both]; print(sorted(lines))",
     ),
     "debugger with a breakpoint": ((), {}, DEBUGGER, "", WITH_DEBUGGER),
     "monitoring tool": ((), {}, MONITORING, "", MONITORED),
@@ -241,3 +242,26 @@ def covered(file):
     data = CoverageData(str(file))
     data.read()
     return {Path(name).name: sorted(data.arcs(name)) for name in data.measured_files() if name.endswith("program.py")}
+
+
+UNTRACED = """
+import sys, threading, time
+traced = set()
+def trace(frame, event, argument, traced=traced):
+    traced.add(frame.f_code.co_name)
+threading.settrace(trace)
+def leak():
+    threading.Thread(target=time.sleep, args=(0.2,)).start()
+leak()
+time.sleep(0.5)
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+print(current_installation().census.last_look is not None, "run" in traced, "look" in traced)
+"""
+
+
+def test_thread_of_ours_is_not_traced_with_those_of_the_application(tmp_path):
+    """A function for all threads costs the scans nothing, and what it raises is not ours to show."""
+    program = tmp_path / "program.py"
+    program.write_text(UNTRACED)
+    done = run(program, (), {}, instrumented=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True False\n", "")

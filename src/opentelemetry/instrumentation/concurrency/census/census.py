@@ -12,6 +12,7 @@ Guarantees:
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -318,6 +319,9 @@ class Census:
         self._resumed_at_s = time.thread_time()
 
     def _run(self) -> None:
+        # What the application traces or profiles in all threads is not this one; its function may not be made for it.
+        sys.settrace(None)
+        sys.setprofile(None)
         me, wake = threading.current_thread(), self._wake
         while not self._wait(wake):
             if self._thread is not me:
