@@ -170,8 +170,11 @@ def anyio_backend():
     return "trio"
 
 async def test_busy_worker_leaks():
-    with trio.move_on_after(0.01):
-        await trio.to_thread.run_sync(busy.wait, abandon_on_cancel=True)
+    with trio.CancelScope() as scope:
+        def work():
+            trio.from_thread.run_sync(scope.cancel)
+            busy.wait()
+        await trio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 async def test_clean():
     async with anyio.create_task_group() as group:
