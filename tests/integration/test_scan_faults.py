@@ -1,5 +1,7 @@
 """Scans and counts that are broken off: by an error of ours at any line, or by a signal handler of the application."""
 
+import sys
+
 import pytest
 from programs import run_program
 from services import OFFLINE
@@ -125,6 +127,10 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 14),
+    reason="an exception in a signal handler leaves locks of Python's own threading held",
+)
 def test_count_that_a_signal_handler_breaks_off_raises_that_and_leaves_later_ones_right():
     """The exception of the handler is the program's, and it gets it each time."""
     done = run_program(SIGNALLED, env={**OFFLINE, "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "10ms"})

@@ -161,18 +161,25 @@ class Census:
             TimeoutError: If it took longer.
         """
         lock, waiting = self._lock, self._waiting
-        # A scan hurries while somebody waits for it.
-        waiting.append(1)
+        is_inner, held = lock._is_owned(), False  # type: ignore[attr-defined]
         try:
-            held = lock.acquire(timeout=timeout_s)
-        finally:
-            waiting.pop()
-        if not held:
-            raise TimeoutError
-        try:
+            # A scan hurries while somebody waits for it.
+            waiting.append(1)
+            try:
+                held = lock.acquire(timeout=timeout_s)
+            finally:
+                waiting.pop()
+            if not held:
+                raise TimeoutError
             yield
         finally:
-            lock.release()
+            if is_inner:
+                if held:
+                    lock.release()
+            else:
+                # Not by `held`: a signal handler of the application may raise before that is known.
+                while lock._is_owned():  # type: ignore[attr-defined]
+                    lock.release()
 
     def look(self, *, final: bool = False) -> Look:
         """Scan once, now, in the calling thread.
