@@ -1,10 +1,11 @@
 """What recording costs: create + await a no-op task, and start + join a thread, bare and instrumented side by side.
 
 Blocks alternate in one process; the ratio is that of the fastest blocks, so that a noisy machine hits both alike.
-One untimed creation comes before each block: the first one of a process starts the census and meets its line. One
-idle thread lives in both, as the exporters of the SDK do in every process that has it: with a second thread alone, the
-C library makes everything 3 % slower. Threads start on one core: on several, what the system chooses for each new one
-weighs up to half of all, at random.
+One untimed creation and a pause come before each block: the first creation of a process meets its line and starts the
+threads of the census and of the command line, which must not be busy with their own start meanwhile. One idle thread
+lives in both, as the exporters of the SDK do in every process that has it: with a second thread alone, the C library
+makes everything 3 % slower. Threads start on one core: on several, what the system chooses for each new one weighs up
+to half of all, at random.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 BLOCKS = 30
 TASKS = 5_000
 THREADS = 200
+SETTLE_S = 0.05
 
 
 async def no_op() -> None:
@@ -38,6 +40,7 @@ def tasks_on(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> float:
     loop = new_loop()
     try:
         loop.run_until_complete(create_and_await(1))
+        time.sleep(SETTLE_S)
         began = time.perf_counter()
         loop.run_until_complete(create_and_await())
         return (time.perf_counter() - began) / TASKS
@@ -50,6 +53,7 @@ def start_and_join() -> float:
         began = time.perf_counter()
         for number in range(-1, THREADS):
             if number == 0:
+                time.sleep(SETTLE_S)
                 began = time.perf_counter()
             thread = threading.Thread(target=int)
             thread.start()

@@ -125,6 +125,48 @@ def test_creations_are_counted_on_across_sampled_stacks(instrumented):
     assert site.first_stack is not site.latest_stack
 
 
+def test_creations_during_a_prune_are_kept_once(instrumented):
+    """Another thread may create while the list prunes itself: its entry is neither lost nor doubled."""
+    young = instrumented.recorder.young_tasks
+    young.entries.clear()
+    release = asyncio.Event()
+
+    async def main():
+        made = [asyncio.create_task(blocked(release)) for _ in range(3)]
+        first = young.entries[0]
+
+        def creating():
+            # The look at the first entry is where the other thread comes in.
+            if len(made) == 3:
+                made.append(asyncio.create_task(blocked(release)))
+            return first()
+
+        young.entries[0] = creating
+        young.prune()
+        young.entries[0] = first
+        found = [reference() for reference in young.entries[::6]]
+        release.set()
+        await asyncio.gather(*made)
+        return len(found), len(set(map(id, found)))
+
+    assert asyncio.run(main()) == (5, 5)
+
+
+def test_lock_that_nobody_gives_back_stops_no_scan(instrumented, monkeypatch):
+    """A signal handler may raise where the prune has just taken the lock."""
+    monkeypatch.setattr("opentelemetry.instrumentation.concurrency.record.young._NOBODY_HOLDS_S", 0.01)
+    young = instrumented.recorder.young_tasks
+    young._lock.acquire()
+
+    async def main():
+        instrumented.census.look()
+        return await asyncio.to_thread(live_counts)
+
+    assert asyncio.run(main()).tasks >= 1
+    assert young._lock.acquire(blocking=False)
+    young._lock.release()
+
+
 def test_directly_constructed_task_is_found_under_its_coroutine(instrumented, run):
     """What no hook can see the census finds, and counts under the coroutine's own function."""
 

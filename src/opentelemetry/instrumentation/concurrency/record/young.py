@@ -19,6 +19,8 @@ WIDTH: Final = 6
 `CreatorSpan` or None, address."""
 
 _PRUNE_ABOVE: Final = 64 * WIDTH
+_NOBODY_HOLDS_S: Final = 5.0
+"""Seconds without the lock after which its holder is gone: a prune takes milliseconds."""
 
 
 class YoungList:
@@ -47,7 +49,7 @@ class YoungList:
         try:
             entries, is_gone = self.entries, self._is_gone
             seen = len(entries)
-            references: list[Any] = entries[::WIDTH]
+            references: list[Any] = entries[:seen:WIDTH]
             alive: list[Any] = []
             for reference in references:
                 if reference() is not None:
@@ -64,11 +66,17 @@ class YoungList:
 
     def drain(self) -> list[Any]:
         """Take all out, for the census: a flat list as well. Creations that happen meanwhile stay for the next time."""
-        with self._lock:
+        if not self._lock.acquire(timeout=_NOBODY_HOLDS_S):
+            # A signal handler of the application raised where `prune` had just taken the lock: nobody gives it back.
+            self._lock = threading.Lock()
+            self._lock.acquire()
+        try:
             entries = self.entries
             taken = self._leaving = entries[:]
             del entries[: len(taken)]
             self.limit = _PRUNE_ABOVE
+        finally:
+            self._lock.release()
         return taken
 
     def drained(self) -> None:
