@@ -1,12 +1,13 @@
 """Runs test modules of unittest and writes how each test ended.
 
-``python outcomes.py FILE NAME...``, of modules or of tests: FILE gets JSON, by test: ok, failed, error or skipped,
-what it said, and the seconds it took.
+``python outcomes.py FILE NAME [-LEFT_OUT]...``, of a module without some tests, or of a test. FILE gets JSON, by test:
+ok, failed, error or skipped, what it said, and the seconds it took.
 """
 
 import contextlib
 import importlib
 import json
+import os
 import sys
 import threading
 import time
@@ -68,25 +69,36 @@ class Outcomes(unittest.TestResult):
 
 
 def tests(name):
-    """Return the tests of a module, or the one test of that name."""
+    """Return the tests of a module, or the one test of that name; and whether it is a module."""
     with contextlib.suppress(ModuleNotFoundError):
-        return unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(name))
-    return unittest.defaultTestLoader.loadTestsFromName(name)
+        return unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(name)), True
+    return unittest.defaultTestLoader.loadTestsFromName(name), False
+
+
+def without(suite, left_out):
+    """Return a suite of suites without some tests."""
+    if not isinstance(suite, unittest.TestSuite):
+        return suite
+    return type(suite)(without(each, left_out) for each in suite if getattr(each, "id", str)() not in left_out)
 
 
 def main():
-    file, *names = sys.argv[1:]
+    file, name, *left_out = sys.argv[1:]
     # The first creation, after which our own threads run, as in a service: whoever counts threads shall find them.
     threading.Thread(target=int).start()
     time.sleep(1)
     result = Outcomes(file)
-    for name in names:
-        try:
-            tests(name).run(result)
-        except unittest.SkipTest:
-            # The whole module, as it is imported: it is for another system.
-            result.ended[name] = "skipped"
-        result.write({})
+    is_module = True
+    try:
+        suite, is_module = tests(name)
+        without(suite, {each.removeprefix("-") for each in left_out}).run(result)
+    except unittest.SkipTest:
+        # The whole module, as it is imported: it is for another system.
+        result.ended[name] = "skipped"
+    result.write({})
+    if not is_module:
+        # Whatever a failed test has left would be waited for.
+        os._exit(0)
 
 
 if __name__ == "__main__":

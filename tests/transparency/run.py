@@ -11,6 +11,7 @@ How each test ended, what it said and how long it took stays in build/transparen
 """
 
 import argparse
+import contextlib
 import datetime as dt
 import fcntl
 import json
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from foreign_suites import SUITES, Suite
-from known import KNOWN
+from known import APART, KNOWN
 
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
@@ -147,10 +148,12 @@ def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
 
 def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str], only: list[str] | None) -> dict:
     ended: dict = {}
-    for module in only or modules:
+    apart = [name for name in APART if any(name.startswith(f"{module}.") for module in modules)]
+    for module in only or (*modules, *apart):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            code, said = run([interpreter, HERE / "outcomes.py", file, module], folder, how, path, only)
+            left_out = [f"-{name}" for name in apart if name.startswith(f"{module}.")]
+            code, said = run([interpreter, HERE / "outcomes.py", file, module, *left_out], folder, how, path, only)
             ended.update(noted(file))
             if code != 0:
                 ended[module + WHOLE] = ("error", said[-4000:], 0.0)
@@ -198,26 +201,31 @@ def run(command: list, folder: str, how: str, settings: dict, only: list[str] | 
     """Run, bare or instrumented, and return how it ended and what it said."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     offline = {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
-    with subprocess.Popen(
-        [str(part) for part in command],
-        cwd=folder,
-        env={**clean, **offline, **settings, "TRANSPARENCY_HOW": how},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        limit_s = ALONE_LIMIT_S if only else LIMIT_S
+    limit_s = ALONE_LIMIT_S if only else LIMIT_S
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env={**clean, **offline, **settings, "TRANSPARENCY_HOW": how},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+        ended = ""
         try:
-            said, _ = process.communicate(timeout=limit_s)
+            process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            # Whatever it started holds the pipe as well.
+            ended = f"\nended after {limit_s / 60:.0f} minutes"
+        # Whatever it has started and left goes with it.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
-            said += f"\nended after {limit_s / 60:.0f} minutes"
-    return process.returncode, said
+        process.wait()
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    return process.returncode, said + ended
 
 
 def differences(bare: dict, ours: dict) -> list[str]:
