@@ -57,16 +57,12 @@ def test_no_more_than_five_are_known(tool):
 
 
 def test_committed_results_are_of_every_suite_and_differ_in_nothing(tool):
-    """Two Pythons at least, each with a row for every suite that ends with a difference of 0 or says why it did not run;
-    each suite ran on one of them."""
+    """Two Pythons at least, each with a row for every suite that ends with a difference of 0."""
     files = sorted((ROOT / "benchmarks" / "results").glob("transparency-*.txt"))
     assert len(files) >= 2
-    ran = set()
     for file in files:
         first, header, *rows = file.read_text().splitlines()
         assert re.fullmatch(r".*, Python 3\.\d+\.\d+( and 3\.\d+\.\d+)*, \d{4}-\d\d-\d\d", first)
         assert header == tool.HEADER
         assert [row[:36].rstrip() for row in rows] == [suite.name for suite in tool.SUITES]
-        assert all(row.endswith(" 0") or " could not run: " in row for row in rows)
-        ran |= {row[:36].rstrip() for row in rows if row.endswith(" 0")}
-    assert ran == {suite.name for suite in tool.SUITES}
+        assert all(row.endswith(" 0") for row in rows)
