@@ -236,7 +236,7 @@ def test_doctor_knows_the_process(shop):
 def test_killed_process_is_not_believed_any_more(tmp_path):
     """Its socket stays behind; nobody takes it for a process."""
     with service(tmp_path, PLAIN_SERVICE, 5) as running:
-        running.wait_until(lambda facts: facts["tasks"] > 0)
+        running.wait_until(lambda facts: (facts["tasks"] or 0) > 0)
         sockets = Path(running.environment["OTEL_PYTHON_CONCURRENCY_AGENT_DIR"])
         assert [path.name.partition("-")[0] for path in sockets.iterdir()] == [str(running.pid)]
         os.kill(running.pid, signal.SIGKILL)
@@ -251,7 +251,7 @@ def test_next_process_removes_what_a_killed_one_left(tmp_path):
     """The stale socket is gone as soon as another agent opens its own; the socket of a living one stays."""
     for _ in range(2):
         with service(tmp_path, PLAIN_SERVICE, 5) as running:
-            running.wait_until(lambda facts: facts["tasks"] > 0)
+            running.wait_until(lambda facts: (facts["tasks"] or 0) > 0)
             sockets = Path(running.environment["OTEL_PYTHON_CONCURRENCY_AGENT_DIR"])
             assert [path.name.partition("-")[0] for path in sockets.iterdir()] == [str(running.pid)]
 
@@ -259,7 +259,7 @@ def test_next_process_removes_what_a_killed_one_left(tmp_path):
 def test_stopped_process_times_out_with_the_reason(tmp_path):
     """Exit code 3 and what would let it go on."""
     with service(tmp_path, PLAIN_SERVICE, 5) as running:
-        running.wait_until(lambda facts: facts["tasks"] > 0)
+        running.wait_until(lambda facts: (facts["tasks"] or 0) > 0)
         os.kill(running.pid, signal.SIGSTOP)
         began = time.monotonic()
         done = running.command("stack", running.pid, "--timeout", "500ms")

@@ -57,6 +57,39 @@ def test_child_of_a_thread_ends_with_the_last_thread_that_is_not_ours(tmp_path, 
     assert list(agents.iterdir()) == []
 
 
+def test_census_of_a_child_sees_that_the_forking_thread_has_ended():
+    """Python >= 3.14 itself can't tell: there `is_alive` of that thread never returns."""
+    program = """
+import os, threading, time
+from opentelemetry.instrumentation.concurrency.record.threads import thread_is_gone
+
+def look():
+    forking = threading.main_thread()
+    print("at first", thread_is_gone(forking), flush=True)
+    go.set()
+    while forking in threading.enumerate():
+        time.sleep(0.01)
+    print("then", thread_is_gone(forking), flush=True)
+
+def fork():
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    else:
+        threading.Thread(target=look, daemon=True).start()
+        go.wait()
+
+go = threading.Event()
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout.splitlines() == ["at first False", "then True"]
+
+
 def test_endpoint_stays_closed_where_no_thread_can_be_started(tmp_path, monkeypatch, caplog):
     """So it is in a child that was forked while its parent was ending; nothing is raised into the fork."""
 

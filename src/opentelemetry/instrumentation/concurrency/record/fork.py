@@ -50,8 +50,6 @@ def ends_with_its_last_thread() -> bool:
 
 def only_own_threads_are_left() -> bool:
     """Tell whether every thread but ours has ended."""
-    if threading.main_thread().is_alive():
-        return False
     return all(getattr(thread, OWN_THREAD, False) for thread in threading.enumerate())
 
 

@@ -24,7 +24,11 @@ Disarm = Callable[[], None]
 
 
 def thread_is_gone(thread: threading.Thread) -> bool:
-    """Tell whether a started thread has ended."""
+    """Tell whether a started thread has ended. Never blocks."""
+    if thread is threading.main_thread() and type(thread) is not threading._MainThread:  # type: ignore[attr-defined]
+        # A child was forked from this thread. Once it has ended, Python >= 3.14 joins the initial thread of the
+        # process to tell so, and that one can't be joined: `is_alive` never returns.
+        return not any(thread is each for each in threading.enumerate())
     # Asked of the class that knows, not of one that the application derived from it.
     known = (threading.Thread, threading._DummyThread)
     for base in type.__dict__["__mro__"].__get__(type(thread)):
