@@ -110,11 +110,7 @@ class Recorder:
             loop_class,
             "create_task",
             lambda wrapped: create_task_hook(
-                wrapped,
-                self.task_sites,
-                self.young_tasks,
-                self._failure(f"{name}.create_task"),
-                has_debug_attribute=loop_class.__module__ == "asyncio.base_events",
+                wrapped, self.task_sites, self.young_tasks, self._failure(f"{name}.create_task")
             ),
         )
         self._add(

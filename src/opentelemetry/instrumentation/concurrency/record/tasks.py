@@ -15,6 +15,7 @@ from weakref import ref
 
 from .creator import creator_span, current_thread_reference, latest_span, raw_context
 from .failure import HookFailure
+from .plain_creation import task_module_below
 from .site import SiteTable
 from .young import YoungList
 
@@ -44,8 +45,8 @@ def current_task_of() -> Callable[[Any], Any]:
     return asyncio.current_task
 
 
-def create_task_hook(  # noqa: C901 (all in one function: each call of another costs a twentieth of the hook)
-    create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure, *, has_debug_attribute: bool = False
+def create_task_hook(  # noqa: C901 (as below)
+    create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure
 ) -> tuple[CreateTask, Callable[[], None]]:
     """Build the replacement of a loop class's ``create_task``.
 
@@ -54,7 +55,6 @@ def create_task_hook(  # noqa: C901 (all in one function: each call of another c
         table: The sites of tasks.
         young: Where the entries go.
         failure: Told when the hook raises; the hook then passes through for good.
-        has_debug_attribute: Whether loops of the class have ``_debug``, which is quicker to ask than the task.
 
     Returns:
         The replacement, and a function that makes it pass through for good.
@@ -67,6 +67,8 @@ def create_task_hook(  # noqa: C901 (all in one function: each call of another c
     current_task = current_task_of()
     entries = young.entries
     context, span_key = raw_context()
+    tasks: Any = task_module_below(create)
+    makes_tasks = tasks is not None
     armed = True
 
     def disarm() -> None:
@@ -75,9 +77,16 @@ def create_task_hook(  # noqa: C901 (all in one function: each call of another c
 
     # `self` and `coro` are named as in asyncio, for callers that pass them by keyword. Most calls give nothing else, or
     # the name alone: without a dictionary of keywords they are a quarter of a microsecond cheaper.
-    def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:
+    # All is in one function: each call of another costs a twentieth of the hook.
+    def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal entries
-        if name is not _NOT_GIVEN:
+        if plain := makes_tasks and not kwargs and self._task_factory is None:
+            self._check_closed()
+            task = tasks.Task(coro, loop=self) if name is _NOT_GIVEN else tasks.Task(coro, loop=self, name=name)
+            if task._source_traceback:
+                # Our frame stands where the method's would.
+                del task._source_traceback[-1]
+        elif name is not _NOT_GIVEN:
             task = create(self, coro, name=name, **kwargs) if kwargs else create(self, coro, name=name)
         else:
             task = create(self, coro, **kwargs) if kwargs else create(self, coro)
@@ -107,7 +116,7 @@ def create_task_hook(  # noqa: C901 (all in one function: each call of another c
                 entries += (ref(task), site, now, made_by, made_in, id(task))
                 if len(entries) > young.limit:
                     young.prune()
-                if self._debug if has_debug_attribute else task._source_traceback:
+                if not plain and getattr(task, "_source_traceback", None):
                     _hide_own_frame(task)
             return task
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)

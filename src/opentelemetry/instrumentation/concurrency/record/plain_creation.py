@@ -1,0 +1,46 @@
+"""Whether the hook on `BaseEventLoop.create_task` may make the task itself instead of calling the method below it.
+
+Without a task factory the method makes a `Task` and does nothing else. The hook does that in its place where it may,
+and so gives back what it costs: one Python call, 0.2 µs of a creation. Where anything is unlike what this page knows
+(a patch of somebody else, a Python of tomorrow), the hook calls the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import FunctionType
+from typing import Any, Final
+
+_NAMES: Final = {"_check_closed", "_task_factory", "tasks", "Task", "_source_traceback", "_set_task_name", "set_name"}
+"""All that the method names from Python 3.10 to 3.15; whoever uses these alone can do little else."""
+_CONSTANTS: Final = {None, -1, "loop", "name", "context"}
+_DEFAULTS: Final[dict[str, Any]] = {"name": None, "context": None}
+
+
+def task_module_below(create: object) -> Any | None:
+    """Return the module whose ``Task`` a ``create_task`` makes if it makes just that, or None if it may do more.
+
+    Args:
+        create: The method that is being hooked.
+    """
+    import asyncio
+
+    if not isinstance(create, FunctionType) or create.__globals__ is not vars(asyncio.base_events):
+        return None
+    code = create.__code__
+    constants = set(_flat(each for each in code.co_consts if each is None or each != create.__doc__))
+    plain = (
+        code.co_varnames[:2] == ("self", "coro")
+        and code.co_argcount == 2
+        and not code.co_freevars
+        and set(code.co_names) <= _NAMES
+        and constants <= _CONSTANTS
+        and (create.__kwdefaults__ or {}).items() <= _DEFAULTS.items()
+        and not create.__defaults__
+    )
+    return create.__globals__.get("tasks") if plain else None
+
+
+def _flat(constants: Iterable[Any]) -> Iterable[Any]:
+    for constant in constants:
+        yield from constant if isinstance(constant, tuple) else (constant,)
