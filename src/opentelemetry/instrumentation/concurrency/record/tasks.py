@@ -22,6 +22,7 @@ from .young import YoungList
 CreateTask = Callable[..., Any]
 
 _NOT_GIVEN: Final = object()
+_NOBODY: Final[Callable[[], Any]] = ref(type("Nobody", (), {})())
 # From 3.12 on the module of a caller is told without making a frame object for it (60 ns).
 _module_of_caller: Callable[[int], str | None] | None = getattr(sys, "_getframemodulename", None)
 
@@ -69,6 +70,8 @@ def create_task_hook(  # noqa: C901 (as below)
     context, span_key = raw_context()
     tasks: Any = task_module_below(create)
     makes_tasks = tasks is not None
+    # Whoever creates one task often creates the next as well; asking a weak reference is quicker than finding it again.
+    latest_creator = _NOBODY
     armed = True
 
     def disarm() -> None:
@@ -79,7 +82,7 @@ def create_task_hook(  # noqa: C901 (as below)
     # the name alone: without a dictionary of keywords they are a quarter of a microsecond cheaper.
     # All is in one function: each call of another costs a twentieth of the hook.
     def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:  # noqa: C901
-        nonlocal entries
+        nonlocal entries, latest_creator
         if plain := makes_tasks and not kwargs and self._task_factory is None:
             self._check_closed()
             task = tasks.Task(coro, loop=self) if name is _NOT_GIVEN else tasks.Task(coro, loop=self, name=name)
@@ -93,8 +96,9 @@ def create_task_hook(  # noqa: C901 (as below)
         try:
             if armed:
                 # What asyncio.tasks calls from is plumbing anyway.
-                frame: Any = getframe(2 if knows_modules and module_of(1) == "asyncio.tasks" else 1)
-                if frame.f_code is plumbing:
+                if knows_modules:
+                    frame: Any = getframe(2 if module_of(1) == "asyncio.tasks" else 1)
+                elif (frame := getframe(1)).f_code is plumbing:
                     frame = frame.f_back
                 try:
                     site = guesses[frame.f_lasti]
@@ -108,7 +112,10 @@ def create_task_hook(  # noqa: C901 (as below)
                 left = site.until_stack = site.until_stack - 1
                 if left <= 0:
                     table.capture_stack(site, frame, now, task)
-                made_by = current_thread_reference() if (creator := current_task(self)) is None else ref(creator)
+                if (creator := current_task(self)) is None:
+                    made_by: Any = current_thread_reference()
+                elif (made_by := latest_creator)() is not creator:
+                    made_by = latest_creator = ref(creator)
                 span = found.get(span_key) if (found := context()) else None
                 made_in: Any = None if span is None else latest_span.record
                 if made_in is not None and made_in.reference() is not span:
