@@ -205,6 +205,7 @@ class Watcher:
         self.thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
     async def do(self, job: Callable[[], None]) -> None:
+        """Run a job in the thread, and return when it is done or raise what it raised."""
         loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
         def task() -> None:
@@ -219,6 +220,7 @@ class Watcher:
         await done
 
     def stop(self) -> None:
+        """End the thread after the last job."""
         self._jobs.put(None)
         self.thread.join()
 
@@ -230,6 +232,7 @@ class Watcher:
 
 @contextmanager
 def watching() -> Iterator[Watcher]:
+    """Let a `Watcher` run inside the block."""
     watcher = Watcher()
     watcher.thread.start()
     try:
