@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
 
 import test_unwakeable_adversaries
 import test_unwakeable_holders
+import test_unwakeable_io
 import test_unwakeable_loop
 from corpus import runner
 from healthy_waits import LOOPS, forget_registry, prove_then_wake, run_on
@@ -31,6 +32,7 @@ PAUSE_S = 0.002
 """Between two proofs: the program has to get on."""
 WAITS = {
     **test_unwakeable_holders.WAITS,
+    **test_unwakeable_io.WAITS,
     **test_unwakeable_loop.WAITS,
     **test_unwakeable_adversaries.WAITS,
 }

@@ -14,6 +14,15 @@ registry = types.SimpleNamespace()
 """Holds what a wait keeps in a module."""
 
 
+class Waits(dict):
+    """The healthy waits of a module, by name."""
+
+    def healthy(self, wait):
+        """Register a wait: given ``start(coro)``, it returns how to wake what it started, or None if it wakes alone."""
+        self[wait.__name__] = wait
+        return wait
+
+
 def new_future():
     return asyncio.get_running_loop().create_future()
 

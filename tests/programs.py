@@ -5,6 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+LEAKING = """
+import asyncio, sys
+held = set()
+async def wait(): await asyncio.get_running_loop().create_future()
+async def leak():
+    for _ in range(40):
+        held.add(asyncio.create_task(wait()))
+async def main():
+    await asyncio.create_task(leak())
+    await asyncio.sleep(SECONDS)
+    print(await asyncio.to_thread(int, "42"))
+    return 6
+sys.exit(asyncio.run(main()))
+"""
+"""Leaks forty tasks at its seventh line, works on for SECONDS, prints 42 and ends with status 6."""
+
 
 def run_program(source: str, *, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess:
     """Run ``source`` and return what it printed and its exit code; a hang fails with its output."""

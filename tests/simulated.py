@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpus import runner
+from corpus.park import Park, SimulatedTime, watching
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
@@ -35,7 +36,7 @@ class Service:
         return [attributes for found, attributes in self.events if found == name]
 
 
-def serve(main: Callable[[runner.Park], Awaitable[None]], *, loop: runner.Loop = "asyncio", **settings: Any) -> Service:
+def serve(main: Callable[[Park], Awaitable[None]], *, loop: runner.Loop = "asyncio", **settings: Any) -> Service:
     """Run ``main(park)`` as the corpus runs its programs, with reports, and return what was seen.
 
     Args:
@@ -46,14 +47,14 @@ def serve(main: Callable[[runner.Park], Awaitable[None]], *, loop: runner.Loop =
     exporter = InMemoryLogRecordExporter()
     provider = LoggerProvider()
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    service, clock = Service(), runner.SimulatedTime()
+    service, clock = Service(), SimulatedTime()
     options = {"reports": "log", "logger_provider": provider, "stack_sampling": 1, **settings}
-    with runner._watcher() as watcher, runner._instrumented(clock, options):
-        look = runner.Park._look
+    with watching() as watcher, runner.instrumented(clock, options):
+        look = Park._look
 
-        park = runner.Park(clock, watcher)
+        park = Park(clock, watcher)
         park._look = lambda: (look(park), _note(service))  # type: ignore[method-assign]
-        runner._run_main(lambda: main(park), loop)
+        runner.run_main(lambda: main(park), loop)
     for record in exporter.get_finished_logs():
         entry = record.log_record
         service.events.append((entry.event_name or "", dict(entry.attributes or {})))

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, NamedTuple
 AGE_RULE_S: Final = 60.0
 """What the plain rule «older than» takes for a leak."""
 
-MACHINERY: Final = frozenset({"MainThread", "Census._run", "_Watcher._work", "_run_main"})
+MACHINERY: Final = frozenset({"MainThread", "Census._run", "Watcher._work", "run_main"})
 """What runs the program and watches it; no detector is asked about that."""
+CENSUS_MODULE: Final = "opentelemetry.instrumentation.concurrency.census.census"
 
 
 class Living(NamedTuple):
@@ -70,8 +71,9 @@ def _rows(census: Any) -> Iterator[tuple[Living, Any, int]]:
 def _function(site: Any) -> str:
     # Up to 3.11 a comprehension is a function of its own.
     name = re.sub(r"\.<(list|set|dict)comp>", "", site.function)
-    name = name.removeprefix(f"{site.module}.").removeprefix("corpus.runner.").removeprefix("threading.")
-    return name.removeprefix("opentelemetry.instrumentation.concurrency.census.census.")
+    for module in (site.module, "corpus.park", "corpus.runner", "threading", CENSUS_MODULE):
+        name = name.removeprefix(f"{module}.")
+    return name
 
 
 def unwakeable(installation: Any) -> set[Living]:

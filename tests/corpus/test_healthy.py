@@ -6,6 +6,7 @@ import sys
 import pytest
 from corpus import runner
 from corpus.detectors import DETECTORS, VERDICTS, orphaned
+from corpus.park import SCAN_STEP_S, Park
 
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 
@@ -20,18 +21,18 @@ ACCUSED: dict[str, str] = {}
 def ever_flagged(monkeypatch):
     """What was flagged at any look of the census, not only at the last."""
     found = set()
-    look = runner.Park._pass
+    look = Park._pass
 
     def pass_and_note(park, seconds):
         while seconds > 0:
-            step = min(seconds, runner.SCAN_STEP_S)
+            step = min(seconds, SCAN_STEP_S)
             seconds -= step
             look(park, step)
             installation = current_installation()
             found.update((round(park._clock.elapsed), *living) for living in orphaned(installation))
             found.update((round(park._clock.elapsed), site.function) for site in installation.diagnosed.suspects)
 
-    monkeypatch.setattr(runner.Park, "_pass", pass_and_note)
+    monkeypatch.setattr(Park, "_pass", pass_and_note)
     return found
 
 

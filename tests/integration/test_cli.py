@@ -270,11 +270,15 @@ def test_stopped_process_times_out_with_the_reason(tmp_path):
 
 def test_socket_is_gone_after_a_clean_exit(tmp_path):
     """Nothing stays behind."""
-    source = (
-        "import asyncio\nasync def main():\n    await asyncio.create_task(asyncio.sleep(0.5))\nasyncio.run(main())\n"
-    )
-    with service(tmp_path, source, ready="") as running:
-        running.process.wait(20)
+    source = """
+import asyncio, pathlib, sys
+async def main():
+    while not any(pathlib.Path(sys.argv[1]).glob("[0-9]*")):
+        await asyncio.sleep(0.01)
+asyncio.run(main())
+"""
+    with service(tmp_path, source, tmp_path / "agents", ready="") as running:
+        assert running.process.wait(60) == 0
         assert list(Path(running.environment["OTEL_PYTHON_CONCURRENCY_AGENT_DIR"]).iterdir()) == []
 
 

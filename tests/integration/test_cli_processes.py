@@ -285,14 +285,16 @@ asyncio.run(main())
     def test_process_that_lets_nobody_in_says_how_to_mend_that(self, tmp_path):
         """It was started so."""
         environment = {**clean_environment(tmp_path / "agents"), "PYTHON_DISABLE_REMOTE_DEBUG": "1"}
-        plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=environment)
+        program = "import time; print('ready', flush=True); time.sleep(600)"
+        plain = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
         try:
-            time.sleep(0.5)
+            assert plain.stdout.readline().strip() == "ready"
             done = run_command("attach", plain.pid, environment=environment)
             assert done.returncode == 3 and "PYTHON_DISABLE_REMOTE_DEBUG" in done.stderr
         finally:
             plain.kill()
             plain.wait()
+            plain.stdout.close()
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")

@@ -205,6 +205,8 @@ def test_gateway_samples_requests_and_loses_no_report(gateway):
     receiver, port, _, _ = gateway
     post(port, "traces", traces())
     until(lambda: sum(span.scope == SCOPE for span in receiver.spans) >= REPORTS)
+    until(lambda: sum(span.scope == "shop" for span in receiver.spans) >= 30)
+    # What should not have been kept would come now.
     time.sleep(1)
     kept = sum(span.scope == "shop" for span in receiver.spans)
     assert 30 <= kept <= 250

@@ -253,8 +253,10 @@ threading.settrace(trace)
 def leak():
     threading.Thread(target=time.sleep, args=(0.2,)).start()
 leak()
-time.sleep(0.5)
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+limit = time.monotonic() + 30
+while current_installation().census.last_look is None and time.monotonic() < limit:
+    time.sleep(0.01)
 print(current_installation().census.last_look is not None, "run" in traced, "look" in traced)
 """
 

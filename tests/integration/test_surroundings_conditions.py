@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from otlp_receiver import OtlpReceiver
-from programs import run_program
+from programs import LEAKING, run_program
 from served import free_port
 from services import PLAIN_SERVICE, run_command, service
 
@@ -50,7 +50,7 @@ exec "$@"
 def test_full_disk_is_one_warning_and_the_program_ends_as_bare(tmp_path):
     """No room for the socket: it says so with the reason, and the leak is found all the same."""
     program, place = tmp_path / "program.py", tmp_path / "place"
-    program.write_text(LEAKING)
+    program.write_text(LEAKING.replace("SECONDS", "5"))
     place.mkdir()
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", FULL_DISK, "sh", str(place)]
     words += [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, str(program)]
@@ -66,22 +66,6 @@ def test_full_disk_is_one_warning_and_the_program_ends_as_bare(tmp_path):
     assert receiver.reports("python.asyncio.task.orphaned")
 
 
-LEAKING = """
-import asyncio, sys
-held = set()
-async def wait(): await asyncio.get_running_loop().create_future()
-async def leak():
-    for _ in range(40):
-        held.add(asyncio.create_task(wait()))
-async def main():
-    await asyncio.create_task(leak())
-    await asyncio.sleep(3)
-    print(await asyncio.to_thread(int, "42"))
-    return 6
-sys.exit(asyncio.run(main()))
-"""
-
-
 def test_backend_that_comes_late_is_told_everything():
     """Nobody listens when the leak is found; once somebody does, its number arrives."""
     port = free_port()
@@ -90,9 +74,8 @@ def test_backend_that_comes_late_is_told_everything():
     receiver = OtlpReceiver(port=port)
     come = threading.Timer(2.5, receiver.__enter__)
     come.start()
-    source = LEAKING.replace("sleep(3)", "sleep(7)")
     try:
-        done = run_program(source, env={**QUICK, **endpoint})
+        done = run_program(LEAKING.replace("SECONDS", "7"), env={**QUICK, **endpoint})
     finally:
         come.join()
         receiver.__exit__()
@@ -123,7 +106,9 @@ asyncio.run(main())
 def test_wall_clock_that_jumps_makes_no_verdict_and_no_blocked_loop():
     """Years forth and back between any two looks at it: ages are told by another clock."""
     with OtlpReceiver() as receiver:
-        done = run_program(JUMPING, env={**QUICK, **receiver.environ})
+        # A slow machine makes nothing that old; a clock that jumps by a day does.
+        ages = dict.fromkeys(("OTEL_PYTHON_CONCURRENCY_TASK_AGE", "OTEL_PYTHON_CONCURRENCY_BLOCKED_AGE"), "20s")
+        done = run_program(JUMPING, env={**QUICK, **ages, **receiver.environ})
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
     assert not [log.event_name for log in receiver.logs if log.event_name.startswith("python.")]
     assert not [span.name for span in receiver.spans if span.name.startswith("python.")]

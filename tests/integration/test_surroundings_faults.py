@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from otlp_receiver import OtlpReceiver
-from programs import run_program
+from programs import LEAKING, run_program
 from services import OFFLINE, service
 
 QUICK = {
@@ -17,21 +17,6 @@ QUICK = {
     "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "50ms",
     "OTEL_METRIC_EXPORT_INTERVAL": "200",
 }
-
-LEAKING = """
-import asyncio, sys
-held = set()
-async def wait(): await asyncio.get_running_loop().create_future()
-async def leak():
-    for _ in range(40):
-        held.add(asyncio.create_task(wait()))
-async def main():
-    await asyncio.create_task(leak())
-    await asyncio.sleep(SECONDS)
-    print(await asyncio.to_thread(int, "42"))
-    return 6
-sys.exit(asyncio.run(main()))
-"""
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -1,8 +1,12 @@
 """Fixtures that more than one module of unit tests needs."""
 
 import asyncio
+import gc
 
 import pytest
+
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -17,3 +21,13 @@ def run(request):
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def instrumented():
+    """Record everything and report nothing, and give the installation."""
+    # What earlier tests left suspended must not end in the middle of a count.
+    gc.collect()
+    ConcurrencyInstrumentor().instrument(reports="none", task_age=3600, scan_interval=3600)
+    yield current_installation()
+    ConcurrencyInstrumentor().uninstrument()

@@ -15,24 +15,18 @@ from collections import deque
 from io import BytesIO
 
 import pytest
+from diagnosed import diagnose, run, wait_with
 from hostile import Callable, Hostile, asked_in_vain, nothing_asked
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot, write_profile
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import leaf_waiter, walk_await_chain
-from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
 from opentelemetry.instrumentation.concurrency.diagnose.creator_ended import creator_ended
 from opentelemetry.instrumentation.concurrency.diagnose.infrastructure import is_infrastructure
-from opentelemetry.instrumentation.concurrency.diagnose.known_waits import coroutine_of
 from opentelemetry.instrumentation.concurrency.diagnose.ownership import (
     is_owned,
     linked_concurrent_future,
-    owning_tasks,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallBook
 from opentelemetry.instrumentation.concurrency.diagnose.verdict import look_at
-from opentelemetry.instrumentation.concurrency.diagnose.wait_graph import awaited_tasks
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS, wait_reason
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record.threads import target_of
 
@@ -64,30 +58,6 @@ class DuckFuture(metaclass=type(Hostile)):
 
     def get_loop(self):
         return asyncio.get_running_loop()
-
-
-def diagnose(task):
-    """Ask everything of a task that the diagnosis asks, and return how it waits and whether it is owned."""
-    chain = walk_await_chain(coroutine_of(task), current_frames=sys._current_frames())
-    reason = wait_reason(task, chain)
-    # It holds the waiter.
-    del chain
-    owned = is_owned(task)
-    owning_tasks(task), awaited_tasks(task), leaf_waiter(task), linked_concurrent_future(task)
-    belongs_to_connection(task)
-    creator_ended(None, None)
-    look_at("task", task)
-    book = StallBook()
-    book.begin_look()
-    book.look(1, 1, task, 1.0)
-    book.end_look()
-    proof = proof_on_demand(iter([task]))
-    return reason, owned, bool(proof.unwakeable)
-
-
-async def wait_with(*held):
-    await asyncio.get_running_loop().create_future()
-    return held
 
 
 def on_waiter(task, callback):
@@ -350,93 +320,6 @@ def test_task_that_ends_during_a_look_is_no_exception():
         thread.join()
 
 
-def test_ten_thousand_tasks_in_a_row():
-    """Each awaits the next: followed without recursion; the proof tells of all, or says why it does not."""
-
-    async def main():
-        future = asyncio.get_running_loop().create_future()
-
-        async def follow(awaited):
-            with contextlib.suppress(asyncio.CancelledError):
-                await awaited
-
-        tasks = [asyncio.ensure_future(follow(future))]
-        for _ in range(10_000):
-            tasks.append(asyncio.ensure_future(follow(tasks[-1])))
-        await asyncio.sleep(0)
-        del future
-        first, last = tasks[0], tasks[-1]
-        assert is_owned(first)
-        assert not is_owned(last)
-        assert leaf_waiter(last) is first._fut_waiter
-        proof = proof_on_demand(iter([last]))
-        asyncio.Task.cancel(first)
-        await asyncio.wait(tasks)
-        return len(proof.unwakeable), proof.undecided
-
-    proven, undecided = run(main())
-    assert proven == 10_001 or undecided
-
-
-def test_ten_thousand_tasks_in_a_circle():
-    async def main():
-        tasks = []
-
-        async def follow(number):
-            await tasks[(number + 1) % 10_000]
-
-        tasks += [asyncio.ensure_future(follow(number)) for number in range(10_000)]
-        await asyncio.sleep(0)
-        owned = is_owned(tasks[0])
-        leaf_waiter(tasks[0])
-        proof = proof_on_demand(iter(tasks))
-        for task in tasks:
-            waiting = task._fut_waiter
-            waiting.remove_done_callback(waiting._callbacks[0][0])
-        return owned, [len(cycle) for cycle in proof.cycles], proof.undecided
-
-    loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)
-    try:
-        owned, cycles, undecided = loop.run_until_complete(main())
-    finally:
-        loop.close()
-    assert cycles == [10_000] or undecided
-    assert owned in (True, False)
-
-
-def test_ten_thousand_coroutines_in_each_other():
-    """The proof and everything else see through to what the innermost awaits, in a thread with an ordinary stack."""
-
-    async def nest(depth):
-        if depth:
-            await nest(depth - 1)
-        else:
-            await asyncio.get_running_loop().create_future()
-
-    async def main():
-        task = asyncio.ensure_future(nest(10_000))
-        await asyncio.sleep(0)
-        sys.setrecursionlimit(recursion_limit)
-        found.append(await asyncio.get_running_loop().run_in_executor(None, diagnose, task))
-        sys.setrecursionlimit(50_000)
-        task.cancel()
-        await asyncio.wait({task})
-
-    found = []
-    recursion_limit, stack_size = sys.getrecursionlimit(), threading.stack_size(512 * 1024 * 1024)
-    sys.setrecursionlimit(50_000)
-    thread = threading.Thread(target=run, args=(main(),))
-    try:
-        thread.start()
-        threading.stack_size(stack_size)
-        thread.join()
-    finally:
-        sys.setrecursionlimit(recursion_limit)
-        threading.stack_size(stack_size)
-    assert found == [("future", False, True)]
-
-
 def test_concurrent_future_of_a_class_of_its_own():
     """What ties a task to a thread's future is told by its state, not by its methods."""
 
@@ -458,17 +341,6 @@ def test_concurrent_future_of_a_class_of_its_own():
         return loop is not None, owned
 
     assert run(main()) == (True, True)
-
-
-def run(coro):
-    loop = asyncio.new_event_loop()
-    # Hostile callbacks raise when they are called at last, and what waits for no future is destroyed.
-    loop.set_exception_handler(lambda *_: None)
-    try:
-        return loop.run_until_complete(coro)
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 @contextlib.contextmanager

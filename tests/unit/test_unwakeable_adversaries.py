@@ -4,28 +4,15 @@ import asyncio
 import contextlib
 import contextvars
 import ctypes
-import gc
 import sys
 import threading
 import weakref
 
 import pytest
-from healthy_waits import LOOPS, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
+from healthy_waits import LOOPS, Waits, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
 
-WAITS = {}
-WOKEN_BY_THE_COLLECTOR = {}
-
-
-def healthy(wait):
-    """Register a wait: given ``start(coro)``, it returns how to wake what it started, or None if it wakes alone."""
-    WAITS[wait.__name__] = wait
-    return wait
-
-
-def ended_by_the_collector(wait):
-    """Register a wait that is woken when the collector ends a task that nobody holds."""
-    WOKEN_BY_THE_COLLECTOR[wait.__name__] = wait
-    return wait
+WAITS = Waits()
+healthy = WAITS.healthy
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +35,10 @@ class Resource:
         set_result(self.future)
 
 
-@healthy
-def callback_of_a_weak_reference_that_the_waiting_frame_keeps(start):
-    """What it refers to is not reached from it, and dies when somebody else lets it go."""
-
+def wait_for_the_end_of_an_owner(start, refer):
     async def wait(owner):
         future = new_future()
-        reference = weakref.ref(owner, lambda _: set_result(future))
+        reference = refer(owner, lambda _: set_result(future))
         del owner
         await future
         del reference
@@ -66,18 +50,14 @@ def callback_of_a_weak_reference_that_the_waiting_frame_keeps(start):
 
 
 @healthy
-def callback_of_a_weak_proxy(start):
-    async def wait(owner):
-        future = new_future()
-        proxy = weakref.proxy(owner, lambda _: set_result(future))
-        del owner
-        await future
-        del proxy
+def callback_of_a_weak_reference_that_the_waiting_frame_keeps(start):
+    """What it refers to is not reached from it, and dies when somebody else lets it go."""
+    return wait_for_the_end_of_an_owner(start, weakref.ref)
 
-    owner = registry.owner = Resource()
-    start(wait(owner))
-    del owner
-    return lambda: registry.__dict__.pop("owner") and None
+
+@healthy
+def callback_of_a_weak_proxy(start):
+    return wait_for_the_end_of_an_owner(start, weakref.proxy)
 
 
 @healthy
@@ -169,33 +149,6 @@ def object_that_cffi_knows_by_its_handle(start):
 
 
 @healthy
-def message_of_a_socket_of_zeromq(start):
-    """A client in C whose threads wake it through a descriptor that the loop watches."""
-    zmq = pytest.importorskip("zmq.asyncio")
-    context = zmq.Context()
-
-    async def wait():
-        with context.socket(7) as pulling:  # PULL
-            registry.port = pulling.bind_to_random_port("tcp://127.0.0.1")
-            await pulling.recv()
-        ended.set()
-
-    ended = asyncio.Event()
-    start(wait())
-
-    async def wake():
-        while not hasattr(registry, "port"):
-            await asyncio.sleep(0.01)
-        with context.socket(8) as pushing:  # PUSH
-            pushing.connect(f"tcp://127.0.0.1:{registry.port}")
-            await pushing.send(b"x")
-            await ended.wait()
-        context.term()
-
-    return wake
-
-
-@healthy
 def attribute_of_a_task_that_somebody_holds(start):
     """Whoever holds a task holds what was hung on it."""
     future = new_future()
@@ -226,41 +179,6 @@ def attributes_of_a_task_of_a_class_of_its_own(start):
     return lambda: [task.event.set() for task in registry.tasks]
 
 
-@ended_by_the_collector
-def lock_that_a_finally_lets_go(start):
-    """Nobody holds the task with the lock; the collector ends it, and its frame lets the lock go."""
-    lock = asyncio.Lock()
-
-    async def left(lock):
-        async with lock:
-            await new_future()
-
-    async def wait(lock):
-        await asyncio.sleep(0)
-        async with lock:
-            return
-
-    registry.task = start(wait(lock))
-    asyncio.get_running_loop().create_task(left(lock))
-
-
-@ended_by_the_collector
-def task_that_a_finally_cancels(start):
-    async def wait():
-        try:
-            await new_future()
-        except asyncio.CancelledError:
-            return
-
-    async def left(task):
-        try:
-            await new_future()
-        finally:
-            task.cancel()
-
-    asyncio.get_running_loop().create_task(left(start(wait())))
-
-
 @healthy
 def cancelled_by_a_timer_of_a_thread(start):
     """A timeout made by hand, for loops that are blocked at times."""
@@ -275,105 +193,6 @@ def cancelled_by_a_timer_of_a_thread(start):
     timer = threading.Timer(0.1, loop.call_soon_threadsafe, (task.cancel,))
     timer.daemon = True
     timer.start()
-
-
-@healthy
-def protocol_that_holds_its_future(start):
-    """No stream and so no weak reference; the loop alone knows the transport."""
-
-    class Protocol(asyncio.Protocol):
-        def __init__(self):
-            self.future = new_future()
-
-        def data_received(self, data):
-            set_result(self.future)
-
-    async def wait(theirs):
-        transport, protocol = await asyncio.get_running_loop().create_connection(Protocol, sock=theirs)
-        await protocol.future
-        transport.close()
-
-    import socket
-
-    ours, theirs = socket.socketpair()
-    registry.sockets = (ours,)
-    start(wait(theirs))
-    del theirs
-    return lambda: ours.send(b"x")
-
-
-@healthy
-def datagrams_and_pipes_of_a_protocol(start):
-    import os
-    import socket
-
-    class Protocol(asyncio.DatagramProtocol):
-        def __init__(self):
-            self.future = new_future()
-
-        def connection_made(self, transport):
-            self.transport = transport
-
-        def datagram_received(self, data, address):
-            set_result(self.future)
-
-        data_received = eof_received = lambda self, *_: set_result(self.future)
-
-    async def datagram():
-        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-            Protocol, local_addr=("127.0.0.1", 0)
-        )
-        registry.address = transport.get_extra_info("sockname")
-        del transport
-        await protocol.future
-        protocol.transport.close()
-
-    async def pipe(reading):
-        transport, protocol = await asyncio.get_running_loop().connect_read_pipe(Protocol, reading)
-        await protocol.future
-        transport.close()
-
-    reading, registry.writing = os.pipe()
-    start(datagram())
-    start(pipe(os.fdopen(reading, "rb", 0)))
-
-    async def wake():
-        while not hasattr(registry, "address"):
-            await asyncio.sleep(0.01)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"x", registry.address)
-        os.write(registry.writing, b"x")
-        os.close(registry.writing)
-
-    return wake
-
-
-@healthy
-def process_of_a_protocol(start):
-    class Protocol(asyncio.SubprocessProtocol):
-        def __init__(self):
-            self.future = new_future()
-
-        def process_exited(self):
-            set_result(self.future)
-
-    async def wait():
-        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
-            Protocol, sys.executable, "-c", "input()", stdout=None, stderr=None
-        )
-        registry.pipe = transport.get_pipe_transport(0)
-        await protocol.future
-        transport.close()
-
-    start(wait())
-
-    async def wake():
-        while not hasattr(registry, "pipe"):
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        registry.__dict__.pop("pipe").close()
-
-    return wake
 
 
 @healthy
@@ -499,26 +318,3 @@ def dictionary_that_leaves_its_values_to_its_object(start):
 def test_healthy_wait_is_not_proven(name, kind):
     """Whatever was proven must not wake; and every one of these does."""
     assert run_on(kind, prove_then_wake(WAITS[name])) == []
-
-
-@pytest.mark.parametrize("kind", LOOPS)
-@pytest.mark.parametrize("name", sorted(WOKEN_BY_THE_COLLECTOR))
-def test_who_wakes_with_the_next_collection_is_not_proven(name, kind):
-    """The task that nobody holds never wakes and is proven; what its ``finally`` will wake is not."""
-
-    def wait(start):
-        WOKEN_BY_THE_COLLECTOR[name](start)
-        return wake
-
-    def wake():
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        gc.enable()
-        gc.collect()
-
-    gc.disable()
-    try:
-        proven = run_on(kind, prove_then_wake(wait, collect=False))
-    finally:
-        gc.enable()
-
-    assert [each.rpartition(".")[2] for each in proven] == ["left"]

@@ -12,17 +12,12 @@ import threading
 import weakref
 
 import pytest
-from healthy_waits import LOOPS, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
+from healthy_waits import LOOPS, Waits, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
 
-WAITS = {}
+WAITS = Waits()
+healthy = WAITS.healthy
 local = threading.local()
 variable = contextvars.ContextVar("variable")
-
-
-def healthy(wait):
-    """Register a wait: given ``start(coro)``, it returns how to wake what it started, or None if it wakes alone."""
-    WAITS[wait.__name__] = wait
-    return wait
 
 
 @pytest.fixture(autouse=True)

@@ -1,23 +1,17 @@
-"""What the event loop, a thread or another process will wake or cancel is never proven."""
+"""What the event loop, a timer or a thread will wake or cancel is never proven."""
 
 import asyncio
 import functools
 import os
 import signal
-import socket
 import sys
 import threading
 
 import pytest
-from healthy_waits import LOOPS, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
+from healthy_waits import LOOPS, Waits, forget_registry, new_future, on, prove_then_wake, registry, run_on, set_result
 
-WAITS = {}
-
-
-def healthy(wait):
-    """Register a wait: given ``start(coro)``, it returns how to wake what it started, or None if it wakes alone."""
-    WAITS[wait.__name__] = wait
-    return wait
+WAITS = Waits()
+healthy = WAITS.healthy
 
 
 @pytest.fixture(autouse=True)
@@ -284,102 +278,6 @@ def stopped_loop_that_is_run_again(start):
         other.close()
 
     return run_again
-
-
-@healthy
-def subprocess_and_its_pipe(start):
-    async def run():
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        registry.process = process
-        await asyncio.gather(process.wait(), process.stdout.read())
-
-    start(run())
-
-    async def wake():
-        while not hasattr(registry, "process"):
-            await asyncio.sleep(0.01)
-        registry.process.stdin.write(b"\n")
-
-    return wake
-
-
-@healthy
-def socket_that_accepts(start):
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    listener.setblocking(False)
-    address = listener.getsockname()
-
-    async def accept(listener):
-        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-        connection.close()
-        listener.close()
-
-    start(accept(listener))
-    del listener
-    return lambda: socket.create_connection(address).close()
-
-
-@healthy
-def stream_that_reads(start):
-    ours, theirs = socket.socketpair()
-
-    async def read(theirs):
-        reader, writer = await asyncio.open_connection(sock=theirs)
-        await reader.readline()
-        writer.close()
-
-    start(read(theirs))
-    del theirs
-    return lambda: (ours.send(b"line\n"), ours.close())
-
-
-@healthy
-def server_that_serves(start):
-    async def handle(reader, writer):
-        await reader.read()
-        writer.close()
-
-    async def serve():
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        registry.server = server
-        try:
-            async with server:
-                await server.serve_forever()
-        except asyncio.CancelledError:
-            return
-
-    start(serve())
-
-    async def wake():
-        while not hasattr(registry, "server"):
-            await asyncio.sleep(0.01)
-        registry.server.close()
-        for task in asyncio.all_tasks():
-            if "serve" in task.get_coro().__qualname__.rpartition(".")[2]:
-                task.cancel()
-
-    return wake
-
-
-@healthy
-def reader_of_a_descriptor(start):
-    ours, theirs = socket.socketpair()
-    future = new_future()
-    loop = asyncio.get_running_loop()
-
-    def readable(future):
-        loop.remove_reader(theirs)
-        set_result(future)
-
-    loop.add_reader(theirs, readable, future)
-    start(on(future))
-    del future
-    registry.sockets = ours, theirs
-    return lambda: ours.send(b"x")
 
 
 @healthy

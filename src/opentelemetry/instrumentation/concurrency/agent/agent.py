@@ -329,4 +329,5 @@ def _drain(wake_out: socket.socket) -> None:
         while wake_out.recv(4096):
             pass
     except OSError:
+        # Empty now, which is all that was wanted.
         pass

@@ -102,6 +102,7 @@ class Answers:
                     counts = count_live(census)
                 return counts.tasks, counts.threads
             except TimeoutError:
+                # It scans: what the last scan counted is the answer, below.
                 pass
         if look is None:
             return None, None

@@ -99,6 +99,7 @@ class Conversation:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
+            # The client has gone: nobody is left to be told.
             pass
         self.close()
 

@@ -71,6 +71,7 @@ def open_directory(path: str, uid: int, *, create: bool) -> int:
         try:
             os.mkdir(path, 0o700)  # noqa: PTH102 (pathlib would use the umask)
         except FileExistsError:
+            # Whose it is and who may enter is looked at below.
             pass
         except OSError as error:
             raise PlaceError(_unusable(path, error)) from None
@@ -114,6 +115,7 @@ def socket_address(directory: int, path: str, name: str) -> str:
         if (seen.st_dev, seen.st_ino) == (opened.st_dev, opened.st_ino):
             return f"{through}/{name}"
     except OSError:
+        # No /proc here: the path has to do.
         pass
     address = f"{path}/{name}"
     if len(os.fsencode(address)) > _MAX_PATH_BYTES:

@@ -91,6 +91,7 @@ class SocketFile:
         try:
             os.unlink(name, dir_fd=self._directory)
         except OSError:
+            # It is gone already, or can't be removed; the next process finds it deaf and tries again.
             pass
 
     def _remove_stale(self, directory: str) -> None:

@@ -83,6 +83,7 @@ def of_process(process: Process) -> Iterator[Finding]:
         if not same:
             yield Finding("note", "It is in a container or a private mount of its own; its socket is looked for there.")
     except OSError:
+        # Another user's, or gone: where it lives can't be told, and the other findings stand without.
         pass
 
 

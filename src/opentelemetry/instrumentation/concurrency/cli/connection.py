@@ -176,6 +176,7 @@ def _inner_uid(process: Process) -> int:
             if outside <= process.uid < outside + count:
                 return inside + process.uid - outside
     except (OSError, ValueError):
+        # Not to be read: then it knows itself as we know it, which is so wherever there is no namespace.
         pass
     return process.uid
 

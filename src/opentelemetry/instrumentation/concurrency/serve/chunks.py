@@ -73,6 +73,7 @@ def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
             stream.flush()
             hand_on(None)
         except ReaderGoneError:
+            # Raised by us to end the writing.
             pass
         except BaseException as error:  # noqa: BLE001 (raised again where the chunks are read)
             if not gone.is_set():
