@@ -67,10 +67,17 @@ def test_providers_shut_down_or_replaced_under_us_are_no_trouble():
     replace = """
 from opentelemetry import _logs, metrics, trace
 def replace():
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider()):
         provider.shutdown()
     trace._TRACER_PROVIDER = TracerProvider()
+    metrics._internal._METER_PROVIDER = MeterProvider()
+    _logs._internal._LOGGER_PROVIDER = LoggerProvider()
+    assert isinstance(metrics.get_meter_provider(), MeterProvider)
+    assert metrics.get_meter_provider() is metrics._internal._METER_PROVIDER
+    assert _logs.get_logger_provider() is _logs._internal._LOGGER_PROVIDER
 """
     with OtlpReceiver() as receiver:
         done = run_program(replace + source, env={**QUICK, **receiver.environ})

@@ -20,17 +20,21 @@ class HookFailure:
         on_failure: Called with ``hook`` at each failure, to count it.
     """
 
-    __slots__ = ("_hook", "_on_failure")
+    __slots__ = ("_hook", "_on_failure", "_said_unreferable")
 
     def __init__(self, hook: str, on_failure: Callable[[str], None]) -> None:
         self._hook = hook
         self._on_failure = on_failure
+        self._said_unreferable = False
 
     def __call__(self, error: Exception, disarm: Callable[[], None]) -> None:
-        """Record ``error`` and call ``disarm`` unless the error is a transient one of the application. Never raises."""
+        """Record ``error`` and call ``disarm`` unless it says nothing about the hook. Never raises."""
         try:
             self._on_failure(self._hook)
             if isinstance(error, _TRANSIENT):
+                return
+            if _is_unreferable(error):
+                self._say_unreferable(error)
                 return
             disarm()
             _logger.error(
@@ -41,3 +45,19 @@ class HookFailure:
             )
         except Exception:  # noqa: BLE001, S110 (a logging handler of the application may raise; there is no one left to tell)
             pass
+
+    def _say_unreferable(self, error: Exception) -> None:
+        if self._said_unreferable:
+            return
+        self._said_unreferable = True
+        _logger.warning(
+            "What was created through %s is not recorded, as it cannot be weakly referenced (%s). "
+            "It is counted, and said only once; the hook stays.",
+            self._hook,
+            error,
+        )
+
+
+def _is_unreferable(error: Exception) -> bool:
+    """Tell whether ``error`` is CPython's (3.10 to 3.15) for an object of a type without weak references."""
+    return isinstance(error, TypeError) and str(error).startswith("cannot create weak reference to ")
