@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import zlib
@@ -194,6 +195,36 @@ def test_too_many_clients_are_told_so(agent):
         assert head["error"] == "busy"
     wait_until(lambda: not agent._conversations)
     assert asked(agent, "hello")[0]["ok"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of open files")
+def test_process_without_file_descriptors_does_not_spin_and_answers_once_it_has_some(agent, monkeypatch):
+    """The client that cannot be let in keeps the listener readable all the while."""
+    import resource
+
+    tries = []
+    accept = Agent._accept
+    monkeypatch.setattr(Agent, "_accept", lambda self, listener: (tries.append(1), accept(self, listener)))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, limits[1]))
+        held = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.dup(client.fileno()))
+            client.connect(agent.path)
+            send(client, "hello")
+            wait_until(lambda: len(tries) >= 3)
+            before = len(tries)
+            time.sleep(0.5)
+            assert len(tries) - before < 50
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for each in held:
+                os.close(each)
+        assert received(client)[0]["facts"] == {"said": "hello"}
 
 
 def test_long_work_delays_no_quick_answer_and_ends_with_its_client(agent, answers):

@@ -31,6 +31,7 @@ MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 """Of all replies that wait to be fetched."""
 _JOIN_TIMEOUT_S: Final = 0.5
 _TICK_S: Final = 1.0
+_REFUSED_PAUSE_S: Final = 0.1
 _IDLE_S: Final = 300.0
 _PAUSE_S: Final = 0.0005
 _LOOK_AGAIN_S: Final = 60.0
@@ -218,6 +219,9 @@ class Agent:
         try:
             connection, _address = listener.accept()
         except OSError:
+            # The client may have gone. Where the process has no file descriptors left, the client goes on waiting and
+            # the poll returns at once: without the pause this thread would spin.
+            self._stop.wait(_REFUSED_PAUSE_S)
             return
         try:
             peer = peer_of(connection)

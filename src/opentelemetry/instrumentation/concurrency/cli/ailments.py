@@ -101,7 +101,8 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
             "Instrument after whatever replaces it, or take that out.",
         )
     if facts.get("hook_failures"):
-        yield Finding("bad", f"{facts['hook_failures']} of our hooks failed and were taken out.", "Its log says why.")
+        times = f"{facts['hook_failures']} times"
+        yield Finding("bad", f"Our hooks failed {times}.", "Its log says which, why, and whether one was taken out.")
     for reason, count in sorted((facts.get("reports_dropped") or {}).items()):
         yield Finding("bad", f"{count} reports were dropped ({reason}).", _DROPPED.get(reason, ""))
     interval = float(facts["settings"].get("scan_interval", 5.0))

@@ -72,7 +72,7 @@ class _LatestSpan:
     __slots__ = ("record",)
 
     def __init__(self) -> None:
-        self.record: CreatorSpan | _NoSpan = _NoSpan()
+        self.record: Any = _NoSpan()  # or a CreatorSpan
 
 
 latest_span: Final = _LatestSpan()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
 
@@ -27,15 +27,19 @@ class HookFailure:
         self._on_failure = on_failure
         self._said_unreferable = False
 
-    def __call__(self, error: Exception, disarm: Callable[[], None]) -> None:
-        """Record ``error`` and call ``disarm`` unless it says nothing about the hook. Never raises."""
+    def __call__(self, error: Exception, disarm: Callable[[], None], result: Any = None) -> Any:
+        """Record ``error`` and call ``disarm`` unless it says nothing about the hook. Never raises.
+
+        Returns:
+            ``result``, what the hook owes its caller all the same.
+        """
         try:
             self._on_failure(self._hook)
             if isinstance(error, _TRANSIENT):
-                return
+                return result
             if _is_unreferable(error):
                 self._say_unreferable(error)
-                return
+                return result
             disarm()
             _logger.error(
                 "The hook on %s failed and has been taken out; the application is not affected, "
@@ -45,6 +49,7 @@ class HookFailure:
             )
         except Exception:  # noqa: BLE001, S110 (a logging handler of the application may raise; there is no one left to tell)
             pass
+        return result
 
     def _say_unreferable(self, error: Exception) -> None:
         if self._said_unreferable:

@@ -71,7 +71,7 @@ def create_task_hook(  # noqa: C901 (as below)
     tasks: Any = task_module_below(create)
     makes_tasks = tasks is not None
     # Whoever creates one task often creates the next as well; asking a weak reference is quicker than finding it again.
-    latest_creator = _NOBODY
+    latest_creator: Any = _NOBODY
     armed = True
 
     def disarm() -> None:
@@ -81,21 +81,20 @@ def create_task_hook(  # noqa: C901 (as below)
     # `self` and `coro` are named as in asyncio, for callers that pass them by keyword. Most calls give nothing else, or
     # the name alone: without a dictionary of keywords they are a quarter of a microsecond cheaper.
     # All is in one function: each call of another costs a twentieth of the hook.
+    # What `asyncio.tasks` calls from is plumbing anyway.
+    # An eager task's exception holds this frame; without the local `task` there is no reference cycle (gh-128552).
     def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:  # noqa: C901
         nonlocal entries, latest_creator
-        if plain := makes_tasks and not kwargs and self._task_factory is None:
-            self._check_closed()
+        if makes_tasks and not kwargs and self._task_factory is None and not self._check_closed():
             task = tasks.Task(coro, loop=self) if name is _NOT_GIVEN else tasks.Task(coro, loop=self, name=name)
-            if task._source_traceback:
-                # Our frame stands where the method's would.
-                del task._source_traceback[-1]
         elif name is not _NOT_GIVEN:
             task = create(self, coro, name=name, **kwargs) if kwargs else create(self, coro, name=name)
         else:
             task = create(self, coro, **kwargs) if kwargs else create(self, coro)
         try:
+            if getattr(task, "_source_traceback", None):
+                _hide_own_frame(task)
             if armed:
-                # What asyncio.tasks calls from is plumbing anyway.
                 if knows_modules:
                     frame: Any = getframe(2 if module_of(1) == "asyncio.tasks" else 1)
                 elif (frame := getframe(1)).f_code is plumbing:
@@ -112,25 +111,18 @@ def create_task_hook(  # noqa: C901 (as below)
                 left = site.until_stack = site.until_stack - 1
                 if left <= 0:
                     table.capture_stack(site, frame, now, task)
-                if (creator := current_task(self)) is None:
-                    made_by: Any = current_thread_reference()
-                elif (made_by := latest_creator)() is not creator:
-                    made_by = latest_creator = ref(creator)
+                if (creator := current_task(self)) is None or (made_by := latest_creator)() is not creator:
+                    made_by = current_thread_reference() if creator is None else (latest_creator := ref(creator))
                 span = found.get(span_key) if (found := context()) else None
-                made_in: Any = None if span is None else latest_span.record
-                if made_in is not None and made_in.reference() is not span:
-                    made_in = creator_span(span)
+                if span is None or (made_in := latest_span.record).reference() is not span:
+                    made_in = None if span is None else creator_span(span)
                 entries += (ref(task), site, now, made_by, made_in, id(task))
                 if len(entries) > young.limit:
                     young.prune()
-                if not plain and getattr(task, "_source_traceback", None):
-                    _hide_own_frame(task)
             return task
         except Exception as error:  # noqa: BLE001 (nothing of ours may reach the application)
-            failure(error, disarm)
-            return task
+            return failure(error, disarm, task)
         finally:
-            # An eager task's exception holds this frame; without the local there is no reference cycle (gh-128552).
             del task
 
     return create_task, disarm
