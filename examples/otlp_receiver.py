@@ -1,6 +1,8 @@
 """A real OTLP receiver on loopback, over HTTP or gRPC, that keeps what it got as plain values."""
 
+import contextlib
 import gzip
+import socket
 import threading
 import time
 from concurrent import futures
@@ -68,6 +70,7 @@ class OtlpReceiver:
         self.spans: list[Span] = []
         self.logs: list[Log] = []
         self.exports = 0
+        self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
 
     def __enter__(self) -> "OtlpReceiver":
@@ -80,6 +83,9 @@ class OtlpReceiver:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
+            for connection in list(self._connections):  # kept alive by the exporter, they would go on taking
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
         else:
             self._server.stop(0).wait()
 
@@ -115,6 +121,14 @@ class OtlpReceiver:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                receiver._connections.add(self.request)
+                super().setup()
+
+            def finish(self) -> None:
+                receiver._connections.discard(self.request)
+                super().finish()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 LEAKING = """
@@ -34,3 +37,13 @@ def run_program(source: str, *, env: dict[str, str] | None = None, timeout: floa
         timeout=timeout,
         check=False,
     )
+
+
+def run_program_until(condition: Callable[[], object], source: str, seen: Path, **more) -> subprocess.CompletedProcess:
+    """Run ``source``, which goes on until the file named by SEEN is there: once ``condition`` is true, or it ended."""
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run_program, source.replace("SEEN", repr(str(seen))), **more)
+        while not running.done() and not condition():
+            time.sleep(0.05)
+        seen.touch()
+        return running.result()

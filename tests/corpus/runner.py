@@ -85,7 +85,7 @@ def obstacle(path: Path, loop: Loop = "asyncio") -> str:
     if sys.platform == "win32" and _constant(source, "POSIX", False):
         return "needs POSIX"
     missing = [module for module in _constant(source, "NEEDS", ()) if importlib.util.find_spec(module) is None]
-    return f"needs {', '.join(missing)}" if missing else ""
+    return f"could not import {', '.join(missing)}" if missing else ""
 
 
 def _constant(source: str, name: str, default: Any) -> Any:

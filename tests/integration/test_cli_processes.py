@@ -237,6 +237,7 @@ def test_demonstration_shows_its_leak(tmp_path):
         assert shown in done.stdout
 
 
+@pytest.mark.every_python
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="Python 3.14 is the first that lets others in")
 class TestAttach:
     """A process that was started without the instrumentation."""

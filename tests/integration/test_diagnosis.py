@@ -2,7 +2,7 @@
 
 import pytest
 from otlp_receiver import OtlpReceiver
-from programs import run_program
+from programs import run_program, run_program_until
 
 pytestmark = pytest.mark.every_python
 
@@ -17,7 +17,7 @@ FAST = {
 }
 
 DEADLOCK = """
-import asyncio
+import asyncio, os
 
 async def follow(tasks, number):
     await tasks[1 - number]
@@ -26,7 +26,8 @@ async def main():
     tasks = {}
     for number in range(2):
         tasks[number] = asyncio.create_task(follow(tasks, number))
-    await asyncio.sleep(SECONDS)
+    while not os.path.exists(SEEN):
+        await asyncio.sleep(0.05)
 
 loop = asyncio.new_event_loop()
 loop.run_until_complete(main())
@@ -74,11 +75,14 @@ def series(receiver, verdict):
     return [p for p in receiver.points if p.name == name and p.attributes.get("python.leak.verdict") == verdict]
 
 
-def test_deadlock_is_proven_and_arrives_as_report_and_as_a_series_of_its_own():
+def test_deadlock_is_proven_and_arrives_as_report_and_as_a_series_of_its_own(tmp_path):
     with OtlpReceiver() as receiver:
-        done = run_program(DEADLOCK.replace("SECONDS", "4"), env={**FAST, **receiver.environ})
+
+        def arrived():
+            return events(receiver, "unwakeable") and max((p.value for p in series(receiver, "unwakeable")), default=0)
+
+        done = run_program_until(arrived, DEADLOCK, tmp_path / "seen", env={**FAST, **receiver.environ})
         assert done.returncode == 0, done.stderr
-        receiver.wait_for(lambda: events(receiver, "unwakeable"), 10)
 
     ((report),) = events(receiver, "unwakeable")
     assert report["python.leak.count"] == 2

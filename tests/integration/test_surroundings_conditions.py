@@ -1,5 +1,6 @@
 """What a machine does to a program that runs for long: killed, no room, clocks set anew, a backend that comes late."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from otlp_receiver import OtlpReceiver
 from programs import LEAKING, run_program
 from served import free_port
-from services import PLAIN_SERVICE, run_command, service
+from services import OFFLINE, PLAIN_SERVICE, run_command, service
 
 QUICK = {
     "OTEL_PYTHON_CONCURRENCY_TASK_AGE": "1s",
@@ -83,6 +84,62 @@ def test_backend_that_comes_late_is_told_everything():
     assert "instrumentation/concurrency" not in done.stderr
     orphans = [point.value for point in receiver.points if point.name == "python.asyncio.task.orphan.count"]
     assert max(orphans) == 40
+
+
+TWICE = """
+import asyncio, signal
+held = set()
+async def wait(): await asyncio.get_running_loop().create_future()
+async def first():
+    for _ in range(40):
+        held.add(asyncio.create_task(wait()))
+async def second():
+    for _ in range(30):
+        held.add(asyncio.create_task(wait()))
+async def main():
+    again, end = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, again.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, end.set)
+    await asyncio.create_task(first())
+    print("ready", flush=True)
+    await again.wait()
+    await asyncio.create_task(second())
+    await end.wait()
+    print("end", flush=True)
+asyncio.run(main())
+"""
+
+
+def test_backend_that_goes_and_comes_back_is_told_what_was_found_meanwhile(tmp_path):
+    """One line leaks before, one while nobody listens; afterwards both have their numbers, and each its one report."""
+
+    def orphans(line):
+        return receiver.last("python.asyncio.task.orphan.count", code__line__number=line)
+
+    def reports():
+        return receiver.reports("python.asyncio.task.orphaned")
+
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        receiver = stack.enter_context(OtlpReceiver(port=port))
+        # How long the exporter of the SDK tries again before it drops a span.
+        settings = {**dict.fromkeys(OFFLINE, "otlp"), "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+        running = stack.enter_context(service(tmp_path, TWICE, **QUICK | settings | receiver.environ))
+        assert receiver.wait_for(lambda: orphans(7) == 40 and reports())
+        receiver.__exit__()
+        exports = receiver.exports
+        os.kill(running.pid, signal.SIGUSR1)
+        running.wait_until(lambda facts: facts["orphans"] == 70)
+        assert receiver.exports == exports
+        receiver.__enter__()
+        assert receiver.wait_for(lambda: orphans(10) == 30 and len(reports()) > 1, 60)
+        assert orphans(7) == 40
+        os.kill(running.pid, signal.SIGUSR2)
+        assert running.process.stdout.readline() == "end\n"
+        assert running.process.wait(20) == 0
+    said = [event for span in reports() for event in span.events]
+    assert sorted(attributes["code.line.number"] for _, attributes in said) == [7, 10]
+    assert "instrumentation/concurrency" not in (tmp_path / "stderr").read_text()
 
 
 # Daylight saving done wrong, a first contact with a time server, a virtual machine that was moved.

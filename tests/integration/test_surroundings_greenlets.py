@@ -51,8 +51,14 @@ QUICK = {
 }
 
 pytestmark = [
-    pytest.mark.skipif(sys.version_info >= (3, 14), reason="eventlet and gevent are behind the newest Pythons"),
-    pytest.mark.parametrize("library", PATCHES),
+    pytest.mark.every_python,
+    pytest.mark.parametrize(
+        "library",
+        [
+            pytest.param(library, marks=pytest.mark.skipif(sys.version_info >= behind, reason=f"{library} is behind"))
+            for library, behind in (("gevent", (3, 15)), ("eventlet", (3, 14)))
+        ],
+    ),
 ]
 
 

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,24 +84,33 @@ def test_each_process_of_a_pool_is_seen_and_the_pool_ends(tmp_path, method):
     assert "instrumentation/concurrency/" not in (tmp_path / "stderr").read_text()
 
 
-def run_both(tmp_path, command, receiver, **more):
-    """Run a command bare and instrumented, and return both outcomes."""
+def run_both(tmp_path, command, receiver, *, until=lambda: True, **more):
+    """Run a command bare and instrumented, and return both outcomes; the file "seen" comes with ``until``."""
+    seen = tmp_path / "seen"
     environment = {**clean_environment(tmp_path / "agents"), "IPYTHONDIR": str(tmp_path / "ipython"), **more}
     options = {"capture_output": True, "text": True, "cwd": tmp_path, "timeout": 90}
+    seen.touch()
     bare = subprocess.run(command, env=environment, **options)
+    seen.unlink()
     ours = {**environment, **QUICK, **receiver.environ}
-    return bare, subprocess.run([script("opentelemetry-instrument"), *command], env=ours, **options)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(subprocess.run, [script("opentelemetry-instrument"), *command], env=ours, **options)
+        while not running.done() and not until():
+            time.sleep(0.05)
+        seen.touch()
+        return bare, running.result()
 
 
 CELL = """
-import asyncio
+import asyncio, os
 held = set()
 async def wait(): await asyncio.get_running_loop().create_future()
 async def leak():
     for _ in range(25):
         held.add(asyncio.create_task(wait()))
 await asyncio.create_task(leak())
-await asyncio.sleep(2)
+while not os.path.exists("seen"):
+    await asyncio.sleep(0.05)
 print(len(asyncio.all_tasks()))
 """
 
@@ -111,7 +122,9 @@ def test_leak_in_an_interactive_shell_is_found(tmp_path):
     cell.write_text(CELL)
     command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--quick", str(cell)]
     with OtlpReceiver() as receiver:
-        bare, ours = run_both(tmp_path, command, receiver)
+        bare, ours = run_both(
+            tmp_path, command, receiver, until=lambda: receiver.reports("python.asyncio.task.orphaned")
+        )
     assert bare.stdout.strip() == "26", bare.stdout + bare.stderr
     assert (ours.returncode, ours.stdout) == (bare.returncode, bare.stdout), ours.stderr
     [(_, attributes)] = receiver.reports("python.asyncio.task.orphaned")[0].events
@@ -160,6 +173,45 @@ def test_test_runner_says_the_same(tmp_path):
     assert ours == bare
     created = [point.value for point in receiver.points if point.name == "python.asyncio.task.created"]
     assert sum(created) >= 6
+
+
+LEAKING_TESTS = """
+import asyncio, os, pytest
+held = set()
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+async def wait(): await asyncio.get_running_loop().create_future()
+async def test_leaks():
+    for _ in range(25):
+        held.add(asyncio.create_task(wait()))
+async def test_goes_on():
+    while not os.path.exists("seen"):
+        await asyncio.sleep(0.05)
+"""
+
+
+def test_leak_of_a_test_is_reported_at_its_line_while_the_next_one_runs(tmp_path):
+    """Both run on one event loop: the tasks outlive the test that created them."""
+    pytest.importorskip("pytest_asyncio")
+    (tmp_path / "test_some.py").write_text(LEAKING_TESTS)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "test_some.py"]
+    with OtlpReceiver() as receiver, (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [script("opentelemetry-instrument"), *words],
+            env={**clean_environment(tmp_path / "agents"), **QUICK, **receiver.environ},
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            assert receiver.wait_for(lambda: receiver.reports("python.asyncio.task.orphaned"))
+            (tmp_path / "seen").touch()
+            assert process.wait(30) == 0, (tmp_path / "output").read_text()
+        finally:
+            process.kill()
+            process.wait()
+    assert "2 passed" in (tmp_path / "output").read_text()
+    [(_, attributes)] = receiver.reports("python.asyncio.task.orphaned")[0].events
+    assert (attributes["code.function.name"], attributes["code.line.number"]) == ("test_some.test_leaks", 8)
 
 
 @pytest.mark.skipif(sysconfig.get_platform().startswith("win"), reason="there is no fork")

@@ -1,9 +1,17 @@
 """What a failed hook does next."""
 
+import asyncio
 import logging
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from weakref import ref
 
+import pytest
+
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record.failure import HookFailure
+from opentelemetry.instrumentation.concurrency.record.site import SiteTable
 
 
 def test_object_without_weak_references_is_counted_said_once_and_leaves_the_hook(caplog):
@@ -24,3 +32,38 @@ def test_other_type_error_takes_the_hook_out():
     disarmed = []
     HookFailure("create_task", lambda _: None)(TypeError("other"), lambda: disarmed.append(True))
     assert disarmed == [True]
+
+
+class AlarmError(Exception):
+    """What the application's handler raises."""
+
+
+@pytest.fixture
+def alarmed(monkeypatch):
+    """A signal arrives whenever a hook of ours looks for a line."""
+
+    def ring(number, frame):
+        raise AlarmError
+
+    before = signal.signal(signal.SIGINT, ring)
+    ConcurrencyInstrumentor().instrument(agent_disabled=True, scan_interval=3600)
+    monkeypatch.setattr(SiteTable, "find", lambda *_: signal.raise_signal(signal.SIGINT))
+    yield current_installation().recorder
+    ConcurrencyInstrumentor().uninstrument()
+    signal.signal(signal.SIGINT, before)
+
+
+def test_what_a_signal_handler_raises_in_a_hook_reaches_the_caller_and_leaves_the_hook(alarmed):
+    """As it would without us, at every creation during which a signal arrives."""
+    loop = asyncio.new_event_loop()
+    try:
+        for _ in range(2):
+            coro = asyncio.sleep(0)
+            with pytest.raises(AlarmError):
+                loop.create_task(coro)
+            with pytest.raises(AlarmError):
+                ThreadPoolExecutor()
+        assert alarmed.hook_failures == 0
+        loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop)))
+    finally:
+        loop.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Final
 
 _logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
@@ -28,11 +31,17 @@ class HookFailure:
         self._said_unreferable = False
 
     def __call__(self, error: Exception, disarm: Callable[[], None], result: Any = None) -> Any:
-        """Record ``error`` and call ``disarm`` unless it says nothing about the hook. Never raises.
+        """Record ``error`` and call ``disarm`` unless it says nothing about the hook.
 
         Returns:
             ``result``, what the hook owes its caller all the same.
+
+        Raises:
+            Exception: ``error`` itself, where a signal handler of the application raised it while the hook ran. The
+                hook's caller gets it, as it would without us.
         """
+        if _is_of_signal_handler(error):
+            raise error
         try:
             self._on_failure(self._hook)
             if isinstance(error, _TRANSIENT):
@@ -61,6 +70,24 @@ class HookFailure:
             self._hook,
             error,
         )
+
+
+def _is_of_signal_handler(error: Exception) -> bool:
+    """Tell whether one of the functions that Python now calls for signals stands in the traceback of ``error``."""
+    if threading.get_ident() != threading.main_thread().ident:
+        return False
+    handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def _is_unreferable(error: Exception) -> bool:
