@@ -3,7 +3,8 @@
 One flat list, not a tuple each: what the garbage collector counts is one weak reference a creation, and a service that
 asks two backends a request ran it six times as often with tuples. It prunes itself: left to a slow scan, a long list
 makes the collector run full collections that the application never had (0 → 5 in 300,000 tasks). Between two scans it
-holds at most 64 + 3 * survivors creations, so that it stays in the nearest cache.
+holds at most 64 creations more than survive, or twice as many as survive: it stays in the nearest cache, and what it
+frees at once does not bring the next collection of the application much nearer.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class YoungList:
         self._indexed = 0
 
     def prune(self) -> None:
-        """Drop what has ended. Amortised: one and a half looks a creation. Never waits for a lock."""
+        """Drop what has ended. Amortised: two looks a creation at most. Never waits for a lock."""
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -60,7 +61,7 @@ class YoungList:
                 if (found := reference()) is not None and not is_gone(found):
                     alive += entries[place * WIDTH : (place + 1) * WIDTH]
             entries[:seen] = alive
-            self.limit = _PRUNE_ABOVE + 3 * len(alive)
+            self.limit = len(alive) + max(_PRUNE_ABOVE, len(alive))
         finally:
             self._lock.release()
 
