@@ -8,7 +8,7 @@ a core, after an allowance at the start.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from ..census.columns import Columns
@@ -128,16 +128,19 @@ class ProofSchedule:
         return evidence(self._cycle_of.get(id(task), ()))
 
 
-def _deadlocked(columns: Columns, rows: list[int], pause: Callable[[], None]) -> list[int]:
+def _deadlocked(columns: Columns, rows: Sequence[int], pause: Callable[[], None]) -> list[int]:
     """Return the rows of tasks that await each other in a circle, which no owner of theirs can end."""
-    serials = {columns.serials[row]: row for row in paced(rows, pause)}
-    by_address = {columns.addresses[row]: columns.serials[row] for row in paced(rows, pause)}
-    edges: dict[int, list[int]] = {}
+    # Only those that await a task are written down: a dictionary of a million grows by steps of a tenth of a second.
+    awaited_at: dict[int, list[int]] = {}
     for row in paced(rows, pause):
         awaited = awaited_tasks(columns.references[row]())
         if awaited:
-            edges[columns.serials[row]] = [by_address[id(each)] for each in awaited if id(each) in by_address]
-    return [serials[serial] for cycle in deadlocks(edges) for serial in cycle]
+            awaited_at[row] = [id(each) for each in awaited]
+    row_at = {columns.addresses[row]: row for row in paced(list(awaited_at), pause)}
+    edges = {
+        row: [row_at[address] for address in addresses if address in row_at] for row, addresses in awaited_at.items()
+    }
+    return [row for cycle in deadlocks(edges) for row in cycle]
 
 
 def _in_turn(orphans: list[SiteOrphans], others: list[int]) -> list[int]:

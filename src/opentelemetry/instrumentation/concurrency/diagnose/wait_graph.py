@@ -45,7 +45,7 @@ def deadlocks(edges: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
     """Return the cycles of a wait-for graph: in each every task awaits the next one, and the last the first.
 
     Args:
-        edges: By serial number of a task, those of the tasks that it awaits.
+        edges: By number of a task, those of the tasks that it awaits.
 
     Returns:
         One cycle for each strongly connected part; of a part with several cycles the shortest through its lowest
