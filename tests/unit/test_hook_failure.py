@@ -67,3 +67,23 @@ def test_what_a_signal_handler_raises_in_a_hook_reaches_the_caller_and_leaves_th
         loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop)))
     finally:
         loop.close()
+
+
+def test_handler_that_answers_no_question_hides_no_failure():
+    """Whatever object the application has made a signal's handler: the hook is taken out, and nobody hears of it."""
+
+    class Silent:
+        def __getattr__(self, name):
+            raise AlarmError
+
+        def __call__(self, *_):
+            pass
+
+    disarmed, counted = [], []
+    before = signal.signal(signal.SIGINT, Silent())
+    try:
+        failure = HookFailure("create_task", counted.append)
+        assert failure(ValueError("ours"), lambda: disarmed.append(True), "task") == "task"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (disarmed, counted) == ([True], ["create_task"])

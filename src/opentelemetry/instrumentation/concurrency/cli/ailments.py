@@ -101,7 +101,7 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
             "Instrument after whatever replaces it, or take that out.",
         )
     if facts.get("hook_failures"):
-        times = f"{facts['hook_failures']} times"
+        times = "once" if facts["hook_failures"] == 1 else f"{facts['hook_failures']} times"
         yield Finding("bad", f"Our hooks failed {times}.", "Its log says which, why, and whether one was taken out.")
     for reason, count in sorted((facts.get("reports_dropped") or {}).items()):
         yield Finding("bad", f"{count} reports were dropped ({reason}).", _DROPPED.get(reason, ""))

@@ -40,25 +40,31 @@ class HookFailure:
             Exception: ``error`` itself, where a signal handler of the application raised it while the hook ran. The
                 hook's caller gets it, as it would without us.
         """
-        if _is_of_signal_handler(error):
-            raise error
+        is_theirs = False
         try:
-            self._on_failure(self._hook)
-            if isinstance(error, _TRANSIENT):
-                return result
-            if _is_unreferable(error):
-                self._say_unreferable(error)
-                return result
-            disarm()
-            _logger.error(
-                "The hook on %s failed and has been taken out; the application is not affected, "
-                "but what is created through it from now on is found only by the census.",
-                self._hook,
-                exc_info=error,
-            )
-        except Exception:  # noqa: BLE001, S110 (a logging handler of the application may raise; there is no one left to tell)
+            is_theirs = _is_of_signal_handler(error)
+            if not is_theirs:
+                self._record(error, disarm)
+        except Exception:  # noqa: BLE001, S110 (no stack left, or a logging handler raises; there is no one left to tell)
             pass
+        if is_theirs:
+            raise error
         return result
+
+    def _record(self, error: Exception, disarm: Callable[[], None]) -> None:
+        self._on_failure(self._hook)
+        if isinstance(error, _TRANSIENT):
+            return
+        if _is_unreferable(error):
+            self._say_unreferable(error)
+            return
+        disarm()
+        _logger.error(
+            "The hook on %s failed and has been taken out; the application is not affected, "
+            "but what is created through it from now on is found only by the census.",
+            self._hook,
+            exc_info=error,
+        )
 
     def _say_unreferable(self, error: Exception) -> None:
         if self._said_unreferable:
@@ -74,7 +80,7 @@ class HookFailure:
 
 def _is_of_signal_handler(error: Exception) -> bool:
     """Tell whether one of the functions that Python now calls for signals stands in the traceback of ``error``."""
-    if threading.get_ident() != threading.main_thread().ident:
+    if isinstance(error, _TRANSIENT) or threading.get_ident() != threading.main_thread().ident:
         return False
     handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     traceback = error.__traceback__
@@ -86,8 +92,11 @@ def _is_of_signal_handler(error: Exception) -> bool:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
-    return code if isinstance(code, CodeType) else None
+    try:
+        code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+        return code if isinstance(code, CodeType) else None
+    except Exception:  # noqa: BLE001 (an object of the application, which may answer as it likes)
+        return None
 
 
 def _is_unreferable(error: Exception) -> bool:
