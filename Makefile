@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test collector chain lint bench transparency clean
+.PHONY: help demo test coverage faults mutation collector chain lint bench transparency clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -33,7 +33,21 @@ demo: $(VENV)/.demo ## a leaking service, and what an operator sees; OTLP=http:/
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev ## the test suite
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q tests/unit; units=$$?; \
+	$(BIN)/python -m pytest -q -n 2 tests/corpus; corpus=$$?; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration && exit $$(( units + corpus ))
+
+faults: $(VENV)/.dev ## plant known faults, and see that a unit test finds each; ONLY=patch are some of them
+	@$(BIN)/python tests/planted_faults.py $(ONLY)
+
+# Spawners are not seen through while a tracer runs, so some tests fail here; `make test` is what judges them.
+coverage: $(VENV)/.dev ## the unit tests with their coverage of lines and branches, which must not fall
+	@mkdir -p build
+	-@$(BIN)/python -m coverage run -m pytest -q --timeout 300 tests/unit
+	@$(BIN)/python -m coverage report
+
+mutation: $(VENV)/.dev ## small random changes to the code, and which of them no unit test finds; an hour
+	@$(BIN)/python tests/mutation/run.py --sample $(or $(SAMPLE),300) $(WRITE)
 
 build/otelcol: collector-config/builder.yaml
 	@command -v go >/dev/null || { echo "Needed: Go >= 1.25 (go.dev/dl), for the Collector is built from its modules."; exit 1; }
@@ -48,10 +62,12 @@ collector: build/otelcol ## the Collector that collector-config is checked with,
 chain: $(VENV)/.demo build/otelcol ## services, agent, gateways, Prometheus and a backend, with real programs
 	@$(BIN)/python examples/chain.py
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff, mypy, the direction of imports and the words of the prose
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/prose.py
 
 bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
@@ -60,4 +76,4 @@ transparency: $(MADE) ## the test suites of others, bare and instrumented, an ho
 	@$(BIN)/python tests/transparency/run.py $(if $(ONLY),--only "$(ONLY)") --write --verbose
 
 clean: ## remove what was made
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

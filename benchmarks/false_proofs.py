@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
 
 import test_unwakeable_adversaries
+import test_unwakeable_coroutines
 import test_unwakeable_holders
 import test_unwakeable_io
 import test_unwakeable_loop
@@ -35,6 +36,7 @@ WAITS = {
     **test_unwakeable_io.WAITS,
     **test_unwakeable_loop.WAITS,
     **test_unwakeable_adversaries.WAITS,
+    **test_unwakeable_coroutines.WAITS,
 }
 
 

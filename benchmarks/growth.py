@@ -13,7 +13,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
-from opentelemetry.instrumentation.concurrency.diagnose.growth import GrowthWatch
+from opentelemetry.instrumentation.concurrency.diagnose.growth.growth import GrowthWatch
 
 SCAN_S = 5.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -68,7 +68,7 @@ def suspicions(tasks: Iterator[tuple[float, float]], until: float) -> Iterator[f
             births, deaths = _without(births, gone), []
         dead = sorted(deaths)
         counts = [bisect_right(births, now - age) - bisect_right(dead, now - age) for age in ages]
-        found = bool(watch.look(now, {"site": counts}))
+        found = bool(watch.scan(now, {"site": counts}))
         if found and not suspected:
             yield now
         suspected = found

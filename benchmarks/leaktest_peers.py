@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OURS = "opentelemetry.instrumentation.concurrency.testing.pytest_plugin"
+OURS = "opentelemetry.instrumentation.concurrency.testing.pytest.plugin"
 PYLEAK = (
     'import pytest\npytestmark = pytest.mark.no_leaks("tasks", "threads", task_action="raise", thread_action="raise", '
     "exclude_daemon_threads=False)\n"

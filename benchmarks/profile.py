@@ -33,12 +33,13 @@ class Sink:
 def forms():
     """Yield name and function of each form."""
     from opentelemetry.instrumentation.concurrency import take_snapshot, write_profile
-    from opentelemetry.instrumentation.concurrency.render.profile import write_live_snapshot
+    from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+    from opentelemetry.instrumentation.concurrency.live_profile import write_live_snapshot
 
     yield "grouped text", lambda stream: write_profile("task", stream, 1)
     yield "protobuf", lambda stream: write_profile("task", stream, 0)
     yield "full text", lambda stream: write_profile("task", stream, 2)
-    yield "JSON", write_live_snapshot
+    yield "JSON", lambda stream: write_live_snapshot(current_installation().live, stream)
     yield "leaks, with proof", lambda stream: write_profile("taskleak", stream, 1)
     yield "take_snapshot()", lambda _: take_snapshot()
 
@@ -71,7 +72,7 @@ async def settled():
     from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 
     for _ in range(2):
-        await asyncio.to_thread(current_installation().census.look)
+        await asyncio.to_thread(current_installation().census.scan)
 
 
 async def measure(number):

@@ -12,7 +12,7 @@ import threading
 import time
 from statistics import median
 
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import prove
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import prove
 
 SUSPECTS = (10, 1_000, 10_000)
 HEAPS = (100_000, 1_000_000)

@@ -97,8 +97,8 @@ def instrumented():
 
     def scans():
         # As the census' own thread does it, without its waiting: it keeps to one percent of a core.
-        census.look()
-        census.look()
+        census.scan()
+        census.scan()
 
     def used():
         """Return the seconds of CPU time that the census' thread has taken."""

@@ -74,7 +74,7 @@ class Seen:
 
     def points_now(self):
         """Return the same after one more scan: metrics are as of the last one."""
-        self._census.look()
+        self._census.scan()
         return self.points()
 
     def used_s(self):

@@ -25,8 +25,8 @@ _ATTRIBUTES = {
     "python.concurrency.report.dropped": "`python.leak.drop_reason`",
 }
 _HISTOGRAMS = (
-    ("python.asyncio.eventloop.delay", "histogram", "s", "`thread.name`", "How late the event loop answers a ping."),
-    ("python.concurrency.scan.duration", "histogram", "s", "", "How long one look at everything alive takes."),
+    ("python.asyncio.eventloop.delay", "histogram", "s", "`thread.name`", "Time until the event loop answers a ping."),
+    ("python.concurrency.scan.duration", "histogram", "s", "", "Duration of one scan of all live tasks and threads."),
 )
 
 
@@ -58,14 +58,14 @@ def events_table() -> str:
 _EVENTS = {
     attributes.TASK_ORPHANED: (
         "`orphaned` WARN, `unwakeable` ERROR",
-        "Tasks of a line outlived what started them and nobody waits for them; or nothing can wake them any more.",
+        "Tasks of a site have no owner and outlived their creator, or nothing can wake them any more.",
     ),
-    attributes.THREAD_ORPHANED: ("`orphaned` WARN", "Threads of a line outlived what started them."),
-    attributes.SUSPECTED: ("`growing` WARN", "More and more of a line get old, and none of the old ones end."),
-    attributes.TASK_DESTROYED: ("`destroyed` WARN", "Tasks of a line were garbage-collected while they waited."),
-    attributes.LOOP_BLOCKED: ("WARN", "An event loop has not answered for `BLOCKED_AGE`; with the blocking stack."),
-    attributes.RESOLVED: ("INFO", "A group that was reported is gone, or the blocked loop answers."),
-    attributes.CONTROL: ("INFO", "Somebody cancels tasks, attaches or serves the pages from the command line."),
+    attributes.THREAD_ORPHANED: ("`orphaned` WARN", "Threads of a site outlived their creator."),
+    attributes.SUSPECTED: ("`growing` WARN", "The number of old tasks or threads of a site keeps growing."),
+    attributes.TASK_DESTROYED: ("`destroyed` WARN", "Tasks of a site were garbage-collected while pending."),
+    attributes.LOOP_BLOCKED: ("WARN", "An event loop has not answered for `BLOCKED_AGE`. Carries the blocking stack."),
+    attributes.RESOLVED: ("INFO", "A reported group has ended, or a blocked event loop answers again."),
+    attributes.CONTROL: ("INFO", "The command line cancels tasks, attaches, or serves the pages."),
 }
 
 

@@ -67,7 +67,8 @@ def attributes_table() -> str:
     rows = ["| attribute | type | what | example |", "| --- | --- | --- | --- |"]
     for group in of_type("attribute_group"):
         for attribute in group["attributes"]:
-            example = str(attribute["examples"][0]).strip()
+            first = attribute["examples"][0]
+            example = ", ".join(first) if isinstance(first, list) else str(first).strip()
             rows.append(
                 f"| `{attribute['id']}` | {_type_text(attribute['type'])} | {attribute['brief']} | `{example}` |"
             )

@@ -1,10 +1,10 @@
-"""``make chain``: services, Collector agent, two gateways, Prometheus and a backend, all real, all on loopback.
+"""``make chain``: services, a Collector agent, two gateways, Prometheus and a backend, as real processes on loopback.
 
     shop, ten more services  ->  agent  ->  gateway 1 and 2  ->  backend (OTLP), file of reports
                                                              ->  Prometheus exporter  ->  Prometheus
 
-Prints what arrived where, compares the values, and kills one gateway under load: what its queue and the agent's
-promised to keep must arrive. Needs ``make collector`` first; Prometheus is left out where it is not installed.
+Prints what arrived where, compares the values, and kills one gateway under load: all records in its queue and in the
+agent's queue must arrive. Requires ``make collector``; Prometheus is skipped if it is not installed.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Tiers:
 
 
 def numbered(number: int) -> bytes:
-    """Return an export of one log record that bears a number."""
+    """Return an export request with one log record that has a number."""
     request = ExportLogsServiceRequest()
     logs = request.resource_logs.add()
     name = logs.resource.attributes.add(key="service.name")
@@ -96,7 +96,7 @@ def numbered(number: int) -> bytes:
 
 
 def load(tiers: Tiers) -> set[int]:
-    """Send numbered records while gateway 1 is killed and comes back; return those that the agent accepted."""
+    """Send numbered records while gateway 1 is killed and restarted; return the numbers that the agent accepted."""
     accepted = set()
     for number in range(RECORDS):
         if number == KILLED_AFTER:
@@ -116,12 +116,12 @@ def load(tiers: Tiers) -> set[int]:
 
 
 def arrived(receiver: OtlpReceiver) -> list[int]:
-    """Return the numbers of the records that the backend got."""
+    """Return the numbers of the records that the backend received."""
     return [log.attributes["number"] for log in list(receiver.logs) if log.event_name == "chain.numbered"]
 
 
 def scraped(address: str, name: str, **labels: str) -> float | None:
-    """Return the sum of a metric's samples with these labels from a Prometheus exporter; None if there is none."""
+    """Return the sum of a metric's samples with these labels from a Prometheus exporter; None without samples."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
@@ -130,7 +130,7 @@ def scraped(address: str, name: str, **labels: str) -> float | None:
 
 
 class Table:
-    """What arrived where, and whether it is what was sent."""
+    """The table of what arrived where, compared with what was sent."""
 
     def __init__(self) -> None:
         self.well = True
@@ -142,7 +142,7 @@ class Table:
 
 
 def compare(table: Table, receiver: OtlpReceiver, tiers: Tiers, server) -> None:
-    """Wait until all tiers show the same, then print it."""
+    """Wait until all tiers have the same values, then print them."""
     leaked = REQUESTS["/query"]
 
     def exporters():
@@ -198,7 +198,7 @@ def in_files(tiers: Tiers):
 
 
 def wait(found, limit_s: float = 60) -> bool:
-    """Wait until ``found()`` is true; tell whether it became so."""
+    """Wait until ``found()`` is true; return False after the time limit."""
     deadline = time.monotonic() + limit_s
     while not found():
         if time.monotonic() > deadline:
@@ -216,7 +216,7 @@ def main() -> int:
         if shutil.which("prometheus"):
             server = stack.enter_context(prometheus(free_port(), {}, said=tiers.scraped))
         else:
-            print("Prometheus is not installed and left out; Debian's package of that name brings it.")
+            print("Prometheus is not installed and is skipped; it is in Debian's package prometheus.")
         log = stack.enter_context((folder / "service.log").open("w+"))
         settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{tiers.http}"}
         process, port = start_service(settings, log)

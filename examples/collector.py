@@ -1,4 +1,4 @@
-"""A real Collector process on loopback, with a file of ``collector-config``."""
+"""A Collector process on loopback, configured with a file of ``collector-config``."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ CONFIGS = ROOT / "collector-config"
 
 
 def binary() -> Path:
-    """Return the Collector that ``make collector`` built.
+    """Return the path of the Collector that ``make collector`` builds.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        FileNotFoundError: If it does not exist.
     """
     found = Path(os.environ.get("OTELCOL") or ROOT / "build" / "otelcol")
     if not found.exists():
-        raise FileNotFoundError(f"No Collector at {found}: run `make collector` first, or set OTELCOL to one.")
+        raise FileNotFoundError(f"No Collector at {found}: run `make collector` first, or set OTELCOL to its path.")
     return found
 
 
@@ -30,16 +30,16 @@ def free_port() -> int:
 
 
 class Collector:
-    """A Collector.
+    """A Collector process.
 
     Args:
         config: Name of the file in ``collector-config``, or an absolute path.
-        log: Where its own output goes.
-        environ: The variables that the file names.
+        log: File for its output.
+        environ: Variables that the configuration uses.
     """
 
     def __init__(self, config: str, log: Path, **environ: str) -> None:
-        # Several on one machine: none of them opens the port of its own metrics.
+        # Several run on one machine, so none may open the port for its own metrics.
         options = ["--config", str(CONFIGS / config), "--set", "service::telemetry::metrics::level=none"]
         self._command = [str(binary()), *options]
         self._environ = {**os.environ, **environ}
@@ -47,7 +47,7 @@ class Collector:
         self._process: subprocess.Popen | None = None
 
     def start(self, port: int) -> None:
-        """Start it and wait until it listens on a port."""
+        """Start the process and wait until it listens on a port."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
@@ -61,16 +61,16 @@ class Collector:
 
     @property
     def pid(self) -> int:
-        """Its process, which must have been started."""
+        """The process number; the process must have been started."""
         assert self._process is not None
         return self._process.pid
 
     def kill(self) -> None:
-        """End it as a failing machine would."""
+        """Kill the process, as a failing machine would."""
         self._send(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it in order."""
+        """Terminate the process gracefully."""
         self._send(signal.SIGTERM)
 
     def _send(self, number: int) -> None:

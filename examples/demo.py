@@ -1,4 +1,4 @@
-"""``make demo``: drive a leaking service under ``opentelemetry-instrument`` and show what an operator would see."""
+"""``make demo``: runs a leaking service under ``opentelemetry-instrument`` and shows the resulting telemetry."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 REQUESTS = {"/query": 1000, "/query-fixed": 1000, "/report": 30, "/digest": 20}
 CONCURRENCY = 100
 SITE = "shop.search.query"
+SITE_ATTRIBUTES = ("code.function.name", "code.file.path", "code.line.number")
 
 
 def start_service(environ: dict[str, str], log) -> tuple[subprocess.Popen, int]:
@@ -58,29 +59,31 @@ def complete(receiver: OtlpReceiver) -> bool:
 
 
 def short(path: str | None, line: int | None) -> str:
-    """Return a place as ``shop/search.py:38``, with the last two parts of a path that is deep."""
+    """Return file and line as ``shop/search.py:38``, with at most two parts of the path."""
     parts = (path or "").split("/")
     return f"{'/'.join(parts[-2:])}:{line}" if path else ""
 
 
 def cut(line: str) -> str:
-    """Keep a line on the screen."""
+    """Truncate a line to the width of the screen."""
     return line if len(line) <= 110 else f"{line[:107]}..."
 
 
 def print_live(points: list[Point], kind: str, metric: str) -> int:
-    """Print the newest live counts by line, most first, and return how many lines have exactly a thousand."""
+    """Print the latest live counts by site, largest first, and return the number of sites with exactly a thousand."""
+    runs = "python.asyncio.task.coroutine" if kind == "tasks" else "python.thread.target"
     newest = max((point.export for point in points if point.name == f"{metric}.count"), default=0)
     live: dict[tuple, float] = {}
     for point in points:
         if point.export == newest and point.name == f"{metric}.count":
             where = point.attributes
-            key = tuple(where.get(f"code.{part}") for part in ("function.name", "file.path", "line.number"))
+            key = tuple(where.get(name) for name in (*SITE_ATTRIBUTES, runs))
             live[key] = live.get(key, 0) + point.value
     print(f"\n{'live':>6} {'orphans':>8}  {kind} created at")
-    for (function, path, line), number in sorted(live.items(), key=lambda item: -item[1])[:5]:
+    for key, number in sorted(live.items(), key=lambda item: -item[1])[:5]:
         if number:
-            site = {"code.function.name": function} | ({"code.line.number": line} if line else {})
+            site = {name: value for name, value in zip((*SITE_ATTRIBUTES, runs), key, strict=True) if value is not None}
+            function, path, line, target = key
             orphans = sum(
                 point.value
                 for point in points
@@ -88,7 +91,8 @@ def print_live(points: list[Point], kind: str, metric: str) -> int:
                 and point.name == f"{metric}.orphan.count"
                 and site.items() <= point.attributes.items()
             )
-            print(cut(f"{number:6.0f} {orphans:8.0f}  {function}  {short(path, line)}".rstrip()))
+            what = f"  runs {target}" if target else ""
+            print(cut(f"{number:6.0f} {orphans:8.0f}  {function}  {short(path, line)}".rstrip() + what))
     return sum(number == REQUESTS["/query"] for number in live.values())
 
 
@@ -99,6 +103,8 @@ def print_report(receiver: OtlpReceiver) -> dict:
     print(f"\nspan event {report.events[0][0]}, {event['python.leak.count']} tasks in one report:")
     print(textwrap.fill(event["python.leak.reason"], 108, initial_indent="  ", subsequent_indent="  "))
     print(f"  waiting at   {event['python.leak.waiting_at']}")
+    print(f"  runs         {event['python.asyncio.task.coroutine']}")
+    print(f"  through      {', '.join(event['python.leak.spawned_via'])}")
     print(f"  started by   {event.get('python.leak.creator.span_name', '?')}, trace {report.links[0][0]}")
     for title, key in (
         ("where it waits", "code.stacktrace"),
@@ -112,12 +118,12 @@ def print_report(receiver: OtlpReceiver) -> dict:
 
 
 def show(receiver: OtlpReceiver, points: list[Point], seconds: float) -> bool:
-    print(f"{sum(REQUESTS.values())} requests to an aiohttp service that knows nothing of telemetry, {seconds:.0f} s.")
+    print(f"{sum(REQUESTS.values())} requests to an aiohttp service without any telemetry code, {seconds:.0f} s.")
     leaking_lines = print_live(points, "tasks", "python.asyncio.task")
     print_live(points, "threads", "python.thread")
     event = print_report(receiver)
     twin = receiver.total("python.asyncio.task.orphan.count", code__function__name="shop.search.query_fixed") or 0
-    print(f"\nThe healthy twin (/query-fixed, {REQUESTS['/query-fixed']} requests): {twin:.0f} orphans.")
+    print(f"\nThe fixed handler (/query-fixed, {REQUESTS['/query-fixed']} requests): {twin:.0f} orphans.")
     print("In your own service:  pip install opentelemetry-instrumentation-concurrency")
     print("                      opentelemetry-instrument python app.py")
     return leaking_lines == 1 and event["python.leak.count"] == REQUESTS["/query"] and twin == 0
@@ -144,20 +150,20 @@ def main() -> int:
         try:
             asyncio.run(drive(port))
             done = receiver.wait_for(lambda: bool(elsewhere) or complete(receiver), 20)
-            points = list(receiver.points)  # what was live before the service ended
+            points = list(receiver.points)  # the counts before the service ends
             if elsewhere:
-                time.sleep(8)  # the leaks have to grow old enough to be reported
+                time.sleep(8)  # leaks are reported only after their age limit
         finally:
             process.terminate()
             process.wait(10)
         if elsewhere:
-            print(f"Sent to {elsewhere}. Look for python.asyncio.task.count by code.function.name (1000 at {SITE}),")
+            print(f"Sent to {elsewhere}. Search for python.asyncio.task.count by code.function.name (1000 at {SITE}),")
             print("and for spans and log records named python.asyncio.task.orphaned.")
             return 0
         if not done:
             got = receiver.total("python.asyncio.task.orphan.count", code__function__name=SITE)
             print(f"After 20 s: {got} orphans at {SITE}, spans {sorted({span.name for span in receiver.spans})}.")
-            print("The service said:\n" + Path(log.name).read_text()[-2000:])
+            print("Output of the service:\n" + Path(log.name).read_text()[-2000:])
             return 1
         return 0 if show(receiver, points, time.monotonic() - began) else 1
 

@@ -1,4 +1,4 @@
-"""A real OTLP receiver on loopback, over HTTP or gRPC, that keeps what it got as plain values."""
+"""An OTLP receiver on loopback, over HTTP or gRPC, that stores received telemetry as plain values."""
 
 import contextlib
 import gzip
@@ -60,7 +60,7 @@ class Log:
 
 
 class OtlpReceiver:
-    """Use as a context manager; ``environ`` points a program to it."""
+    """An OTLP receiver, used as a context manager; ``environ`` configures a program to export to it."""
 
     def __init__(self, protocol: str = "http/protobuf", status: int = 200, port: int = 0) -> None:
         self.protocol = protocol
@@ -83,7 +83,7 @@ class OtlpReceiver:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
-            for connection in list(self._connections):  # kept alive by the exporter, they would go on taking
+            for connection in list(self._connections):  # they would receive further data
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         else:
@@ -94,12 +94,12 @@ class OtlpReceiver:
         return {"OTEL_EXPORTER_OTLP_PROTOCOL": self.protocol, "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint}
 
     def wait_for(self, found, timeout: float = 30) -> bool:
-        """Wait until ``found()`` is true, looking again whenever something arrived."""
+        """Wait until ``found()`` is true, checking again after each export."""
         with self._changed:
             return self._changed.wait_for(found, timeout)
 
     def last(self, name: str, **attributes: Any) -> float | None:
-        """The newest value of a metric, of the point whose attributes hold these (dots written as ``__``)."""
+        """Return the latest value of a metric with these attributes (dots written as ``__``)."""
         wanted = {key.replace("__", "."): value for key, value in attributes.items()}
         for point in reversed(self.points):
             if point.name == name and wanted.items() <= point.attributes.items():
@@ -107,7 +107,7 @@ class OtlpReceiver:
         return None
 
     def total(self, name: str, **attributes: Any) -> float | None:
-        """The sum over the points of a metric with these attributes in the newest export that has any; else None."""
+        """Return the sum of a metric's points with these attributes in the latest export that has any, or None."""
         wanted = {key.replace("__", "."): value for key, value in attributes.items()}
         found = [point for point in self.points if point.name == name and wanted.items() <= point.attributes.items()]
         newest = max((point.export for point in found), default=None)
@@ -245,15 +245,20 @@ class OtlpReceiver:
 
 
 def values(attributes: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value") or "string_value") for one in attributes}
+    return {one.key: _value(one.value) for one in attributes}
+
+
+def _value(value) -> Any:
+    kind = value.WhichOneof("value") or "string_value"
+    return [_value(item) for item in value.array_value.values] if kind == "array_value" else getattr(value, kind)
 
 
 def main() -> None:
-    """Run until interrupted, for a look at what a program sends."""
+    """Run until interrupted, to receive the telemetry of another program."""
     with OtlpReceiver() as receiver:
         print(receiver.endpoint)
         while True:
-            time.sleep(1)  # a tool for people, not a test
+            time.sleep(1)  # an interactive tool, not a test
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, with the rules of ``collector-config/prometheus``, for as long as a block lasts."""
+"""A Prometheus server on loopback with the rules of ``collector-config/prometheus``, as a context manager."""
 
 import contextlib
 import json
@@ -28,26 +28,26 @@ class Prometheus:
     """A running server.
 
     Args:
-        address: Host and port that it answers at.
+        address: Its host and port.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def query(self, expression: str, **when: float) -> list[dict]:
-        """Return the result of an expression: of now, or with ``start``, ``end`` and ``step`` over time."""
+        """Return the current result of an expression, or its range with ``start``, ``end`` and ``step``."""
         path = "query_range" if when else "query"
         arguments = urllib.parse.urlencode({"query": expression, **when})
         with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{arguments}", timeout=10) as answer:
             return json.load(answer)["data"]["result"]
 
     def value(self, expression: str) -> float | None:
-        """Return the one value of an expression, None if there is none."""
+        """Return the first value of an expression, or None if it has none."""
         found = self.query(expression)
         return float(found[0]["value"][1]) if found else None
 
     def firing(self) -> set[tuple[str, str]]:
-        """Return name and job of the alerts that fire."""
+        """Return name and job of the firing alerts."""
         found = self.query('ALERTS{alertstate="firing"}')
         return {(each["metric"]["alertname"], each["metric"].get("job", "")) for each in found}
 
@@ -59,13 +59,13 @@ def prometheus(
     """Run Prometheus until the end of the block.
 
     Args:
-        port: Where it listens.
-        targets: Address to scrape, by job.
-        said: Addresses that say job and instance themselves, as the Collector does.
-        seconds_for_minutes: Read every minute in the rules as a second, for whoever cannot wait half an hour.
+        port: Port to listen on.
+        targets: Addresses to scrape, by job.
+        said: Addresses whose samples have their own job and instance, such as the Collector's exporter.
+        seconds_for_minutes: Whether to treat every minute in the rules as a second, to shorten a test.
     """
     if shutil.which("prometheus") is None:
-        raise FileNotFoundError("No prometheus on PATH; Debian's package of that name brings it.")
+        raise FileNotFoundError("No prometheus on PATH: install Debian's package prometheus.")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name in ("recording_rules.yaml", "alerting_rules.yaml"):

@@ -1,4 +1,4 @@
-"""The shop with the SDK's own Prometheus exporter, under traffic, for as long as a block lasts."""
+"""The shop with the SDK's Prometheus exporter, under traffic, as a context manager."""
 
 import contextlib
 import os
@@ -25,10 +25,10 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def scraped_shop(path_at: Callable[[float], str], stop: threading.Event) -> Iterator[str]:
-    """Run the shop, asked five times a second; gives the address to scrape.
+    """Run the shop with five requests per second; yields the address to scrape.
 
     Args:
-        path_at: The path to ask for, so many seconds after the start.
+        path_at: Returns the path to request, given the seconds since the start.
         stop: Ends the traffic; set at the end of the block.
     """
     with socket.socket() as probe:

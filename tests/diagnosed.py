@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import leaf_waiter, walk_await_chain
-from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
-from opentelemetry.instrumentation.concurrency.diagnose.creator_ended import creator_ended
-from opentelemetry.instrumentation.concurrency.diagnose.known_waits import coroutine_of
-from opentelemetry.instrumentation.concurrency.diagnose.ownership import (
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import leaf_waiter, walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.connections import belongs_to_connection
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.known_waits import coroutine_of
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallTracker
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import wait_reason
+from opentelemetry.instrumentation.concurrency.diagnose.ownership.creator_ended import creator_ended
+from opentelemetry.instrumentation.concurrency.diagnose.ownership.owners import (
     is_owned,
     linked_concurrent_future,
     owning_tasks,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallBook
-from opentelemetry.instrumentation.concurrency.diagnose.verdict import look_at
-from opentelemetry.instrumentation.concurrency.diagnose.wait_graph import awaited_tasks
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wait_graph import awaited_tasks
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.verdict.observation import observe
 
 
 def diagnose(task):
@@ -31,11 +31,11 @@ def diagnose(task):
     owning_tasks(task), awaited_tasks(task), leaf_waiter(task), linked_concurrent_future(task)
     belongs_to_connection(task)
     creator_ended(None, None)
-    look_at("task", task)
-    book = StallBook()
-    book.begin_look()
-    book.look(1, 1, task, 1.0)
-    book.end_look()
+    observe("task", task)
+    book = StallTracker()
+    book.begin_scan()
+    book.scan(1, 1, task, 1.0)
+    book.end_scan()
     proof = proof_on_demand(iter([task]))
     return reason, owned, bool(proof.unwakeable)
 

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import proof_on_demand
 
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
 registry = types.SimpleNamespace()

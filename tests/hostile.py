@@ -100,16 +100,6 @@ class Callable(Hostile):
 
 
 @contextlib.contextmanager
-def asked_in_vain():
-    """Let every question in the block raise."""
-    _armed.append(True)
-    try:
-        yield
-    finally:
-        _armed.clear()
-
-
-@contextlib.contextmanager
 def nothing_asked():
     """Observe the block, and hold that nothing was asked in it."""
     _asked.clear()

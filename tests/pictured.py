@@ -1,6 +1,6 @@
 """Pictures to render, made by hand, so that every field has the value that a test wants."""
 
-from opentelemetry.instrumentation.concurrency.census.snapshot import (
+from opentelemetry.instrumentation.concurrency.snapshot.values import (
     CreationSite,
     LivePicture,
     Snapshot,
@@ -19,7 +19,11 @@ WORK = (
     StackEntry("shop.search.Worker.work", "/app/shop/search.py", 60),
     StackEntry("asyncio.queues.Queue.get", "/python/asyncio/queues.py", 158),
 )
+SPAWN = StackEntry("shop.util.spawn", "/app/shop/util.py", 9)
+SPAWNED = CreationSite(QUERY.function, QUERY.path, QUERY.line, "shop.search.ask", (SPAWN,))
 CREATION = (StackEntry("shop.app.handle", "/app/shop/app.py", 12), StackEntry(QUERY.function, QUERY.path, QUERY.line))
+
+SPAWNED_CREATION = (*CREATION, SPAWN)
 
 
 def leaked(serial=17, **fields):
@@ -40,6 +44,11 @@ def leaked(serial=17, **fields):
         "loop": "MainThread",
     }
     return LivePicture(**{**usual, **fields})
+
+
+def spawned(serial=18, **fields):
+    """A like leak that a helper started, whose site says what it runs."""
+    return leaked(serial, **{"site": SPAWNED, "creation_stack": SPAWNED_CREATION, **fields})
 
 
 def healthy(serial=3, **fields):

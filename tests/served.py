@@ -89,7 +89,7 @@ class Server:
     def end(self, with_signal=signal.SIGTERM):
         """End it as its supervisor does and return its exit status; a hang fails."""
         self.process.send_signal(with_signal)
-        return self.process.wait(30)
+        return self.process.wait(100)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PLUGIN = "opentelemetry.instrumentation.concurrency.testing.pytest_plugin"
+PLUGIN = "opentelemetry.instrumentation.concurrency.testing.pytest.plugin"
 SOURCE = Path(__file__).parents[1] / "src"
 
 LEAKING = """

@@ -7,15 +7,15 @@ import contextlib
 import socket
 import types
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import walk_await_chain
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import wait_reason
 
 
 @contextlib.asynccontextmanager
-async def suspended(coro, looks=6):
+async def suspended(coro, scans=6):
     """Start ``coro`` as a task, let it reach its await, and cancel it afterwards."""
     task = asyncio.create_task(coro)
-    for _ in range(looks):
+    for _ in range(scans):
         await asyncio.sleep(0)
     try:
         yield task
@@ -33,8 +33,8 @@ def reason_of(task):
     return wait_reason(task, walk_await_chain(task.get_coro()))
 
 
-async def reason(awaitable, looks=6):
-    async with suspended(application(awaitable), looks) as task:
+async def reason(awaitable, scans=6):
+    async with suspended(application(awaitable), scans) as task:
         return reason_of(task)
 
 

@@ -25,6 +25,21 @@ held = set()
 crowd = []
 
 
+def spawn(coroutine):
+    """The helper that the asyncio documentation advises: its callers are the creating lines."""
+    task = asyncio.create_task(coroutine)
+    held.add(task)
+    return task
+
+
+def spawn_unheld(coroutine):
+    return asyncio.create_task(coroutine)
+
+
+def spawn_thread(target, *arguments):
+    threading.Thread(target=target, args=arguments, name="worker", daemon=True).start()
+
+
 async def wait(future):
     await future
 
@@ -40,27 +55,27 @@ def work(orders):
 
 async def leak_for_ever():
     """Proven: nothing can set the future but the task that waits for it."""
-    held.add(asyncio.create_task(wait(asyncio.get_running_loop().create_future())))
+    spawn(wait(asyncio.get_running_loop().create_future()))
 
 
 async def leak_until(gate):
-    held.add(asyncio.create_task(wait_briefly(gate)))
+    spawn(wait_briefly(gate))
 
 
 async def forget():
     """Two tasks that only each other hold: the garbage collector takes them."""
     futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
     for future in futures:
-        future.waits = asyncio.create_task(wait(future))
+        future.waits = spawn_unheld(wait(future))
 
 
 async def leak_crowd(gate):
-    crowd.append(asyncio.create_task(wait_briefly(gate)))
+    crowd.append(spawn_unheld(wait_briefly(gate)))
 
 
 def leak_thread(tracer, orders):
     with tracer.start_as_current_span("nightly", kind=SpanKind.CONSUMER):
-        threading.Thread(target=work, args=(orders,), name="worker", daemon=True).start()
+        spawn_thread(work, orders)
 
 
 async def in_a_request(tracer, leak, *arguments):
@@ -93,7 +108,7 @@ async def main(tracer, spans):
         # Its only purpose is to block the loop: the scan asks in between.
         time.sleep(1.5)
         await asyncio.sleep(0.2)
-    current_installation().tell_control("cancel", Peer(4711, 1000), "site shop.search.query", 3)
+    current_installation().report_control_action("cancel", Peer(4711, 1000), "site shop.search.query", 3)
     gate.set()
     orders.put("end")
     await seen(spans, "python.leak.resolved", 3)
@@ -138,9 +153,13 @@ def run():
         json.dumps(
             {
                 "metrics": list(metrics_of(reader)),
+                "spans": [[dict(span.attributes), dict(span.events[0].attributes)] for span in ours],
                 "span names": [[span.name, event.name] for span in ours for event in span.events],
                 "span events": [
                     [event.name, dict(event.attributes)] for span in spans.get_finished_spans() for event in span.events
+                ],
+                "severities": [
+                    [found.log_record.event_name, found.log_record.severity_text] for found in logs.get_finished_logs()
                 ],
                 "logs": [
                     [found.log_record.event_name, dict(found.log_record.attributes)]

@@ -1,4 +1,4 @@
-"""Its test passes, and fails with ``pytest --leaks=error``."""
+"""A test of the search: it passes, and fails with ``pytest --leaks=error``."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_query_takes_the_first_answer():
-    """The slow backend is not waited for."""
+    """The query does not wait for the slow backend."""
     fast, slow = asyncio.Queue(), asyncio.Queue()
     fast.put_nowait("tea")
     assert await query([fast, slow]) == "tea"

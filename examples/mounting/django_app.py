@@ -1,4 +1,4 @@
-"""The debug pages in a Django service, below ``/ops``: what stands in its ``wsgi.py``."""
+"""The debug pages in a Django service, below ``/ops``: the content of its ``wsgi.py``."""
 
 import django
 from django.conf import settings
@@ -6,7 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 from opentelemetry.instrumentation.concurrency.serve.wsgi import application
 
-if not settings.configured:  # your project has a settings module instead
+if not settings.configured:  # a real project has a settings module instead
     settings.configure(ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF=__name__, SECRET_KEY="an example's")
     django.setup()
 urlpatterns: list = []

@@ -1,4 +1,4 @@
-"""The debug pages in a FastAPI service, below ``/ops``: ``uvicorn mounting.fastapi_app:app``; Starlette is the same."""
+"""The debug pages in a FastAPI service, below ``/ops``: ``uvicorn mounting.fastapi_app:app``."""
 
 from fastapi import FastAPI
 

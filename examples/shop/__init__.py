@@ -1,1 +1,1 @@
-"""A small shop whose search leaks: the service that the demo watches. It knows nothing of telemetry."""
+"""A small shop whose search leaks tasks: the service of the demo. It does not use OpenTelemetry."""

@@ -1,16 +1,15 @@
-"""Ask three backends at once and answer with the two fastest: the leak, and the same without it."""
+"""A search that queries three backends and returns the two fastest answers, with and without the leak."""
 
 import asyncio
 import queue
 import threading
 from collections.abc import Awaitable, Callable
 
-background_tasks: set[asyncio.Task[None]] = set()
-"""Holds running tasks, as the asyncio documentation advises; without it the garbage collector takes them."""
+from .background import spawn
 
 
 class HandOff:
-    """An unbuffered queue: ``put`` waits until somebody has taken the item."""
+    """An unbuffered queue: ``put`` waits until the item has been taken."""
 
     def __init__(self) -> None:
         self._slot: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
@@ -32,17 +31,15 @@ async def ask(backend: str, answers: HandOff) -> None:
 
 
 async def query() -> list[str]:
-    """The bug: the third backend hands its answer to nobody, and waits for ever."""
+    """The bug: the answer of the third backend is never taken, so its task waits forever."""
     answers = HandOff()
     for backend in ("east", "north", "southwest"):
-        task = asyncio.create_task(ask(backend, answers))
-        background_tasks.add(task)
-        task.add_done_callback(background_tasks.discard)
+        spawn(ask(backend, answers))
     return [await answers.get(), await answers.get()]
 
 
 async def query_unheld() -> list[str]:
-    """The same bug without the set: the garbage collector destroys the third task while it waits."""
+    """The same bug with unreferenced tasks: the garbage collector destroys the third task while it is pending."""
     answers = HandOff()
     for backend in ("east", "north", "southwest"):
         asyncio.create_task(ask(backend, answers))
@@ -50,7 +47,7 @@ async def query_unheld() -> list[str]:
 
 
 async def query_fixed() -> list[str]:
-    """The healthy twin: whoever is not needed any more is cancelled."""
+    """The fixed version: tasks that are no longer needed are cancelled."""
     answers = HandOff()
     tasks = [asyncio.create_task(ask(backend, answers)) for backend in ("east", "north", "southwest")]
     found = [await answers.get(), await answers.get()]
@@ -66,22 +63,21 @@ def write_report(orders: "queue.Queue[str]") -> None:
 
 
 async def report() -> list[str]:
-    """The same bug with a thread: nobody ever says "end"."""
+    """The same bug with a thread: no code ever sends "end"."""
     orders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=write_report, args=(orders,), daemon=True).start()
     return ["report under way"]
 
 
 class Worker:
-    """A healthy background worker: ``start()`` ends, what it started stays as long as the service."""
+    """A healthy background worker: ``start()`` returns, and the task that it started runs as long as the service."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def start(self) -> None:
-        task = asyncio.create_task(self._work(), name=self.name)
-        background_tasks.add(task)
+        spawn(self._work(), name=self.name)
 
     async def _work(self) -> None:
         while True:

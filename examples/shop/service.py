@@ -1,4 +1,4 @@
-"""The shop's HTTP service. Run it: ``opentelemetry-instrument python -m shop.service [PORT]``."""
+"""The shop's HTTP service: ``opentelemetry-instrument python -m shop.service [PORT]``."""
 
 import asyncio
 import hashlib

@@ -8,22 +8,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 AGE_RULE_S: Final = 60.0
 """What the plain rule «older than» takes for a leak."""
 
-MACHINERY: Final = frozenset({"MainThread", "Census._run", "Watcher._work", "run_main"})
-"""What runs the program and watches it; no detector is asked about that."""
-CENSUS_MODULE: Final = "opentelemetry.instrumentation.concurrency.census.census"
+OWN_THREADS: Final = "opentelemetry.instrumentation.concurrency"
+MACHINERY: Final = frozenset({"MainThread", OWN_THREADS, "Watcher._work"})
+"""Functions of threads that run the program and watch it; no detector is asked about them."""
+RUNNER: Final = str(Path(__file__).with_name("runner.py"))
+"""No detector is asked about the tasks that the runner creates either."""
 
 
 class Living(NamedTuple):
-    """One living task or thread: kind, serial number, and the function of its creation site without its module."""
+    """One living task or thread.
+
+    Attributes:
+        kind: Task or thread.
+        serial: Its serial number.
+        function: The function of its creation site, without its module.
+        path: The file of its creation site, absolute.
+        line: The creating line.
+        runs: The function that it runs, with its module; empty if unknown.
+        caller: The line that called the function of the site, if that is a plain function and the line lies in the same
+            file; else 0.
+    """
 
     kind: Literal["task", "thread"]
     serial: int
     function: str
+    path: str = ""
+    line: int = 0
+    runs: str = ""
+    caller: int = 0
 
 
 def living_of(census: Any) -> list[Living]:
@@ -34,12 +52,12 @@ def living_of(census: Any) -> list[Living]:
 def orphaned(installation: Any) -> set[Living]:
     """Return what the last look found orphaned."""
     with installation.census.locked():
-        return {living for living, columns, row in _rows(installation.census) if columns.is_orphan[row]}
+        return {living for living, columns, row in _rows(installation.census) if columns.verdict[row]}
 
 
 def growing(installation: Any) -> set[Living]:
     """Return everything at the sites that the last look suspected of growing."""
-    census, suspects = installation.census, installation.diagnosed.suspects
+    census, suspects = installation.census, installation.live.diagnosed.suspects
     with census.locked():
         return {
             living
@@ -62,46 +80,49 @@ def _rows(census: Any) -> Iterator[tuple[Living, Any, int]]:
         ("thread", census.threads, census.recorder.thread_sites),
     ):
         for row, number in enumerate(columns.sites):
-            found, function = columns.references[row](), _function(table.sites[number])
-            if found is None or columns.is_gone(found) or function in MACHINERY:
+            site = table.sites[number]
+            found, function = columns.references[row](), _function(site)
+            if found is None or columns.is_finished(found) or function in MACHINERY or site.path == RUNNER:
                 continue
-            yield Living(kind, columns.serials[row], function), columns, row
+            caller = site.caller.line if site.caller is not None and site.caller.path == site.path else 0
+            living = Living(kind, columns.serials[row], function, site.path, site.line, site.runs, caller)
+            yield living, columns, row
 
 
 def _function(site: Any) -> str:
     # Up to 3.11 a comprehension is a function of its own.
     name = re.sub(r"\.<(list|set|dict)comp>", "", site.function)
-    for module in (site.module, "corpus.park", "corpus.runner", "threading", CENSUS_MODULE):
+    for module in (site.module, "corpus.park", "corpus.runner", "threading"):
         name = name.removeprefix(f"{module}.")
     return name
 
 
 def unwakeable(installation: Any) -> set[Living]:
     """Return what the proof, run on demand over every suspended task, proves."""
-    proof_on_demand = _proof()
+    proven = _proof()(installation.census, installation.diagnosis).reasons
     with installation.census.locked():
-        rows = [(living, columns.references[row]) for living, columns, row in _rows(installation.census)]
-    suspects = (found for living, task in rows if living.kind == "task" and (found := task()) is not None)
-    proven = {id(reference()) for reference in proof_on_demand(suspects).unwakeable} - {id(None)}
-    return {living for living, task in rows if id(task()) in proven}
+        return {
+            living for living, _, _ in _rows(installation.census) if living.kind == "task" and living.serial in proven
+        }
 
 
-def identify(installation: Any, found: list[Any]) -> set[Living]:
-    """Return what another tool found, as living ones of the census."""
+def identify(installation: Any, found: list[Any]) -> list[tuple[Living, Any]]:
+    """Return what another tool found, each with the living one of the census that it is."""
     if not found:
-        return set()
+        return []
     census = installation.census
     with census.locked():
         census.admit_young()
         census.reconcile(at_once=True)
-        wanted = {id(one) for one in found}
-        return {living for living, columns, row in _rows(census) if columns.addresses[row] in wanted}
+        wanted = {id(one): one for one in found}
+        rows = [(living, columns.addresses[row]) for living, columns, row in _rows(census)]
+    return [(living, wanted[address]) for living, address in rows if address in wanted]
 
 
 def _proof() -> Any:
-    from opentelemetry.instrumentation.concurrency.diagnose import wakeability
+    from opentelemetry.instrumentation.concurrency.diagnose import proof_now
 
-    return wakeability.proof_on_demand
+    return proof_now.prove_now
 
 
 def _available() -> dict[str, Callable[[Any], set[Living]]]:

@@ -26,6 +26,8 @@ SCAN_STEP_S = 20.0
 FIRST_REQUEST_AT = 2 * MINUTE
 LAST_REQUEST_AT = 10 * MINUTE
 LOOK_AT = 20 * MINUTE
+CLOSE_TOGETHER_S = 5.0
+"""Requests that follow each other faster come in bursts, one a minute."""
 
 
 class SimulatedTime:
@@ -64,22 +66,36 @@ class Peer(Protocol):
     async def leaked(self) -> list[Any]:
         """Return the tasks and threads that it takes for leaks now; called in the program's main task."""
 
+    def shown_frames(self, found: Any) -> list[tuple[str, int]]:
+        """Return path and line of each frame of the creation that its output shows, innermost first."""
+
 
 class Park:
     """What a program is given: requests, passing time, and the moment at which somebody looks.
 
+    Args:
+        clock: The clock of the instrumentation.
+        watcher: The thread that looks.
+        peers: Other tools to ask as well.
+        count: How many requests come from minute 2 on; None for as many as the program asks for.
+
     Attributes:
         living: After the look, every task and thread that lived then.
         flagged: After the look, what each detector and peer flagged, by name.
+        shown_frames: The frames that a peer shows for each one that it flagged, by its name.
     """
 
-    def __init__(self, clock: SimulatedTime, watcher: Watcher, peers: Sequence[Peer] = ()) -> None:
+    def __init__(
+        self, clock: SimulatedTime, watcher: Watcher, peers: Sequence[Peer] = (), count: int | None = None
+    ) -> None:
         self._clock = clock
+        self._count = count
         self._watcher = watcher
         self._peers = peers
         self._open_requests: set[asyncio.Task[Any]] = set()
         self.living: list[Living] = []
         self.flagged: dict[str, set[Living]] = {}
+        self.shown_frames: dict[str, dict[Living, list[tuple[str, int]]]] = {peer.name: {} for peer in peers}
 
     async def __call__(self, *, at: float | None = LOOK_AT) -> None:
         """Let time pass until minute 20 (or ``at`` seconds; None for now), and have the detectors look."""
@@ -88,12 +104,17 @@ class Park:
             await self.advance(at - self._clock.elapsed)
         await _settle()
         flagged = await self.ask_peers()
-        await self._watcher.do(self._look)
+        await self._watcher.do(self._scan)
         self.flagged.update(flagged)
 
     async def ask_peers(self) -> dict[str, set[Living]]:
         """Return what the other tools take for leaks now."""
-        return {peer.name: identify(current_installation(), await peer.leaked()) for peer in self._peers}
+        flagged = {}
+        for peer in self._peers:
+            found = identify(current_installation(), await peer.leaked())
+            flagged[peer.name] = {living for living, _ in found}
+            self.shown_frames[peer.name].update((living, peer.shown_frames(one)) for living, one in found)
+        return flagged
 
     async def advance(self, seconds: float) -> None:
         """Let ``seconds`` of service time pass; the census looks as often as it would in production."""
@@ -121,15 +142,24 @@ class Park:
             end: Service time of the last, in seconds.
             patience: Real seconds to wait for one request before the next may come.
         """
+        if self._count is not None and begin == FIRST_REQUEST_AT:
+            count = self._count
         gap = (end - begin) / max(count - 1, 1)
+        comes_in_bursts = gap < CLOSE_TOGETHER_S
         for number in range(count):
             due = begin + number * gap - self._clock.elapsed
-            if due > 0:
+            if due > (MINUTE if comes_in_bursts else 0):
+                await self._wait_for_requests(patience)
                 await self.advance(due)
-            if inspect.iscoroutinefunction(handle):
-                await self._ask(handle, number, patience)
-            else:
+            if not inspect.iscoroutinefunction(handle):
                 await self._ask_thread(handle, number, patience)
+            else:
+                await self._ask(handle, number, 0 if comes_in_bursts else patience)
+        await self._wait_for_requests(patience)
+
+    async def _wait_for_requests(self, patience: float) -> None:
+        if self._open_requests:
+            await asyncio.wait(self._open_requests, timeout=patience)
 
     async def _ask(self, handle: Callable[[int], Awaitable[Any]], number: int, patience: float) -> None:
         made: list[asyncio.Task[Any]] = []
@@ -140,7 +170,8 @@ class Park:
             if task.done():
                 return
             await asyncio.sleep(0)
-        await asyncio.wait({task}, timeout=patience)
+        if patience:
+            await asyncio.wait({task}, timeout=patience)
 
     async def _ask_thread(self, handle: Callable[[int], Any], number: int, patience: float) -> None:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
@@ -166,9 +197,9 @@ class Park:
             step = min(seconds, SCAN_STEP_S)
             seconds -= step
             self._clock.jump(step)
-            current_installation().census.look()
+            current_installation().census.scan()
 
-    def _look(self) -> None:
+    def _scan(self) -> None:
         gc.collect()
         installation = current_installation()
         # Two looks after the collection, so that what it ended is out of the columns.

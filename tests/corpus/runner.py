@@ -12,7 +12,7 @@ import asyncio
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Literal
 from unittest import mock
 
 from corpus.detectors import Living
+from corpus.lines import Mark, marked_lines
 from corpus.park import SCAN_STEP_S, Park, Peer, SimulatedTime, watching
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
@@ -29,6 +30,10 @@ from opentelemetry.instrumentation.concurrency.record import tasks as task_hooks
 from opentelemetry.instrumentation.concurrency.record import threads as thread_hooks
 
 HERE = Path(__file__).parent
+LIBRARIES = str(HERE / "site-packages")
+PARK = str(HERE / "park.py")
+REQUESTS = frozenset({"accept_request", "accept_in_thread"})
+"""The functions of `corpus.park` that start requests: sites of requests that leak themselves."""
 Loop = Literal["asyncio", "uvloop"]
 
 
@@ -41,10 +46,14 @@ class Run:
         expected: Its ``EXPECTED``; empty for a healthy one.
         dragged: Its ``DRAGGED``.
         is_orphan: Whether what it leaks has outlived its creator: no ``NO_ORPHAN``.
+        path: The file of the program.
+        runs: Its ``RUNS``: what leaks at some of the sites of ``expected`` runs one of these functions.
         counts: How many leaked ones there should be at each site of ``expected``.
+        created_at: Lines of the program that created something or called the function that did, living or not.
         living: Every task and thread at the look.
         flagged: What each detector and peer flagged.
         flagged_at_end: What each peer flagged when ``main`` had stopped what it stops.
+        shown_frames: Path and line of the frames that each peer shows for what it flagged, innermost first.
     """
 
     program: str
@@ -52,20 +61,80 @@ class Run:
     dragged: frozenset[str]
     counts: dict[str, int]
     is_orphan: bool = True
+    path: str = ""
+    runs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    created_at: frozenset[int] = frozenset()
     living: list[Living] = field(default_factory=list)
     flagged: dict[str, set[Living]] = field(default_factory=dict)
     flagged_at_end: dict[str, set[Living]] = field(default_factory=dict)
+    shown_frames: dict[str, dict[Living, list[tuple[str, int]]]] = field(default_factory=dict)
 
     def count(self, detector: str, function: str) -> int:
-        """Return how many of a creation site a detector flagged."""
-        return sum(one.function == function for one in self.flagged.get(detector, ()))
+        """Return how many of the leak of a creating function a detector flagged."""
+        return sum(one.function == function and self.is_leak(one) for one in self.flagged.get(detector, ()))
+
+    def live(self, function: str) -> int:
+        """Return how many of the leak of a creating function live."""
+        return sum(one.function == function and self.is_leak(one) for one in self.living)
+
+    def is_leak(self, living: Living) -> bool:
+        """Return whether something living is what the program leaks: by creating function, line, and what it runs."""
+        if living.function not in self.expected or self.mark_of(living) == "innocent":
+            return False
+        runs = self.runs.get(living.function)
+        return runs is None or living.runs.removeprefix(f"{self.program}.") in runs
+
+    def mark_of(self, living: Living) -> Mark | None:
+        """Return the mark of the line that created something, or None if that line has no mark.
+
+        Where a plain function creates for healthy and leaking callers, the line of the caller tells: ``# innocent``
+        there goes before the mark of the creating line.
+        """
+        path = Path(living.path)
+        if HERE not in path.parents:
+            return None
+        marks = marked_lines(path)
+        if living.caller in marks["innocent"]:
+            return "innocent"
+        return next((mark for mark, lines in marks.items() if living.line in lines), None)
 
     def false_alarms(self, detector: str) -> set[Living]:
-        """Return what a detector flagged that is no leak."""
+        """Return what a detector flagged that is not a leak."""
+        return {one for one in self.flagged.get(detector, ()) if self.is_healthy(one)}
+
+    def is_healthy(self, living: Living) -> bool:
+        """Return whether something living is neither a leak nor dragged along by one."""
+        is_dragged = living.function in self.dragged and self.mark_of(living) != "innocent"
+        return not self.is_leak(living) and not is_dragged
+
+    def wrong_lines(self, detector: str) -> set[Living]:
+        """Return the leaked ones that a detector flagged at another line than a ``# guilty`` one.
+
+        Empty for a program without marks. A request that leaks itself was created by the runner, and its line is right.
+        """
+        if not marked_lines(Path(self.path))["guilty"]:
+            return set()
         return {
             one
             for one in self.flagged.get(detector, ())
-            if one.function not in self.expected and one.function not in self.dragged
+            if self.is_leak(one) and one.path != PARK and self.mark_of(one) != "guilty"
+        }
+
+    def unmarked_lines(self) -> set[int]:
+        """Return the lines of the program that created something living and have no mark, ``DRAGGED`` ones left out."""
+        return {
+            one.line
+            for one in self.living
+            if one.path == self.path and one.function not in self.dragged and self.mark_of(one) is None
+        }
+
+    def leaking_lines(self, detectors: Iterable[str]) -> set[int]:
+        """Return the lines of the program at which any of some detectors flagged a leak."""
+        return {
+            one.line
+            for detector in detectors
+            for one in self.flagged.get(detector, ())
+            if one.path == self.path and self.is_leak(one)
         }
 
 
@@ -88,6 +157,17 @@ def obstacle(path: Path, loop: Loop = "asyncio") -> str:
     return f"could not import {', '.join(missing)}" if missing else ""
 
 
+def constant(path: Path, name: str, default: Any) -> Any:
+    """Return a literal constant of a program, without importing it.
+
+    Args:
+        path: The program.
+        name: The name of the constant.
+        default: What to return if the program has no such constant.
+    """
+    return _constant(path.read_text(), name, default)
+
+
 def _constant(source: str, name: str, default: Any) -> Any:
     found = re.search(rf"^{name} = (.*?)(?:  #.*)?$", source, re.MULTILINE)
     return ast.literal_eval(found.group(1)) if found else default
@@ -98,6 +178,7 @@ def run(
     loop: Loop = "asyncio",
     *,
     peers: Sequence[Peer] = (),
+    count: int | None = None,
     during: Callable[[Coroutine[Any, Any, None]], AbstractContextManager[Any]] = nullcontext,
     **settings: Any,
 ) -> Run:
@@ -107,21 +188,26 @@ def run(
         path: The program.
         loop: Which event loop.
         peers: Other tools to ask as well.
+        count: How many requests come from minute 2 on; None for as many as the program asks for.
         during: Given the program's ``main``, what is entered while that runs.
         settings: Settings of the instrumentation, over those of the corpus.
     """
     clock = SimulatedTime()
+    settings = {**constant(path, "SETTINGS", {}), **settings}
     with watching() as watcher, instrumented(clock, settings), _loaded(path) as program:
         expected = dict(getattr(program, "EXPECTED", {}))
-        count = getattr(program, "COUNT", 1)
+        leaked = getattr(program, "COUNT", 1)
+        runs = getattr(program, "RUNS", {})
         result = Run(
             path.stem,
             expected,
             frozenset(getattr(program, "DRAGGED", ())),
-            dict(count) if isinstance(count, dict) else dict.fromkeys(expected, count),
+            dict(leaked) if isinstance(leaked, dict) else dict.fromkeys(expected, leaked),
             is_orphan=not hasattr(program, "NO_ORPHAN"),
+            path=str(path),
+            runs={function: (name,) if isinstance(name, str) else tuple(name) for function, name in runs.items()},
         )
-        park = Park(clock, watcher, peers)
+        park = Park(clock, watcher, peers, count)
 
         async def main() -> None:
             for peer in peers:
@@ -131,13 +217,41 @@ def run(
                 await life
             result.flagged_at_end = await park.ask_peers()
 
-        run_main(main, loop)
-        result.living, result.flagged = park.living, park.flagged
+        run_main(main, loop, getattr(program, "loop_class", None))
+        result.living, result.flagged, result.shown_frames = park.living, park.flagged, park.shown_frames
+        result.created_at = frozenset(_creating_lines(result.path))
     return result
 
 
-def run_main(main: Callable[[], Coroutine[Any, Any, None]], kind: Loop) -> None:
+def _creating_lines(path: str) -> Iterator[int]:
+    """Yield the lines of a file that created tasks or threads, and those that called the functions that did."""
+    recorder = current_installation().census.recorder
+    for site in (*recorder.task_sites.sites, *recorder.thread_sites.sites):
+        if site.created and site.path == path:
+            yield site.line
+        if site.created and site.caller is not None and site.caller.path == path:
+            yield site.caller.line
+
+
+LoopClass = type[asyncio.AbstractEventLoop]
+
+
+def run_main(
+    main: Callable[[], Coroutine[Any, Any, None]],
+    kind: Loop,
+    loop_class: Callable[[LoopClass], LoopClass] | None = None,
+) -> None:
+    """Run ``main`` in a new loop.
+
+    Args:
+        main: The coroutine function to run.
+        kind: The library whose loop it is.
+        loop_class: Given the class of that loop, the class to use instead.
+    """
     loop = _new_loop(kind)
+    if loop_class is not None:
+        plain, loop = loop, loop_class(type(loop))()
+        plain.close()
     # What leaks is destroyed at the end; that is no news here.
     loop.set_exception_handler(lambda *_: None)
     try:
@@ -204,8 +318,10 @@ def _loaded(path: Path) -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     program = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = program
+    sys.path.append(LIBRARIES)
     try:
         spec.loader.exec_module(program)
         yield program
     finally:
+        sys.path.remove(LIBRARIES)
         del sys.modules[path.stem]

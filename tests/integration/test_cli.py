@@ -61,11 +61,30 @@ def test_stats_shows_totals_rates_and_top_lines(shop):
     assert done.returncode == 0, done.stderr
     top = next(line for line in done.stdout.splitlines() if "__main__.query" in line)
     assert top.split()[:2] == [str(LEAKS), str(LEAKS)]
+    assert re.search(rf"^tasks    {LEAKS + 8} live, orphans \d+ \(unwakeable \d+\), ", done.stdout, re.MULTILINE)
+    assert re.search(r"^threads  .*, no orphans, ", done.stdout, re.MULTILINE)
     (facts,) = json.loads(shop.command("stats", shop.pid, "--interval", "200ms", "--json").stdout)
     assert facts["tasks"] == LEAKS + 8
-    assert facts["os_threads"] >= facts["threads"] >= 3
+    # The main thread and the worker: those of this package count only for the operating system.
+    assert facts["os_threads"] > facts["threads"] == 2
     assert facts["loops"] == [{"type": "asyncio.unix_events._UnixSelectorEventLoop", "state": "running"}]
     assert facts["created"]["tasks"] >= LEAKS
+
+
+def test_proof_by_hand_shows_in_every_command_and_in_metrics(tmp_path):
+    """Tasks too young for a verdict, which only ``leaks`` proves; then all of them agree."""
+    with service(tmp_path, QUEUE_SERVICE, 30, OTEL_PYTHON_CONCURRENCY_TASK_AGE="1h") as running:
+        assert running.wait_until(lambda facts: (facts["tasks"] or 0) > 30)["orphans"] == 0
+        done = running.command("leaks", running.pid, "--json")
+        (leaks,) = json.loads(done.stdout)
+        leaked = sum(one["verdict"] == "unwakeable" for one in leaks["live"])
+        assert done.returncode == 1 and leaked >= 30
+        facts = running.facts()
+        assert (facts["orphans"], facts["unwakeable"]) == (leaked, leaked)
+        (stats,) = json.loads(running.command("stats", running.pid, "--interval", "1ms", "--json").stdout)
+        assert stats["verdicts"]["tasks"]["unwakeable"] == sum(site["unwakeable"] for site in stats["sites"]) == leaked
+        (again,) = json.loads(running.command("leaks", running.pid, "--json").stdout)
+        assert len(again["live"]) == leaked
 
 
 def test_stack_groups_what_is_alike(shop):
@@ -136,7 +155,7 @@ def test_profile_writes_every_format(shop, tmp_path):
     folded = shop.command("profile", shop.pid, "--format", "folded").stdout
     assert re.search(rf"__main__\.ask:\d+;asyncio\.queues\.Queue\.put:\d+;\[queue\.put\] {LEAKS}\n", folded)
     assert "task 1 " in shop.command("profile", shop.pid, "--format", "full").stdout
-    assert json.loads(shop.command("profile", shop.pid, "--format", "json").stdout)["schema_version"] == 1
+    assert json.loads(shop.command("profile", shop.pid, "--format", "json").stdout)["schema_version"] == 2
     assert "No creation site" in shop.command("profile", shop.pid, "--seconds", "0.1", "--format", "text").stdout
     for name in ("flame.svg", "flame.html"):
         assert shop.command("profile", shop.pid, "--flamegraph", tmp_path / name).returncode == 0
@@ -176,11 +195,11 @@ def test_cancel_ends_tasks_and_says_what_swallowed_it(tmp_path):
         assert asked.returncode == 2 and "--yes" in asked.stderr
         done = running.command("cancel", running.pid, "--site", "*query", "--limit", "20", "--yes")
         assert done.returncode == 0, done.stderr
-        assert "Cancelled 20: 20 ended." in done.stdout and "10 more match" in done.stdout
+        assert "Cancelled 20: 20 ended." in done.stdout and "10 more tasks match" in done.stdout
         circle = running.command("cancel", running.pid, "--site", "*start_circle", "--yes")
-        assert "2 more are in a circle" in circle.stdout and "Cancelled" not in circle.stdout
+        assert "2 matching tasks are in an await cycle" in circle.stdout and "Cancelled" not in circle.stdout
         stubborn = running.command("cancel", running.pid, "--site", "*stubborn", "--yes", "--wait", "300ms")
-        assert "Cancelled 2: 0 ended.\n2 swallowed" in stubborn.stdout
+        assert "Cancelled 2: 0 ended.\n2 suppressed" in stubborn.stdout
         assert running.facts()["tasks"] == 10 + 8
         log = Path(tmp_path, "stderr").read_text()
         assert f"otel-concurrency cancel (site=*query, 20), by user {os.geteuid()}, process" in log
@@ -228,7 +247,7 @@ def test_doctor_knows_the_process(shop):
     """A healthy process gets no bad mark but the exporter that the test has not."""
     done = shop.command("doctor", shop.pid)
     assert done.returncode == 0
-    assert "Its agent answers" in done.stdout
+    assert "The agent answers" in done.stdout
     assert "BAD" not in done.stdout
     assert shop.command("doctor").returncode == 0
 
@@ -290,4 +309,20 @@ def test_agent_can_be_disabled(tmp_path):
         done = running.command("stack", running.pid)
         assert done.returncode == 3 and "has no agent" in done.stderr
         doctor = running.command("doctor", running.pid)
-        assert doctor.returncode == 3 and "OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED=true switches it off" in doctor.stdout
+        assert doctor.returncode == 3 and "OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED=true disables it" in doctor.stdout
+
+
+def test_control_needs_to_be_allowed_and_finds_the_planted_leak(tmp_path):
+    """Exit code 0 where the proof finds it, and nothing is left of it; refused without ALLOW_CANCEL."""
+    with service(tmp_path, QUEUE_SERVICE, 3, OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL="true") as running:
+        before = running.facts()["tasks"]
+        done = running.command("doctor", running.pid, "--control")
+        assert done.returncode == 0, done.stdout
+        assert "A planted leak was found" in done.stdout and "The planted task was removed." in done.stdout
+        assert running.facts()["tasks"] == before
+        assert "otel-concurrency control, by user" in Path(tmp_path, "stderr").read_text()
+
+
+def test_control_is_refused_where_cancelling_is(shop):
+    done = shop.command("doctor", shop.pid, "--control")
+    assert done.returncode == 3 and "OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true" in done.stdout

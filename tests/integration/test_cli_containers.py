@@ -39,7 +39,7 @@ def test_process_with_numbers_and_mounts_of_its_own_is_found_by_its_number_here(
         assert "25 @ 0x" in done.stdout, done.stderr
         assert not Path("/mnt/agents").exists()
         doctor = run_command("doctor", child, environment=outside).stdout
-        assert "It is in a container" in doctor and "Its agent answers" in doctor
+        assert "The process is in a container" in doctor and "The agent answers" in doctor
     finally:
         subprocess.run(["kill", "-9", child], check=False)
         container.wait(20)

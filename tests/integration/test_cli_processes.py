@@ -148,7 +148,8 @@ def test_cancelling_is_told_to_telemetry_before_it_happens(tmp_path):
     assert log.attributes[f"{name}.peer.uid"] == os.geteuid()
     assert log.attributes[f"{name}.peer.pid"] > 0
     (span,) = receiver.reports(name)
-    assert span.events == [(name, log.attributes)]
+    ((event, attributes),) = span.events
+    assert (event, {**attributes, "otel.event.name": name}) == (name, log.attributes)
 
 
 def test_dump_signal_writes_the_grouped_profile(tmp_path):
@@ -268,7 +269,7 @@ asyncio.run(main())
         try:
             assert plain.stdout.readline().strip() == "ready"
             outside = run_command("stack", plain.pid, environment=environment)
-            assert "has no agent and is seen from outside" in outside.stderr
+            assert "has no agent; it is inspected from outside" in outside.stderr
             assert "wait_for_ever" in outside.stdout
             done = run_command("attach", plain.pid, environment=environment)
             assert done.returncode == 0, done.stderr

@@ -129,6 +129,7 @@ def live_tasks(lines: dict[int, int]) -> ExportMetricsServiceRequest:
         point.attributes.add(key="code.function.name").value.string_value = "shop.query"
         point.attributes.add(key="code.file.path").value.string_value = "shop.py"
         point.attributes.add(key="code.line.number").value.int_value = line
+        point.attributes.add(key="python.asyncio.task.coroutine").value.string_value = "shop.ask"
     return request
 
 
@@ -188,10 +189,14 @@ def test_gateway_keeps_the_innermost_frames_of_a_creation_stack(gateway):
 
 
 def test_gateway_adds_up_the_lines_of_a_function(gateway):
+    """What the lines run stays: two coroutines that one function starts are two leaks."""
     receiver, port, scraped, _ = gateway
     post(port, "metrics", live_tasks({10: 3, 20: 4}))
     (point,) = until(lambda: [each for each in receiver.points if each.name == "python.asyncio.task.count"])
-    assert (point.value, point.attributes) == (7, {"code.function.name": "shop.query"})
+    assert (point.value, point.attributes) == (
+        7,
+        {"code.function.name": "shop.query", "python.asyncio.task.coroutine": "shop.ask"},
+    )
     with urllib.request.urlopen(f"http://127.0.0.1:{scraped}/metrics", timeout=10) as answer:
         (line,) = [
             each for each in answer.read().decode().splitlines() if each.startswith("python_asyncio_task_count{")

@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 from debug_endpoint import SERVICE, free_port, garbage, get, service, throw, wait_for
 
-from opentelemetry.instrumentation.concurrency.render.snapshot_json import snapshot_schema
+from opentelemetry.instrumentation.concurrency.snapshot.as_json import snapshot_schema
 
 pytestmark = pytest.mark.every_python
 

@@ -86,7 +86,7 @@ def test_deadlock_is_proven_and_arrives_as_report_and_as_a_series_of_its_own(tmp
 
     ((report),) = events(receiver, "unwakeable")
     assert report["python.leak.count"] == 2
-    assert "await each other in a circle" in report["python.leak.reason"]
+    assert "await each other in a cycle" in report["python.leak.reason"]
     assert "in __main__.follow" in report["code.stacktrace"]
     assert max(p.value for p in series(receiver, "unwakeable")) == 2
     assert {p.value for p in series(receiver, "orphaned")} <= {0}

@@ -159,7 +159,7 @@ MODES = {
     "eager collector": ((), {}, "gc.set_threshold(1)", "", RUN),
     "short switch interval": ((), {}, "sys.setswitchinterval(1e-6)", "", RUN),
     "wrapt without its extension": ((), {"WRAPT_DISABLE_EXTENSIONS": "1"}, "", "", RUN),
-    "coverage": (("-m", "coverage", "run", "--branch", "--data-file={data}"), {}, "", "", RUN),
+    "coverage": (("-m", "coverage", "run", "--rcfile=/dev/null", "--branch", "--data-file={data}"), {}, "", "", RUN),
     "trace function": ((), {}, TRACING, "", f"sys.settrace(trace); {RUN}; sys.settrace(None); print(lines)"),
     "trace function in all threads": (
         (),
@@ -255,9 +255,9 @@ def leak():
 leak()
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 limit = time.monotonic() + 30
-while current_installation().census.last_look is None and time.monotonic() < limit:
+while current_installation().census.last_scan is None and time.monotonic() < limit:
     time.sleep(0.01)
-print(current_installation().census.last_look is not None, "run" in traced, "look" in traced)
+print(current_installation().census.last_scan is not None, "run" in traced, "scan" in traced)
 """
 
 

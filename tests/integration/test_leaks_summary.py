@@ -1,7 +1,7 @@
 """What a run under the pytest plugin says at its end: tables, the check of the whole run, and the baseline."""
 
 import pytest
-from suites import ONE_OF_EACH, outcomes, suite  # noqa: F401 (a fixture)
+from suites import ONE_OF_EACH, errors_of, needs, outcomes, suite  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.every_python
 
@@ -35,8 +35,9 @@ def test_allowed():
                 "*= leaks =*",
                 "4 leaks in 4 tests",
                 "*by creation site:",
-                "*3  thread  leaking.leak_thread  *leaking.py:*  first in test_it.py::test_thread[[]0]",
-                "*1  task  leaking.leak_task *  in test_it.py::test_task",
+                "*3  thread  leaking.leak_thread  *leaking.py:*  running threading.Event.wait  first in "
+                "test_it.py::test_thread[[]0]",
+                "*1  task  leaking.leak_task *  running leaking.stuck  in test_it.py::test_task",
                 "*by wait reason:",
                 "*3  thread  event.wait  *",
                 "*1  task  event.wait  in test_it.py::test_task",
@@ -86,3 +87,72 @@ class TestEndOfTheRun:
         assert outcomes(result) == {"passed": 3, "errors": 1}
         result.stdout.fnmatch_lines(["*thread*leaking.leak_thread*"])
         result.stdout.fnmatch_lines(["*created by test_it.test_thread*"])
+
+    def test_a_baseline_from_before_sites_were_callers(self, suite):  # noqa: F811
+        """An entry that names a helper fails with what became of it, and writing the baseline moves it."""
+        baseline = ("--leaks=error", "--leaks-timeout=0", "--leaks-baseline=known.json")
+        (suite.pytester.path / "known.json").write_text(
+            '{"version": 1, "leaks": [{"kind": "task", "site": "spawning.spawn", "reason": "SHOP-12", '
+            '"expires": "2999-01-01"}]}'
+        )
+        suite.pytester.makepyfile(spawning=SPAWNING)
+        result = suite.run(SPAWNED, *baseline)
+        assert outcomes(result) == {"passed": 2, "errors": 2}
+        result.stdout.fnmatch_lines(
+            ["*the baseline's task spawning.spawn no longer matches: *here test_it.first, test_it.second;*"]
+        )
+        suite.run(SPAWNED, *baseline, "--leaks-write-baseline")
+        assert (suite.pytester.path / "known.json").read_text().count(
+            '"reason": "SHOP-12", "expires": "2999-01-01"'
+        ) == 2
+        assert outcomes(suite.run(SPAWNED, *baseline)) == {"passed": 2}
+
+    @pytest.mark.parametrize("under_coverage", [False, True])
+    def test_a_baseline_serves_runs_with_and_without_coverage(self, suite, under_coverage):  # noqa: F811
+        """Under a trace function the helper's line is named on Python ≤ 3.12, but the baseline knows its callers."""
+        baseline = ("--leaks=error", "--leaks-timeout=0", "--leaks-baseline=known.json")
+        suite.pytester.makepyfile(spawning=SPAWNING)
+        suite.run(SPAWNED, *baseline, "--leaks-write-baseline")
+        if under_coverage:
+            needs("coverage")
+            suite.pytester.makeconftest("import coverage\ncoverage.Coverage(data_file=None).start()")
+        result = suite.run(SPAWNED + SPAWNED_NEWLY, *baseline)
+        assert outcomes(result) == {"passed": 3, "errors": 1}
+        assert errors_of(result) == ["test_third"]
+
+
+SPAWNING = """
+import asyncio
+
+held = []
+
+async def stuck():
+    await asyncio.Event().wait()
+
+def spawn(coro):
+    held.append(asyncio.create_task(coro))
+"""
+
+SPAWNED = """
+from spawning import spawn, stuck
+
+async def first():
+    spawn(stuck())
+
+async def second():
+    spawn(stuck())
+
+def test_first():
+    asyncio.run(first())
+
+def test_second():
+    asyncio.run(second())
+"""
+
+SPAWNED_NEWLY = """
+async def third():
+    spawn(stuck())
+
+def test_third():
+    asyncio.run(third())
+"""

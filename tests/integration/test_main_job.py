@@ -64,6 +64,7 @@ def test_leak_arrives_at_a_real_receiver_by_line_and_as_one_report(protocol):
     leaking = [p for p in live if p.attributes["code.function.name"] == "__main__.handle"]
     assert max(p.value for p in leaking) == 50
     assert leaking[0].attributes["code.line.number"] == 14
+    assert leaking[0].attributes["python.asyncio.task.coroutine"] == "__main__.wait_for_ever"
     orphans = [p for p in receiver.points if p.name == "python.asyncio.task.orphan.count"]
     assert max(p.value for p in orphans if p.attributes["code.function.name"] == "__main__.handle") == 50
     assert {p.value for p in orphans if p.attributes["code.function.name"] != "__main__.handle"} == {0}
@@ -74,6 +75,7 @@ def test_leak_arrives_at_a_real_receiver_by_line_and_as_one_report(protocol):
     ((name, event),) = report.events
     assert name == "python.asyncio.task.orphaned"
     assert event["python.leak.count"] == 50
+    assert event["python.asyncio.task.coroutine"] == report.attributes["python.asyncio.task.coroutine"]
     assert event["python.leak.verdict"] == "orphaned"
     assert event["python.leak.waiting_at"].startswith("__main__.wait_for_ever (")
     assert "wait_for_ever" in event["code.stacktrace"]
@@ -82,7 +84,7 @@ def test_leak_arrives_at_a_real_receiver_by_line_and_as_one_report(protocol):
     (log,) = [log for log in receiver.logs if log.event_name == "python.asyncio.task.orphaned"]
     assert log.severity == 13
     assert log.trace_id == report.links[0][0]
-    assert log.attributes == event
+    assert log.attributes == {**event, "otel.event.name": name}
 
 
 def test_spans_are_dropped_by_the_sampler_and_counted():
@@ -99,8 +101,8 @@ LOOK_AGAIN = """
 # A scan between the end of main and the end of the process, which else comes only sometimes.
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 held.clear()
-current_installation().census.look()
-current_installation().census.look()
+current_installation().census.scan()
+current_installation().census.scan()
 """
 
 

@@ -24,7 +24,8 @@ QUIET = {
 PROGRAM = """
 import asyncio, threading
 from opentelemetry.instrumentation.concurrency import write_profile
-from opentelemetry.instrumentation.concurrency.render.profile import write_difference
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.live_profile import write_difference
 held, release = set(), threading.Event()
 
 async def ask(queue):
@@ -65,7 +66,7 @@ async def main():
 
     loop = asyncio.get_running_loop()
     with open("delta-task.pb.gz", "wb") as file:
-        await asyncio.to_thread(write_difference, "task", file, 30, wait=happens)
+        await asyncio.to_thread(write_difference, current_installation().live, "task", file, 30, wait=happens)
     write("after")
     release.set()
     waiting.join()
@@ -148,16 +149,18 @@ def test_ages_are_a_sample_type_in_a_unit_that_pprof_scales(profiles):
 
 
 def test_traces_show_whole_chains_with_their_labels(profiles):
-    """Innermost first, as pprof prints them."""
+    """Innermost first, as pprof prints them; the creating line is the last."""
     text = pprof(profiles, "-traces", "after-taskleak.pb.gz")
     (trace,) = [part for part in text.split("-----------+") if "creation_site" in part]
     assert re.sub(r" +", " ", trace.partition("\n")[2]) == (
         " loop: MainThread\n"
+        " runs: __main__.ask\n"
         " verdict: unwakeable\n"
         f"creation_site: __main__.query:{line_of('create_task(ask')}\n"
         "wait_reason: queue.put\n"
         " 17 asyncio.queues.Queue.put\n"
         " __main__.ask\n"
+        " __main__.query\n"
         "-----------+"
     ).removesuffix("-----------+")
 

@@ -38,7 +38,9 @@ def test_rules_do_what_their_tests_say():
     ("file", "rule", "broken"),
     [
         ("recording_rules.yaml", "min_over_time", "max_over_time"),
-        ("recording_rules.yaml", "sum by (job, instance, code_function_name)", "sum by (job, code_function_name)"),
+        ("recording_rules.yaml", "sum by (job, instance, code_function_name", "sum by (job, code_function_name"),
+        ("recording_rules.yaml", ", python_asyncio_task_coroutine", ""),
+        ("alerting_rules.yaml", ":{{ . }}", ""),
         ("recording_rules.yaml", "offset 20m", "offset 80m"),
         ("recording_rules.yaml", "(python_thread_orphan_count)", "(python_thread_count)"),
         ("alerting_rules.yaml", "python_leaked_in_20m:max > 20", "python_leaked_in_20m:max > 2"),
@@ -115,4 +117,7 @@ def test_metrics_have_the_same_names_from_the_sdk_as_in_rules_and_dashboard(serv
     assert named and named <= known, named - known
 
 
-LABELS = {"python_leak_verdict", "python_leak_kind", "python_leak_drop_reason"}
+LABELS = {"python_leak_verdict", "python_leak_kind", "python_leak_drop_reason"} | {
+    "python_asyncio_task_coroutine",
+    "python_thread_target",
+}

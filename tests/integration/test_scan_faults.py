@@ -48,7 +48,7 @@ async def main():
         said.add(sum(await asyncio.gather(*(short(each) for each in range(5)))))
         sys.settrace(trace)
         try:
-            census.look()
+            census.scan()
             clean += 1
         except Injected:
             clean = 0
@@ -57,10 +57,10 @@ async def main():
         await asyncio.sleep(0.002)
     print(said, len(failed_at) > 300 or len(failed_at))
     await asyncio.create_task(leak())
-    census.look()
+    census.scan()
     await asyncio.sleep(1.2)
     for _ in range(4):
-        census.look()
+        census.scan()
         await asyncio.sleep(0.1)
     print(ours.live_counts().tasks, len(ours.take_snapshot().tasks), len(asyncio.all_tasks()))
     points = {}

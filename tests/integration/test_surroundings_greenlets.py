@@ -94,7 +94,7 @@ def test_greenlets_are_counted_without_verdict_and_the_program_ends_as_bare(tmp_
     assert ("".join(said), status) == (bare.stdout, bare.returncode) == ("ready\n100\n", 5), stderr
     assert "True 0" in stderr
     assert "instrumentation/concurrency/" not in stderr
-    assert f"It uses {library}" in doctor.stdout, doctor.stdout + doctor.stderr
+    assert f"The process uses {library}" in doctor.stdout, doctor.stdout + doctor.stderr
     counts = [point for point in receiver.points if point.name == "python.thread.count"]
     assert (
         max(point.value for point in counts if point.attributes["code.function.name"] == "__main__.start_thirty") == 30

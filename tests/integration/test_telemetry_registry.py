@@ -24,14 +24,21 @@ TYPES = {
     "code.stacktrace": "string",
     "thread.id": "int",
     "thread.name": "string",
+    "otel.event.name": "string",
 } | {each["id"]: each["type"] for group in telemetry.of_type("attribute_group") for each in group["attributes"]}
 MAY_LACK = {
     # Suspected threads say the same as orphaned ones; here only tasks are suspected.
-    "python.leak.suspected": {"thread.id", "thread.name", "python.thread.age", "python.thread.daemon"},
+    "python.leak.suspected": {
+        "thread.id",
+        "thread.name",
+        "python.thread.age",
+        "python.thread.daemon",
+        "python.thread.target",
+    },
     # The garbage collector may take the frames before the task.
     "python.asyncio.task.destroyed": {"python.leak.waiting_at"},
 }
-PYTHON_TYPES = {"string": str, "int": int, "double": float, "boolean": bool}
+PYTHON_TYPES = {"string": str, "string[]": list, "int": int, "double": float, "boolean": bool}
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +106,20 @@ def test_span_and_span_event_have_the_event_s_name(emitted):
     """So that a search for either finds it."""
     assert emitted["span names"]
     assert all(span == event for span, event in emitted["span names"])
+
+
+def test_short_spans_carry_their_site_and_log_records_their_severity(emitted):
+    """What a search for a span or a record finds without opening the report."""
+    carried = {"code.function.name", "code.file.path", "code.line.number", "python.asyncio.task.coroutine"} | {
+        "python.thread.target",
+        "python.leak.verdict",
+        "python.leak.count",
+        "python.leak.fingerprint",
+        "python.leak.reason",
+    }
+    for own, event in emitted["spans"]:
+        assert own == {key: event[key] for key in carried if key in event}
+    assert set().union(*(own for own, _ in emitted["spans"])) == carried
+    assert {text for _, text in emitted["severities"]} == {"INFO", "WARN", "ERROR"}
+    assert all(attributes["otel.event.name"] == name for name, attributes in emitted["logs"])
+    assert not any("otel.event.name" in attributes for _, attributes in emitted["span events"])

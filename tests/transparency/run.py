@@ -3,10 +3,13 @@
 ``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--write]``
 
 Each suite runs bare and then instrumented, in the same environment: a file in its site-packages instruments every
-interpreter in it. A test that ended worse with us runs alone three times more in both ways. It counts as a difference
-if it did so each time; as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after
-three times as long and twenty seconds more. With ``--write`` the rows go to
-benchmarks/results/transparency-VERSION.txt, those of suites that did not run are kept.
+interpreter in it. Both runs have an SDK that exports all signals over OTLP/HTTP to this process, so that only the
+package under test differs. A test that fails bare would hide a difference, and many fail because of the SDK's own
+threads: such tests run again with an SDK without threads, then without SDK, and are compared where they pass. A test
+that ended worse with us runs alone three times more in both ways. It counts as a difference if it did so each time;
+as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after three times as long and
+twenty seconds more. With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, those of suites that
+did not run are kept.
 How each test ended, what it said and how long it took stays in build/transparency.
 """
 
@@ -17,23 +20,25 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from bench import Bench
 from foreign_suites import SUITES, Suite
-from known import APART, KNOWN
+from known import APART, KNOWN, WITHOUT_THREADS
+from receiver import Receiver
 
 ROOT = HERE.parents[1]
-CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
 GOOD = ("ok", "skipped")
+SDKS = ("threads", "no threads", "none")
 REPEATS = 3
 MUCH_LONGER = 3
 HANGS_S = 20.0
@@ -41,95 +46,14 @@ LIMIT_S = 1200
 ALONE_LIMIT_S = 300
 NONE = ("missing", "", 0.0)
 WHOLE = " (as a whole)"
-COLUMNS = f"{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
+COLUMNS = f"{'SDK':>12}{'tests':>8}{'bare bad':>10}{'ours bad':>10}{'wavering':>10}{'known':>7}{'difference':>12}"
 HEADER = f"{'suite':<36}{'version':>9}{COLUMNS}"
 QUICK = (
+    "CPython test_fork1 and others",
     "CPython test_contextlib_async",
     "upstream asyncio instrumentation",
     "upstream threading instrumentation",
-    "Starlette",
 )
-
-
-class Bench:
-    """Environments and working folders of one Python.
-
-    Args:
-        python: The interpreter.
-        folder: Where everything is made.
-        tests: Where tests of it lie that its own package ``test`` lacks.
-    """
-
-    def __init__(self, python: str, folder: Path, tests: Path | None = None) -> None:
-        self.python, self.folder = python, folder
-        self.path = {} if tests is None else {"PYTHONPATH": str(self._with(tests))}
-        ask = "import platform; print(platform.python_version())"
-        self.version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-
-    def _with(self, tests: Path) -> Path:
-        """Return a folder with a package ``test`` of links: the interpreter's own and what it lacks."""
-        ask = "import test; print(*test.__path__)"
-        own = Path(subprocess.run([self.python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip())
-        package = self.folder / "tests-of" / str(own).strip("/").replace("/", "-") / "test"
-        shutil.rmtree(package, ignore_errors=True)
-        package.mkdir(parents=True)
-        for each in (*own.iterdir(), *tests.iterdir()):
-            link = package / each.name
-            if each.name != "__pycache__" and not link.exists():
-                link.symlink_to(each)
-        return package.parent
-
-    def environment(self, name: str, packages: tuple[str, ...]) -> Path:
-        """Return the interpreter of an environment with ourselves and some packages; None of them is pinned."""
-        place = self.folder / f"{name.replace(' ', '-')}-{self.version}"
-        interpreter = place / "bin" / "python"
-        made, wanted = place / ".made", " ".join(packages)
-        pip = [interpreter, "-m", "pip", "-q", "install"]
-        if not made.exists() or made.read_text() != wanted:
-            subprocess.run([self.python, "-m", "venv", place], check=True)
-            subprocess.run([*pip, "--upgrade", "pip"], check=True)
-            subprocess.run([*pip, ROOT, *packages], check=True)
-            made.write_text(wanted)
-        # As users have it: pytest treats what is installed to be edited otherwise.
-        subprocess.run([*pip, "--no-deps", "--force-reinstall", ROOT], check=True)
-        hook = next(place.glob("lib/python*/site-packages")) / "transparency_hook.py"
-        shutil.copy(HERE / "hook.py", hook)
-        # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
-        hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
-        return interpreter
-
-    def tests_of(self, suite: Suite, interpreter: Path) -> tuple[Path, str]:
-        """Return the unpacked source archive of the very version that is installed, and that version."""
-        ask = f"from importlib.metadata import version; print(version({suite.package!r}))"
-        version = subprocess.run([interpreter, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-        place = self.folder / "sources" / f"{suite.package}-{version}"
-        if not place.exists():
-            with tempfile.TemporaryDirectory() as got:
-                wanted = f"{suite.package}=={version}"
-                download = ["pip", "-q", "download", "--no-deps", "--no-binary", suite.package]
-                subprocess.run([interpreter, "-m", *download, "-d", got, wanted], check=False, capture_output=True)
-                archives = list(Path(got).glob("*.tar.gz"))
-                if not archives:
-                    raise RuntimeError(f"no source archive of {wanted}")
-                with tarfile.open(archives[0]) as archive:
-                    archive.extractall(got, filter="data")
-                source = next(path for path in Path(got).iterdir() if path.is_dir())
-                # The tests alone: a package beside them would be imported instead of the one that is installed.
-                shutil.copytree(source / suite.tests, place / suite.tests)
-                for name in CONFIGURATIONS:
-                    if (source / name).exists():
-                        shutil.copy(source / name, place)
-                # Without settings of its own a suite would get those of the nearest folder above: ours.
-                if not any(
-                    "[pytest]" in text or "[tool:pytest]" in text or "[tool.pytest" in text for text in texts(place)
-                ):
-                    (place / "pytest.ini").write_text("[pytest]\n")
-        return place, version
-
-
-def texts(place: Path) -> list[str]:
-    """Return the files in which pytest looks for its settings."""
-    return [(place / name).read_text() for name in CONFIGURATIONS[:4] if (place / name).exists()]
 
 
 def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
@@ -146,21 +70,50 @@ def modules_of(interpreter: Path, name: str, path: dict[str, str]) -> list[str]:
     return found.stdout.split()
 
 
-def run_unittest(interpreter: Path, modules: list[str], how: str, path: dict[str, str], only: list[str] | None) -> dict:
+class Way(NamedTuple):
+    """How a suite runs.
+
+    Attributes:
+        how: ``bare`` or ``instrumented``.
+        sdk: ``threads``, ``no threads`` or ``none``.
+        endpoint: Where the SDK exports to.
+    """
+
+    how: str
+    sdk: str
+    endpoint: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment with the settings of this way instead of its own."""
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith("OTEL_")},
+            **{f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")},
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
+            "TRANSPARENCY_HOW": self.how,
+            "TRANSPARENCY_SDK": self.sdk,
+        }
+
+
+def in_modules(names: Iterable[str], modules: list[str]) -> list[str]:
+    """Return the tests, of some, that are in one of the modules."""
+    return [name for name in names if any(name.startswith(f"{module}.") for module in modules)]
+
+
+def run_unittest(interpreter: Path, modules: list[str], way: Way, path: dict[str, str], only: list[str] | None) -> dict:
     ended: dict = {}
-    apart = [name for name in APART if any(name.startswith(f"{module}.") for module in modules)]
+    apart, waiting = (in_modules(names, modules) for names in (APART, WITHOUT_THREADS if way.sdk == "threads" else ()))
     for module in only or (*modules, *apart):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "outcomes.json"
-            left_out = [f"-{name}" for name in apart if name.startswith(f"{module}.")]
-            code, said = run([interpreter, HERE / "outcomes.py", file, module, *left_out], folder, how, path, only)
+            left_out = [f"-{name}" for name in in_modules((*apart, *waiting), [module])]
+            code, said = run([interpreter, HERE / "outcomes.py", file, module, *left_out], folder, way, path, only)
             ended.update(noted(file))
             if code != 0:
                 ended[module + WHOLE] = ("error", said[-4000:], 0.0)
     return ended
 
 
-def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: list[str] | None = None) -> dict:
+def run_pytest(interpreter: Path, source: Path, suite: Suite, way: Way, only: list[str] | None = None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outcomes.json"
         command = [
@@ -176,7 +129,7 @@ def run_pytest(interpreter: Path, source: Path, suite: Suite, how: str, only: li
             *(only or [str(source / suite.tests)]),
         ]
         settings = {"OUTCOMES_FILE": str(file), "PYTHONPATH": str(HERE)}
-        code, said = run(command, str(source), how, settings, only)
+        code, said = run(command, str(source), way, settings, only)
         ended = noted(file)
         if not ended and not only:
             raise RuntimeError(f"{suite.name} did not run: {said[-2000:]}")
@@ -197,17 +150,15 @@ def noted(file: Path) -> dict[str, tuple]:
     }
 
 
-def run(command: list, folder: str, how: str, settings: dict, only: list[str] | None) -> tuple[int, str]:
-    """Run, bare or instrumented, and return how it ended and what it said."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    offline = {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
+def run(command: list, folder: str, way: Way, settings: dict, only: list[str] | None) -> tuple[int, str]:
+    """Run a command and return its exit code and output."""
     limit_s = ALONE_LIMIT_S if only else LIMIT_S
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
-            env={**clean, **offline, **settings, "TRANSPARENCY_HOW": how},
+            env={**way.environment(), **settings},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -243,34 +194,98 @@ def differences(bare: dict, ours: dict) -> list[str]:
     ]
 
 
-def examine(suite: Suite, bench: Bench) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Run one suite and return its row, the tests that differ with what they said, and those that waver."""
-    needs = () if suite.modules else (suite.package, "pytest", *suite.needs)
-    interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
-    if suite.modules:
-        version = bench.version
-        modules = [module for name in suite.modules for module in modules_of(interpreter, name, bench.path)]
-        once = lambda how, only=None: run_unittest(interpreter, modules, how, bench.path, only)
-    else:
-        source, version = bench.tests_of(suite, interpreter)
-        once = lambda how, only=None: run_pytest(interpreter, source, suite, how, only)
-    bare, ours = once("bare"), once("instrumented")
-    if not bare or not ours:
-        raise RuntimeError("no tests were found")
-    for how, ended in (("bare", bare), ("instrumented", ours)):
-        (bench.folder / f"{suite.name} {bench.version} {how}.json").write_text(json.dumps(ended, indent=1))
-    differed = differences(bare, ours)
-    still = [name for name in differed if name not in KNOWN]
-    for _ in range(REPEATS):
-        still = [
-            name for name in still if name in differences(once("bare", alone(name)), once("instrumented", alone(name)))
+class Runs:
+    """Runs of one suite: bare and instrumented, with an SDK or without.
+
+    Args:
+        suite: What runs.
+        bench: Where.
+        receiver: What the SDK exports to.
+        sdk: ``threads`` by default, see `Way`.
+    """
+
+    def __init__(self, suite: Suite, bench: Bench, receiver: Receiver, sdk: str = "threads") -> None:
+        needs = () if suite.modules else (suite.package, "pytest", *suite.needs)
+        self._interpreter = bench.environment(suite.name if suite.package else "cpython", needs)
+        self._suite, self._bench, self._receiver, self.sdk = suite, bench, receiver, sdk
+        self.simpler = SDKS[SDKS.index(sdk) + 1 :]
+        self.name, self.source, self.version = suite.name, bench.folder, bench.version
+        self._modules: list[str] = []
+        self.without_threads: list[str] = []
+        if suite.modules:
+            self._modules = [
+                module for name in suite.modules for module in modules_of(self._interpreter, name, bench.path)
+            ]
+            self.without_threads = in_modules(WITHOUT_THREADS if sdk == "threads" else (), self._modules)
+        else:
+            self.source, self.version = bench.tests_of(suite, self._interpreter)
+
+    def once(self, how: str, only: list[str] | None = None, sdk: str = "") -> dict:
+        """Return how each test ended in one run."""
+        way = Way(how, sdk or self.sdk, self._receiver.address(how))
+        if self._modules:
+            return run_unittest(self._interpreter, self._modules, way, self._bench.path, only)
+        return run_pytest(self._interpreter, self.source, self._suite, way, only)
+
+    def whole(self, how: str) -> dict:
+        """Return how each test ended in a run of all; keep it in a file, and check that the run exported."""
+        self._receiver.forget()
+        ended = self.once(how)
+        if not ended:
+            raise RuntimeError("no tests were found")
+        if self.sdk != "none":
+            self._receiver.check(how, with_ours=how == "instrumented")
+        (self._bench.folder / f"{self._suite.name} {self._bench.version} {how}.json").write_text(
+            json.dumps(ended, indent=1)
+        )
+        return ended
+
+    def differs_always(self, name: str) -> bool:
+        """Return whether a test ends worse each time that it runs alone, bare and instrumented."""
+        only = alone(name)
+        return all(
+            name in differences(self.once("bare", only), self.once("instrumented", only)) for _ in range(REPEATS)
+        )
+
+
+def hidden_differences(once: Callable[[str, list[str], str], dict], bad: list[str], sdks: tuple[str, ...]) -> list[str]:
+    """Return the tests that fail bare because of the SDK, and end worse with us where they pass bare.
+
+    Args:
+        once: Runs some tests, bare or instrumented, with one of the SDKs, and returns how each ended.
+        bad: Tests that fail bare.
+        sdks: What to try, most like a user's first.
+    """
+    found = []
+    for sdk in sdks:
+        only = [part for name in bad if not name.endswith(WHOLE) for part in alone(name)]
+        bare = once("bare", only, sdk) if only else {}
+        passed = [name for name in bad if bare.get(name, NONE)[0] == "ok"]
+        worse = passed and differences({name: bare[name] for name in passed}, once("instrumented", passed, sdk))
+        found += [
+            name
+            for name in worse
+            if name in differences(once("bare", alone(name), sdk), once("instrumented", alone(name), sdk))
         ]
+        bad = [name for name in bad if name not in passed]
+    return found
+
+
+def examine(runs: Runs) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Run one suite and return its row, the tests that differ with what they said, and those that waver."""
+    bare, ours = runs.whole("bare"), runs.whole("instrumented")
+    differed = differences(bare, ours)
     known = [name for name in differed if name in KNOWN]
+    still = [name for name in differed if name not in KNOWN and runs.differs_always(name)]
     wavering = [name for name in differed if name not in still and name not in known]
+    failed = [name for name, (how, *_) in bare.items() if how not in GOOD]
+    hidden = hidden_differences(runs.once, [*failed, *runs.without_threads], runs.simpler)
+    known += [name for name in hidden if name in KNOWN]
+    still += [name for name in hidden if name not in KNOWN]
     bad = [sum(how not in GOOD for how, *_ in each.values()) for each in (bare, ours)]
     counts = f"{bad[0]:>10}{bad[1]:>10}{len(wavering):>10}{len(known):>7}{len(still):>12}"
     return (
-        f"{suite.name:<36}{version:>9}{len(ours):>8}{counts}",
+        f"{runs.name:<36}{runs.version:>9}{runs.sdk:>12}{len(ours):>8}{counts}",
         {name: told(name, bare, ours) for name in still},
         {name: told(name, bare, ours) for name in wavering},
     )
@@ -324,7 +339,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "transparency")
     parser.add_argument("--write", action="store_true", help="put the rows into benchmarks/results")
     parser.add_argument("--verbose", action="store_true", help="print what the differing tests said")
+    parser.add_argument("--sdk", choices=SDKS, default=SDKS[0], help="of both runs; 'threads' is the default")
     options = parser.parse_args()
+    # Jobs in the background inherit an ignored SIGINT, for which tests would wait forever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    receiver = Receiver()
     bench = Bench(options.python, options.folder.resolve(), options.tests and options.tests.resolve())
     wanted = options.only or (QUICK if options.quick else [suite.name for suite in SUITES])
     print(f"Python {bench.version}; known and explained: {len(KNOWN)}")
@@ -334,7 +353,7 @@ def main() -> None:
         if suite.name not in wanted:
             continue
         try:
-            row, differ, wavering = examine(suite, bench)
+            row, differ, wavering = examine(Runs(suite, bench, receiver, options.sdk))
         except (RuntimeError, subprocess.CalledProcessError) as error:
             row = f"{suite.name:<36} could not run: {' '.join(str(error).split())[-300:]}"
             if options.write:

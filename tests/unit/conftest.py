@@ -31,3 +31,11 @@ def instrumented():
     ConcurrencyInstrumentor().instrument(reports="none", task_age=3600, scan_interval=3600)
     yield current_installation()
     ConcurrencyInstrumentor().uninstrument()
+
+
+@pytest.fixture
+def instrumentation():
+    """Instrument with the usual settings, and report nothing."""
+    ConcurrencyInstrumentor().instrument(reports="none")
+    yield
+    ConcurrencyInstrumentor().uninstrument()

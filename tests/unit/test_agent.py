@@ -15,9 +15,7 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency.agent import agent as agent_module
 from opentelemetry.instrumentation.concurrency.agent import conversation as conversation_module
-from opentelemetry.instrumentation.concurrency.agent import late_agent as late_agent_module
 from opentelemetry.instrumentation.concurrency.agent.agent import MAX_CLIENTS, Agent
-from opentelemetry.instrumentation.concurrency.agent.late_agent import LateAgent
 from opentelemetry.instrumentation.concurrency.agent.protocol import RequestError
 
 
@@ -150,6 +148,29 @@ def test_client_that_says_nothing_is_given_up(agent, monkeypatch):
         silent.sendall(b'{"protocol": 1, ')
         assert asked(agent, "hello")[0]["ok"]
         assert silent.recv(1) == b""
+
+
+def test_client_that_sends_byte_by_byte_has_no_more_time(agent, monkeypatch):
+    """Each byte is progress, and none of them gives it more time."""
+    monkeypatch.setattr(conversation_module, "READ_LIMIT_S", 0.5)
+    with connect(agent) as slow, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        began = time.monotonic()
+        for _ in range(1000):
+            slow.sendall(b"x")
+            if time.monotonic() - began > 10:
+                raise AssertionError("it was never closed")
+            time.sleep(0.02)
+
+
+def test_silent_clients_give_way_to_one_that_asks(agent, monkeypatch):
+    """All places are taken by clients that say nothing."""
+    monkeypatch.setattr(conversation_module, "GIVE_WAY_S", 0.01)
+    with contextlib.ExitStack() as silent:
+        for _ in range(MAX_CLIENTS):
+            silent.enter_context(connect(agent))
+        wait_until(lambda: len(agent._conversations) == MAX_CLIENTS)
+        time.sleep(0.02)
+        assert asked(agent, "hello")[0]["facts"] == {"said": "hello"}
 
 
 def test_slow_reader_delays_nobody(agent):
@@ -320,7 +341,7 @@ def test_full_disk_is_one_warning_and_the_agent_comes_once_there_is_room(tmp_pat
     made = Agent(str(tmp_path / "agents"), answers.answer, answers.answer_at_once)
     with monkeypatch.context() as at_first:
         at_first.setattr(os, "chmod", full)
-        at_first.setattr("opentelemetry.instrumentation.concurrency.agent.agent._LOOK_AGAIN_S", 0)
+        at_first.setattr("opentelemetry.instrumentation.concurrency.agent.agent._SCAN_AGAIN_S", 0)
         for _ in range(3):
             made.ensure_running()
         assert made.path == ""
@@ -341,7 +362,7 @@ def test_socket_that_a_cleaner_removed_comes_back(agent, monkeypatch, what):
         Path(path).parent.rmdir()
     agent.ensure_running()
     assert not Path(path).exists()
-    monkeypatch.setattr(agent, "_look_again_at", 0.0)
+    monkeypatch.setattr(agent, "_scan_again_at", 0.0)
     agent.ensure_running()
     assert agent.path == path
     assert asked(agent, "hello")[0]["ok"]
@@ -364,31 +385,3 @@ def test_own_threads_are_marked_and_unseen(agent):
     assert agent._talker.daemon
     assert agent._talker._otel_concurrency_own
     assert agent._talker.pydev_do_not_trace
-
-
-class TestLateAgent:
-    """The agent is imported by the scan thread; a fork must not fall into that."""
-
-    def test_fork_waits_for_the_import(self, tmp_path):
-        """The child would wait for ever for a lock that nobody releases."""
-        late = LateAgent(None, str(tmp_path / "agents"), is_off=False)
-        late._import.acquire()
-        threading.Timer(0.05, late._import.release).start()
-        late.suspend()
-        assert late._fork_holds
-        late.ensure_running()
-        assert late._agent is None
-        late.resume()
-        late.ensure_running()
-        assert late._agent is not None
-        late.close()
-
-    def test_child_of_a_fork_that_could_not_wait_stays_without(self, tmp_path, monkeypatch):
-        """Harmless first: it scans and reports as ever."""
-        monkeypatch.setattr(late_agent_module, "_IMPORT_LIMIT_S", 0.01)
-        late = LateAgent(None, str(tmp_path / "agents"), is_off=False)
-        late._import.acquire()
-        late.suspend()
-        late.forget()
-        late.ensure_running()
-        assert late._agent is None and not (tmp_path / "agents").exists()

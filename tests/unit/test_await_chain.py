@@ -10,7 +10,7 @@ import types
 import pytest
 from suspended_tasks import abandon, middle, names, outer, outer_agen, pause, suspended
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import walk_await_chain
 
 uvloop = pytest.importorskip("uvloop")
 

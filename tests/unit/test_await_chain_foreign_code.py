@@ -10,12 +10,12 @@ import weakref
 
 from suspended_tasks import names, outer, suspended
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import (
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import (
     leaf_waiter,
     plumbing_free_coroutine,
     walk_await_chain,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import wait_reason
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import wait_reason
 
 touched = []
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 from suspended_tasks import middle, names, outer, pause
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import walk_await_chain
 
 
 class TestStates:
@@ -29,7 +29,7 @@ class TestStates:
         coro.close()
         chain = walk_await_chain(coro)
         assert chain.frames == ()
-        assert "ended" in chain.partial
+        assert "finished" in chain.partial
 
     @pytest.mark.parametrize("nothing", [None, 7, "text", object(), asyncio.Future, type])
     def test_what_is_no_coroutine(self, nothing):
@@ -41,10 +41,10 @@ class TestStates:
     def test_running_without_frames_shows_the_outer_frame(self):
         """A running coroutine says so; what is inside it does not show."""
 
-        async def look():
+        async def scan():
             return walk_await_chain(coro)
 
-        coro = middle(look())
+        coro = middle(scan())
         with pytest.raises(StopIteration) as stop:
             coro.send(None)
         chain = stop.value.value

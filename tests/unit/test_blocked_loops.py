@@ -41,7 +41,7 @@ class Process:
         self.thread.start()
 
     def scan(self):
-        self.probe.look([self.loop])
+        self.probe.scan([self.loop])
 
     def check(self):
         self.watch.check(self.probe.pending())
@@ -192,11 +192,11 @@ def test_uvloop_is_reported_once_its_thread_is_known():
         thread = threading.Thread(target=made.loop.run_forever)
         thread.start()
         try:
-            made.probe._looks = 1
+            made.probe._scans = 1
             made.scan()
             answer(made)
             made.probe.collect()
-            made.probe._looks = 12
+            made.probe._scans = 12
             with blocked(made):
                 made.now += 2
                 made.check()

@@ -244,7 +244,7 @@ class TestWaiting:
         """By an event, a future or a function, as with a context in Go."""
         over = threading.Event()
         over.set()
-        with pytest.raises(LeakError, match="ended by stop_waiting") as raised:
+        with pytest.raises(LeakError, match="stop_waiting ended the wait") as raised:
             with check_leaks(600, stop_waiting=over):
                 held.leak_thread()
         assert raised.value.ended_early

@@ -80,7 +80,7 @@ class TestDecorator:
             with pytest.raises((TypeError, ValueError), match=text):
                 wrong()
         check = check_leaks()
-        with check, pytest.raises(RuntimeError, match="running already"), check:
+        with check, pytest.raises(RuntimeError, match="already running"), check:
             pass
 
 

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.connections import (
+    belongs_to_connection,
+    connection_side,
+)
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -108,3 +111,46 @@ def test_task_of_a_request_belongs_to_no_connection(loop):
 def test_plain_sleeper_belongs_to_no_connection(loop):
     """Even if connections are open elsewhere in its module."""
     assert run(loop, lambda connection, link: asyncio.sleep(3600)) == [False, False]
+
+
+async def sides(side_of):
+    """Return the sides of a pinger and a reader of an accepted connection, and of an opened one."""
+    accepted, arrived = Connection(), asyncio.Event()
+
+    async def serve(reader, writer):
+        accepted._reader, accepted._writer = reader, writer
+        arrived.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    opened = Connection()
+    await opened.open(server.sockets[0].getsockname()[1])
+    await arrived.wait()
+    tasks = [asyncio.create_task(make()) for each in (accepted, opened) for make in (each.ping, each._reader.read)]
+    await asyncio.sleep(0)
+    found = [side_of(task) for task in tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for each in (accepted, opened):
+        each._writer.close()
+        await each._writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    return found
+
+
+def test_side_of_a_connection_is_told_by_its_server(loop):
+    """How many connections a server has accepted is for its clients to decide."""
+    assert loop.run_until_complete(sides(connection_side)) == ["accepted", "accepted", "opened", "reads"]
+
+
+def test_side_of_a_task_without_connection_is_none(loop):
+    async def ask():
+        task = asyncio.create_task(asyncio.Event().wait())
+        await asyncio.sleep(0)
+        found = connection_side(task)
+        task.cancel()
+        await asyncio.wait([task])
+        return found
+
+    assert loop.run_until_complete(ask()) == "none"

@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 
@@ -27,6 +28,9 @@ def run(request):
     return run_on_uvloop
 
 
+RELEASE: ContextVar[asyncio.Event] = ContextVar("release")
+
+
 async def blocked(release: asyncio.Event) -> None:
     await release.wait()
 
@@ -37,28 +41,28 @@ def sites(kind: str = "task") -> dict[str, int]:
     }
 
 
-async def by_create_task(coro):
-    return [asyncio.create_task(coro)]
+async def by_create_task():
+    return [asyncio.create_task(blocked(RELEASE.get()))]
 
 
-async def by_ensure_future(coro):
-    return [asyncio.ensure_future(coro)]
+async def by_ensure_future():
+    return [asyncio.ensure_future(blocked(RELEASE.get()))]
 
 
-async def by_loop(coro):
-    return [asyncio.get_running_loop().create_task(coro)]
+async def by_loop():
+    return [asyncio.get_running_loop().create_task(blocked(RELEASE.get()))]
 
 
-async def by_gather(coro):
-    return [asyncio.gather(coro)]
+async def by_gather():
+    return [asyncio.gather(blocked(RELEASE.get()))]
 
 
-async def by_shield(coro):
-    return [asyncio.shield(coro)]
+async def by_shield():
+    return [asyncio.shield(blocked(RELEASE.get()))]
 
 
-async def by_direct_task(coro):
-    return [asyncio.Task(coro)]
+async def by_direct_task():
+    return [asyncio.Task(blocked(RELEASE.get()))]
 
 
 @pytest.mark.parametrize("create", [by_create_task, by_ensure_future, by_loop, by_gather, by_shield])
@@ -67,7 +71,8 @@ def test_task_is_counted_at_the_line_that_created_it(instrumented, run, create):
 
     async def main():
         release = asyncio.Event()
-        made = await create(blocked(release))
+        RELEASE.set(release)
+        made = await create()
         await asyncio.sleep(0)
         found = sites()
         release.set()
@@ -84,8 +89,9 @@ def test_sites_at_equal_offsets_of_different_code_are_told_apart(instrumented):
         release = asyncio.Event()
         scopes = [{"__name__": f"shop.twin{number}"} for number in range(3)]
         for scope in scopes:
-            exec("import asyncio\ndef start(coro): return asyncio.create_task(coro)", scope)
-        made = [scopes[number % 3]["start"](blocked(release)) for number in range(12)]
+            scope["made"] = lambda: blocked(release)
+            exec("import asyncio\ndef start(): return asyncio.create_task(made())", scope)
+        made = [scopes[number % 3]["start"]() for number in range(12)]
         found = {group.site.function: group.count for group in take_snapshot().by_site if "twin" in group.site.function}
         release.set()
         await asyncio.gather(*made)
@@ -99,8 +105,9 @@ def test_directly_constructed_task_is_found_under_its_coroutine(instrumented, ru
 
     async def main():
         release = asyncio.Event()
+        RELEASE.set(release)
         before = live_counts().tasks
-        made = await by_direct_task(blocked(release))
+        made = await by_direct_task()
         await asyncio.sleep(0)
         found, more = sites(), live_counts().tasks - before
         release.set()
@@ -112,12 +119,16 @@ def test_directly_constructed_task_is_found_under_its_coroutine(instrumented, ru
     assert more == 1
 
 
-def test_run_coroutine_threadsafe_is_counted_under_its_coroutine(instrumented):
-    """The walk ends where the loop runs a callback; the line of asyncio.run created nothing."""
+def test_run_coroutine_threadsafe_is_counted_at_the_line_that_called_it(instrumented):
+    """The task is made by a callback of the loop, which belongs to nobody's line."""
 
     async def main():
         release = asyncio.Event()
-        future = asyncio.run_coroutine_threadsafe(blocked(release), asyncio.get_running_loop())
+
+        def from_thread():
+            return asyncio.run_coroutine_threadsafe(blocked(release), asyncio.get_running_loop())
+
+        future = from_thread()
         for _ in range(3):
             await asyncio.sleep(0)
         found = sites()
@@ -125,7 +136,7 @@ def test_run_coroutine_threadsafe_is_counted_under_its_coroutine(instrumented):
         await asyncio.wrap_future(future)
         return found
 
-    assert asyncio.run(main())["blocked"] == 1
+    assert asyncio.run(main())["from_thread"] == 1
 
 
 def test_executor_worker_belongs_to_the_line_of_its_executor(instrumented):
@@ -142,12 +153,14 @@ def test_executor_worker_belongs_to_the_line_of_its_executor(instrumented):
 def test_thread_is_counted_at_the_line_that_started_it(instrumented):
     """The site of a thread is where it was started, not where it was made."""
     release = threading.Event()
-    thread = threading.Thread(target=release.wait)
+    made = [threading.Thread(target=release.wait)]
 
     def start_it():
+        thread = made.pop()
         thread.start()
+        return thread
 
-    start_it()
+    thread = start_it()
     try:
         assert sites("thread")["start_it"] == 1
     finally:
@@ -202,7 +215,8 @@ def test_eager_tasks_are_counted(instrumented):
     async def main():
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         release = asyncio.Event()
-        made = await by_create_task(blocked(release))
+        RELEASE.set(release)
+        made = await by_create_task()
         found = sites()
         release.set()
         await asyncio.gather(*made)

@@ -11,11 +11,11 @@ import threading
 import pytest
 from diagnosed import diagnose, run
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import leaf_waiter
-from opentelemetry.instrumentation.concurrency.diagnose.ownership import (
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import leaf_waiter
+from opentelemetry.instrumentation.concurrency.diagnose.ownership.owners import (
     is_owned,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import proof_on_demand
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,8 @@ def test_lines_of_the_demo_in_the_readme_exist():
     """The file and line that the README shows are where the example really creates and waits."""
     source = (ROOT / "examples" / "shop" / "search.py").read_text().splitlines()
     shown = dict(re.findall(r"(shop\.search\.\S+) +\(?shop/search\.py:(\d+)", (ROOT / "README.md").read_text()))
-    assert "create_task(ask" in source[int(shown["shop.search.query"]) - 1]
-    assert "create_task(self._work" in source[int(shown["shop.search.Worker.start"]) - 1]
+    assert "spawn(ask" in source[int(shown["shop.search.query"]) - 1]
+    assert "spawn(self._work" in source[int(shown["shop.search.Worker.start"]) - 1]
     assert "_taken.acquire" in source[int(shown["shop.search.HandOff.put"]) - 1]
 
 
@@ -58,6 +58,8 @@ def test_demo_in_the_readme_has_the_shape_of_what_the_demo_prints(capsys):
         "python.leak.count": 1000,
         "python.leak.reason": "§",
         "python.leak.waiting_at": "§",
+        "python.asyncio.task.coroutine": "§",
+        "python.leak.spawned_via": ["§"],
         "python.leak.creator.span_name": "§",
         "code.stacktrace": "§",
         "python.leak.creation_stacktrace": "§",

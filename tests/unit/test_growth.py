@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.growth import GrowthWatch, growth_clause
+from opentelemetry.instrumentation.concurrency.diagnose.growth.growth import GrowthWatch, growth_clause
 
 spec = importlib.util.spec_from_file_location("growth", Path(__file__).parents[2] / "benchmarks" / "growth.py")
 simulation = importlib.util.module_from_spec(spec)
@@ -45,7 +45,7 @@ class Site:
         self.now += seconds
         self.births += [self.now] * births
         counts = [sum(birth <= self.now - age for birth in self.births) for age in self.watch.ages_s]
-        return self.watch.look(self.now, {"site": counts})
+        return self.watch.scan(self.now, {"site": counts})
 
     def until_suspected(self, births, most=1000):
         for _ in range(most):
@@ -62,14 +62,55 @@ def test_evidence_says_from_where_to_where_in_what_time():
     assert sentence.startswith(f"the tasks older than 1 minute rose from {growth.first} to {growth.last} in ")
 
 
-def test_suspicion_stands_until_half_of_the_rise_is_given_back():
+def test_growth_half_of_the_rise_given_back_ends_suspicion():
+    site = Site()
+    site.until_suspected(births=5)
+    del site.births[len(site.births) // 4 :]
+    assert [bool(site.scan(births=1)) for _ in range(20)][-1] is False
+
+
+def test_growth_that_stops_ends_suspicion_after_its_windows():
+    """The tasks live on; the sentence names the time of the rise as long as the suspicion stands."""
     site = Site()
     since = site.until_suspected(births=5).since
-    for _ in range(60):
-        (growth,) = site.scan()
-        assert growth.since == since
-    del site.births[len(site.births) // 4 :]
-    assert [bool(site.scan()) for _ in range(20)][-1] is False
+    standing = [found[0] for _ in range(100) if (found := site.scan())]
+    # Until the last of them are old, and then for as long as it rose.
+    windows = standing[-1].windows
+    assert windows * 6 <= len(standing) <= (windows + 3) * 6
+    assert {growth.since for growth in standing} == {since}
+    assert windows <= standing[0].windows + 2
+
+
+def test_growth_that_stopped_is_suspected_again_by_a_new_rise_only():
+    site = Site()
+    before = site.until_suspected(births=5)
+    while site.scan():
+        pass
+    live = len(site.births)
+    assert not any(site.scan(births=int(number % 12 == 0)) for number in range(120))
+    again = site.until_suspected(births=5)
+    assert again.first >= live > before.first
+
+
+HOUR = 3600.0
+
+
+def test_growth_of_a_pool_filled_in_three_rushes_is_silent():
+    """Five after an hour, five more after nine and after forty-eight."""
+    site = Site()
+    found = [site.scan(5 * (number in {6, 54, 288}), seconds=HOUR / 6) for number in range(6 * 24 * 5)]
+    assert not any(found)
+
+
+def test_growth_of_one_in_six_hours_is_silent_below_twenty():
+    site = Site()
+    assert not any(site.scan(int(number % 36 == 0), seconds=HOUR / 6) for number in range(36 * 19))
+
+
+def test_growth_of_two_an_hour_after_days_of_rest_is_found():
+    site = Site()
+    assert not any(site.scan(8 * (number == 6), seconds=HOUR / 6) for number in range(6 * 24 * 4))
+    assert any(site.scan(int(number % 3 == 0), seconds=HOUR / 6) for number in range(6 * 24))
 
 
 def test_gap_in_which_nothing_was_counted_gives_no_suspicion():
@@ -92,3 +133,13 @@ def test_site_that_has_nothing_old_is_forgotten():
 def test_shorter_windows_and_other_minima_are_taken():
     assert Site(window_s=1.0).until_suspected(births=50, most=30) is not None
     assert Site(minimum=10_000).until_suspected(births=5, most=200) is None
+
+
+@pytest.mark.parametrize(("rise", "is_suspected"), [(290, False), (330, True)])
+def test_rise_within_three_standard_deviations_is_chance(rise, is_suspected):
+    """Of 10,000 old ones that come and go, a hundred more or fewer are chance; `GROWTH_MIN` is 20."""
+    watch = GrowthWatch(window_s=60.0, scans=5, minimum=20)
+    # The fall at the start begins a climb.
+    counts = [10_001, 10_001, *(10_000 + rise * number // 12 for number in range(13)), 10_000 + rise]
+    found = [watch.scan(60.0 * number, {"site": [old, 10_000, *[0] * 4]}) for number, old in enumerate(counts)]
+    assert any(found) is is_suspected

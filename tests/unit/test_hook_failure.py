@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record.failure import HookFailure
-from opentelemetry.instrumentation.concurrency.record.site import SiteTable
+from opentelemetry.instrumentation.concurrency.record.site_table import SiteTable
 
 
 def test_object_without_weak_references_is_counted_said_once_and_leaves_the_hook(caplog):
@@ -34,6 +34,15 @@ def test_other_type_error_takes_the_hook_out():
     assert disarmed == [True]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("maximum recursion depth exceeded")])
+def test_error_of_the_applications_state_leaves_the_hook(error, caplog):
+    """Memory or stack were short where the application stood: the failure is counted, the hook stays, no log line."""
+    counted, disarmed = [], []
+    failure = HookFailure("create_task", counted.append)
+    assert failure(error, lambda: disarmed.append(True), "task") == "task"
+    assert (counted, disarmed, caplog.records) == (["create_task"], [], [])
+
+
 class AlarmError(Exception):
     """What the application's handler raises."""
 
@@ -46,8 +55,8 @@ def alarmed(monkeypatch):
         raise AlarmError
 
     before = signal.signal(signal.SIGINT, ring)
+    monkeypatch.setattr(SiteTable, "find", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     ConcurrencyInstrumentor().instrument(agent_disabled=True, scan_interval=3600)
-    monkeypatch.setattr(SiteTable, "find", lambda *_: signal.raise_signal(signal.SIGINT))
     yield current_installation().recorder
     ConcurrencyInstrumentor().uninstrument()
     signal.signal(signal.SIGINT, before)

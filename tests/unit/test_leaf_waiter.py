@@ -6,7 +6,7 @@ import asyncio
 
 from suspended_tasks import abandon, middle, names, outer, suspended
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import leaf_waiter, walk_await_chain
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import leaf_waiter, walk_await_chain
 
 
 class TestLeafWaiter:

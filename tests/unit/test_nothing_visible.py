@@ -84,7 +84,7 @@ def test_nothing_lives_on_after_scans_proofs_reports_and_snapshots(run):
         kept = await asyncio.create_task(request())
         gc.collect()
         for _ in range(100):
-            census.look()
+            census.scan()
             take_snapshot()
             if wanted <= set(exporter.names):
                 break
@@ -146,7 +146,7 @@ def test_everything_runs_in_the_same_order(run):
 
     run(lambda: note(int))
     ConcurrencyInstrumentor().instrument(reports="none", scan_interval=3600, task_age=0.001)
-    run(lambda: note(current_installation().census.look))
+    run(lambda: note(current_installation().census.scan))
     bare, instrumented = found
     assert len(bare) > 60 and instrumented == bare
 
@@ -171,13 +171,13 @@ def test_where_there_is_but_one_more_thread_it_is_the_applications(monkeypatch):
         threading.Thread(target=int).start()
 
 
-@pytest.mark.parametrize("look", ["scan", "snapshot", "discovery"])
-def test_no_look_leaves_a_frame_in_a_cycle(look):
+@pytest.mark.parametrize("scan", ["scan", "snapshot", "discovery"])
+def test_no_scan_leaves_a_frame_in_a_cycle(scan):
     """A frame of ours that is kept in a variable of itself keeps what all threads hold until the next collection."""
     ConcurrencyInstrumentor().instrument(scan_interval=3600)
     census = current_installation().census
-    census.look()
-    what = {"scan": census.look, "snapshot": take_snapshot, "discovery": lambda: census.loops.discover(0.0)}[look]
+    census.scan()
+    what = {"scan": census.scan, "snapshot": take_snapshot, "discovery": lambda: census.loops.discover(0.0)}[scan]
 
     def caller():
         local = Held()

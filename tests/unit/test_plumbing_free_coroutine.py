@@ -9,8 +9,11 @@ import pytest
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
 from suspended_tasks import middle, names, outer, suspended
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import plumbing_free_coroutine, walk_await_chain
-from opentelemetry.instrumentation.concurrency.diagnose.verdict import look_at
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import (
+    plumbing_free_coroutine,
+    walk_await_chain,
+)
+from opentelemetry.instrumentation.concurrency.diagnose.verdict.observation import observe
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -36,7 +39,7 @@ class TestPlumbingFreeCoroutine:
                 async with suspended(outer(future)) as task:
                     assert plumbing_free_coroutine(task.get_coro()) is task.get_coro()
                     chain = walk_await_chain(task.get_coro())
-                    assert look_at("task", task).coroutine == "outer"
+                    assert observe("task", task).coroutine == "outer"
                 assert names(chain) == ["trace_coroutine", "outer", "middle"]
                 assert chain.awaited is future
             finally:
@@ -53,7 +56,7 @@ class TestPlumbingFreeCoroutine:
                 group.start_soon(outer, asyncio.sleep(0))
                 (task,) = asyncio.all_tasks() - before
                 assert plumbing_free_coroutine(task.get_coro()).cr_code is outer.__code__
-                assert look_at("task", task).coroutine == "outer"
+                assert observe("task", task).coroutine == "outer"
 
         run(main)
 

@@ -112,6 +112,8 @@ class Coroutines(LeakTestMixin, unittest.IsolatedAsyncioTestCase):
         ended = {line.split(" (")[0]: line.rpartition("... ")[2] for line in done.stderr.splitlines() if "... " in line}
         assert (ended["test_clean"], ended["test_skipped"]) == ("ok", "skipped 'not now'")
         assert "FAILED (failures=6, skipped=1)" in done.stderr
-        assert done.stderr.count("task left behind") == 2
-        assert done.stderr.count("thread left behind") == 3
+        # A slow machine makes asyncio log the task of a test, with its error, while the tests run.
+        failures = done.stderr[done.stderr.index("=====") :]
+        assert failures.count("task left behind") == 2
+        assert failures.count("thread left behind") == 3
         assert "AssertionError: its own" in done.stderr

@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot
-from opentelemetry.instrumentation.concurrency.census import strangers
-from opentelemetry.instrumentation.concurrency.diagnose import readable
-from opentelemetry.instrumentation.concurrency.diagnose.connections import belongs_to_connection
-from opentelemetry.instrumentation.concurrency.diagnose.readable import chain_of, may_be_read
+from opentelemetry.instrumentation.concurrency.census import unrecorded
+from opentelemetry.instrumentation.concurrency.diagnose.introspection import readable
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.connections import belongs_to_connection
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.readable import chain_of, may_be_read
 from opentelemetry.instrumentation.concurrency.record.interpreter import FREE_THREADED
 
 
@@ -17,7 +17,7 @@ from opentelemetry.instrumentation.concurrency.record.interpreter import FREE_TH
 def free_threaded(monkeypatch):
     """Say that this interpreter has no lock."""
     monkeypatch.setattr(readable, "FREE_THREADED", True)
-    monkeypatch.setattr(strangers, "FREE_THREADED", True)
+    monkeypatch.setattr(unrecorded, "FREE_THREADED", True)
 
 
 async def wait(release: asyncio.Event) -> None:

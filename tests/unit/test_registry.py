@@ -5,14 +5,16 @@ import re
 import pytest
 from test_docs import ROOT, load
 
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
 from opentelemetry.instrumentation.concurrency.report import attributes as names
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
 from opentelemetry.instrumentation.concurrency.report.sinks import DROP_REASONS
 
 telemetry = load(ROOT / "docs" / "telemetry.py")
 OURS = {each["id"]: each for group in telemetry.of_type("attribute_group") for each in group["attributes"]}
-OF_OPENTELEMETRY = re.compile(r"code\.(function\.name|file\.path|line\.number|stacktrace)|thread\.(id|name)")
+OF_OPENTELEMETRY = re.compile(
+    r"code\.(function\.name|file\.path|line\.number|stacktrace)|thread\.(id|name)|otel\.event\.name"
+)
 
 
 def referred(kind: str) -> set[str]:
@@ -46,7 +48,7 @@ def test_every_group_has_what_weaver_asks_for():
 
 def test_every_attribute_has_type_brief_stability_and_examples():
     """A value of a closed list is described, and every example is of the type."""
-    types = {"string": str, "int": int, "double": float, "boolean": bool}
+    types = {"string": str, "string[]": list, "int": int, "double": float, "boolean": bool}
     for name, attribute in OURS.items():
         assert attribute["brief"] and attribute["stability"] == "development" and attribute["examples"], name
         if isinstance(attribute["type"], str):

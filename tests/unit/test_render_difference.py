@@ -2,10 +2,10 @@
 
 import io
 
-from pictured import QUERY, healthy, leaked, snapshot, thread
+from pictured import QUERY, healthy, leaked, snapshot, spawned, thread
 
 from opentelemetry.instrumentation.concurrency.render.difference import changes_by_site, changes_text
-from opentelemetry.instrumentation.concurrency.render.snapshot_json import read_snapshot, write_snapshot
+from opentelemetry.instrumentation.concurrency.snapshot.as_json import read_snapshot, write_snapshot
 
 TWIN = [healthy(number) for number in (3, 4)]
 BEFORE = snapshot([*TWIN, leaked(20), healthy(30, site=QUERY.__class__("shop.cache.warm", "/app/c.py", 9))], [thread()])
@@ -45,6 +45,22 @@ def test_the_table_is_aligned_and_names_the_line():
         "task     +24       1     25  1 -> 25  shop.search.query (/app/shop/search.py:31)\n"
         "task      -1       1      0           shop.cache.warm (/app/c.py:9)\n"
     )
+
+
+def test_what_runs_tells_two_sites_of_one_line_apart():
+    """A line that starts two functions grows in the one that leaks."""
+    before = snapshot([leaked(1), spawned(2)])
+    (found,) = changes_by_site(before, snapshot([leaked(1), spawned(2), spawned(3)]))
+    assert (found.site.runs, found.change) == ("shop.search.ask", 1)
+    assert "".join(changes_text([found])).endswith(
+        "shop.search.query (/app/shop/search.py:31), runs shop.search.ask, through shop.util.spawn\n"
+    )
+
+
+def test_snapshot_without_what_runs_is_compared_by_line():
+    """One of an earlier version; no line has grown only because more is known of it."""
+    before, after = snapshot([leaked(1), leaked(2)]), snapshot([spawned(1), spawned(2, site=QUERY), spawned(3)])
+    assert [(each.before, each.after) for each in changes_by_site(before, after)] == [(2, 3)]
 
 
 def test_no_change_is_one_sentence():

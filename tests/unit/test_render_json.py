@@ -7,26 +7,32 @@ from random import Random
 
 import jsonschema
 import pytest
-from pictured import healthy, leaked, snapshot, thread
+from pictured import SPAWN, SPAWNED_CREATION, healthy, leaked, snapshot, spawned, thread
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, take_snapshot
 from opentelemetry.instrumentation.concurrency.render.folded import folded
 from opentelemetry.instrumentation.concurrency.render.full_text import full_text
 from opentelemetry.instrumentation.concurrency.render.grouped_text import grouped_text
 from opentelemetry.instrumentation.concurrency.render.pprof_profile import pprof_profile, samples_of
-from opentelemetry.instrumentation.concurrency.render.process_info import ProcessInfo, this_process
-from opentelemetry.instrumentation.concurrency.render.snapshot_json import (
+from opentelemetry.instrumentation.concurrency.snapshot.as_json import (
     SnapshotWriter,
     read_process_info,
     read_snapshot,
     snapshot_schema,
     write_snapshot,
 )
-from opentelemetry.instrumentation.concurrency.render.tally import tally
+from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo, this_process
+from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
 
 DEADLOCK = [leaked(5, waits_for=6, deadlock=(5, 6), owners=(6,)), leaked(6, waits_for=5, deadlock=(6, 5), owners=(5,))]
 WHOLE = snapshot(
-    [*(leaked(number) for number in range(20, 23)), healthy(), *DEADLOCK, healthy(8, note="cut", stack=())],
+    [
+        *(leaked(number) for number in range(20, 23)),
+        healthy(),
+        *DEADLOCK,
+        healthy(8, note="cut", stack=()),
+        spawned(30, creation_sampled=True),
+    ],
     [thread(), thread(2, is_daemon=True, name="pool", verdict="orphaned", creator=5)],
 )
 
@@ -75,7 +81,7 @@ def test_totals_and_process_stand_first_for_people_who_look_with_head():
     document = json.loads(written(WHOLE, process=ProcessInfo(4711, "3.14.0", "shop", "0.1.0")))
     assert list(document)[:4] == ["schema_version", "taken_at", "process", "totals"]
     assert document["totals"] == {
-        "tasks": {"live": 7, "orphaned": 0, "unwakeable": 5},
+        "tasks": {"live": 8, "orphaned": 0, "unwakeable": 6},
         "threads": {"live": 2, "orphaned": 1, "unwakeable": 0},
     }
     assert read_process_info(document) == ProcessInfo(4711, "3.14.0", "shop", "0.1.0")
@@ -84,6 +90,27 @@ def test_totals_and_process_stand_first_for_people_who_look_with_head():
 def test_an_empty_process_is_a_snapshot_too():
     """No task and no thread is an answer."""
     assert read_snapshot(written(snapshot([]))) == snapshot([])
+
+
+def test_snapshot_keeps_what_runs_spawners_and_whose_stack():
+    """They do not take part in the comparison of sites, so each is looked at by itself."""
+    read = read_snapshot(written(snapshot([spawned(1, creation_sampled=True), spawned(2, wait_reason="sleep")])))
+    site = read.tasks[0].site
+    assert (site.runs, site.via) == ("shop.search.ask", (SPAWN,))
+    assert [task.creation_sampled for task in read.tasks] == [True, False]
+    assert {group.wait_reason: group.creation_sampled for group in read.by_stack} == {"queue.put": True, "sleep": False}
+    assert [(group.creation_stack, group.creation_sampled) for group in read.by_site] == [(SPAWNED_CREATION, False)]
+
+
+def test_snapshot_of_version_1_is_read():
+    """Its sites are lines alone, and the creation stacks of its groups may be anyone's."""
+    document = json.loads(written(snapshot([leaked()], [thread()])))
+    document["schema_version"] = 1
+    for group in document["by_site"] + document["by_stack"]:
+        group.pop("creation_sampled", None)
+    read = read_snapshot(document)
+    assert read.tasks == (leaked(),) and read.tasks[0].site.runs == ""
+    assert [group.creation_sampled for group in read.by_site if group.kind == "task"] == [True]
 
 
 def test_pictures_that_come_one_by_one_give_the_same_document():
@@ -143,15 +170,15 @@ def wrong(**changes):
         ("", "expected a JSON object, got ''"),
         (b"\x1f\x8b\x08", "expected a JSON object, got b'"),
         ("[" * 100_000, "expected a JSON object, got"),
-        ("[1]", r"expected a JSON object with schema_version 1, got a list with 1"),
-        ({}, "expected a JSON object with schema_version 1, got an empty object"),
+        ("[1]", r"expected a JSON object with schema_version 2, got a list with 1"),
+        ({}, "expected a JSON object with schema_version 2, got an empty object"),
         ({"tasks": []}, "got an object with 'tasks'"),
-        (wrong(schema_version=2), "has schema_version 2, this version of the package reads 1"),
+        (wrong(schema_version=3), "has schema_version 3, this version of the package reads 1 and 2"),
         (wrong(tasks=3), "at tasks expected a list, got 3"),
         (wrong(tasks__n0=[]), r"at tasks\[0\] expected an object, got an empty list"),
-        (wrong(tasks__n0__site=99), r"at tasks\[0\].site expected the number of one of the 3 sites, got 99"),
-        (wrong(tasks__n0__site=-1), r"at tasks\[0\].site expected the number of one of the 3 sites, got -1"),
-        (wrong(tasks__n1__name=None), r"at tasks\[1\].name expected a text, got None"),
+        (wrong(tasks__n0__site=99), r"at tasks\[0\].site expected the number of one of the 4 sites, got 99"),
+        (wrong(tasks__n0__site=-1), r"at tasks\[0\].site expected the number of one of the 4 sites, got -1"),
+        (wrong(tasks__n1__name=None), r"at tasks\[1\].name expected a string, got None"),
         (wrong(tasks__n1__serial=True), r"at tasks\[1\].serial expected a whole number, got True"),
         (wrong(tasks__n1__age_s="old"), r"at tasks\[1\].age_s expected a number, got 'old'"),
         (wrong(tasks__n1__age_s=float("nan")), r"at tasks\[1\].age_s expected a number below 1e\+15, got nan"),
@@ -160,6 +187,10 @@ def wrong(**changes):
         (wrong(stacks__n0="ab"), r"at stacks\[0\] expected a list of numbers of frames, got 'ab'"),
         (wrong(stacks__n0=[1.5]), r"at stacks\[0\] expected the number of one of the \d+ frames, got 1.5"),
         (wrong(by_site__n0__kind="fiber"), r"at by_site\[0\].kind expected 'task' or 'thread', got 'fiber'"),
+        (wrong(sites__n0__runs=1), r"at sites\[0\].runs expected a string, got 1"),
+        (wrong(sites__n0__via=7), r"at sites\[0\].via expected a list, got 7"),
+        (wrong(sites__n0__via=[99]), r"at sites\[0\].via expected the number of one of the \d+ frames, got 99"),
+        (wrong(schema_version=True), "has schema_version True"),
         (wrong(process={}), r"at process.process_id expected a whole number, got nothing"),
     ],
 )

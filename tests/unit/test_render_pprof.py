@@ -1,14 +1,14 @@
 """The protobuf form, read back field by field by code that shares nothing with the writer."""
 
 import pytest
-from pictured import QUERY, healthy, leaked, thread
+from pictured import QUERY, healthy, leaked, spawned, thread
 from pprof_reading import packed, read_profile
 
-from opentelemetry.instrumentation.concurrency.census.snapshot import CreationSite, StackEntry
 from opentelemetry.instrumentation.concurrency.render.pprof_profile import difference, pprof_profile, samples_of
-from opentelemetry.instrumentation.concurrency.render.process_info import ProcessInfo
 from opentelemetry.instrumentation.concurrency.render.protobuf import varint
-from opentelemetry.instrumentation.concurrency.render.tally import tally
+from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
+from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
 
 SHOP = ProcessInfo(4711, "3.14.0", "shop", "0.1.0")
 LEAK = [leaked(number) for number in range(720, 723)]
@@ -25,13 +25,14 @@ def profile(samples, name="task", **options):
 
 
 def test_a_leak_and_its_twin_are_samples_with_stacks_and_labels():
-    """Innermost first; count and age; what they share as labels, no verdict for the healthy ones."""
+    """Innermost first, the creating line last; count and age; labels for what they share, no verdict for healthy."""
     made = profile(samples_of(counted([*TWIN, *LEAK])))
     assert made.samples == [
         (
             [
                 ("asyncio.queues.Queue.put", "/python/asyncio/queues.py", 140),
                 ("shop.search.ask", "/app/shop/search.py", 24),
+                ("shop.search.query", "/app/shop/search.py", 31),
             ],
             [3, 2_400_000],
             {
@@ -45,6 +46,7 @@ def test_a_leak_and_its_twin_are_samples_with_stacks_and_labels():
             [
                 ("asyncio.queues.Queue.get", "/python/asyncio/queues.py", 158),
                 ("shop.search.Worker.work", "/app/shop/search.py", 60),
+                ("shop.search.Worker.start", "/app/shop/search.py", 52),
             ],
             [2, 1_800_000],
             {"wait_reason": "queue.get", "creation_site": "shop.search.Worker.start:52", "loop": "MainThread"},
@@ -53,6 +55,20 @@ def test_a_leak_and_its_twin_are_samples_with_stacks_and_labels():
     assert (made.types, made.default_type) == ([("task", "count"), ("age", "milliseconds")], "task")
     assert made.time_nanos == 1_000_000_500_000_000
     assert made.comments == ["process 4711", "Python 3.14.0"]
+
+
+def test_spawners_are_frames_between_the_stack_and_the_creating_line():
+    """``-peek`` and ``-focus`` find them by name; what runs is a label."""
+    ((stack, _, labels),) = profile(samples_of(counted([spawned()]))).samples
+    assert [name for name, _, _ in stack[1:]] == ["shop.search.ask", "shop.util.spawn", "shop.search.query"]
+    assert (labels["creation_site"], labels["runs"]) == ("shop.search.query:31", "shop.search.ask")
+
+
+def test_one_stack_created_by_two_lines_is_two_samples_with_both_lines():
+    """Where it waits is the same; the root is not."""
+    other = leaked(2, site=CreationSite("shop.app.other", "/app/shop/app.py", 7))
+    roots = [stack[-1][0] for stack, _, _ in profile(samples_of(counted([leaked(1), other]))).samples]
+    assert sorted(roots) == ["shop.app.other", "shop.search.query"]
 
 
 def test_the_one_mapping_says_that_names_are_complete():
@@ -70,7 +86,7 @@ def test_tasks_of_different_loops_are_different_samples():
 def test_one_without_a_stack_is_not_lost():
     """Tools drop samples without a place."""
     ((stack, values, _),) = profile(samples_of(counted([leaked(stack=(), wait_reason="unknown")]))).samples
-    assert (stack, values[0]) == ([("[unknown]", "", 0)], 1)
+    assert (stack[0], values[0]) == (("[unknown]", "", 0), 1)
 
 
 def test_a_thread_has_neither_loop_nor_line_of_creation():
@@ -105,7 +121,7 @@ def test_hostile_names_are_escaped_and_cut():
     site = CreationSite("\x1b[31m\ud800" + "x" * 10_000, "", 0)
     picture = leaked(site=site, stack=(StackEntry("a\nb", "\x00", 1),), loop="\r")
     ((stack, _, labels),) = profile(samples_of(counted([picture]))).samples
-    assert stack == [("a\\nb", "\\x00", 1)]
+    assert stack[0] == ("a\\nb", "\\x00", 1)
     assert labels["loop"] == "\\r"
     assert labels["creation_site"].startswith("\\x1b[31m\\ud800xxx")
     assert labels["creation_site"].endswith("… (9006 more characters)")

@@ -5,15 +5,15 @@ import re
 from dataclasses import replace
 
 import pytest
-from pictured import ASK, QUERY, healthy, leaked, thread
+from pictured import ASK, QUERY, SPAWNED, SPAWNED_CREATION, healthy, leaked, spawned, thread
 
-from opentelemetry.instrumentation.concurrency.census.snapshot import CreationSite, StackEntry
 from opentelemetry.instrumentation.concurrency.render.folded import folded
 from opentelemetry.instrumentation.concurrency.render.full_text import full_text
 from opentelemetry.instrumentation.concurrency.render.grouped_text import grouped_text
-from opentelemetry.instrumentation.concurrency.render.output import HeldBack, write_text
-from opentelemetry.instrumentation.concurrency.render.shown import quoted, shown
-from opentelemetry.instrumentation.concurrency.render.tally import tally
+from opentelemetry.instrumentation.concurrency.render.name_text import quoted, sanitize_name
+from opentelemetry.instrumentation.concurrency.snapshot.output import CompressedBuffer, write_text
+from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
 
 LEAK = [leaked(10 + number, stalled_s=float(number)) for number in range(720, 723)]
 TWIN = [healthy(number) for number in (3, 4)]
@@ -58,6 +58,7 @@ def test_grouped_text_is_the_same_whatever_the_order_of_discovery():
     "other",
     [
         {"site": CreationSite("shop.search.query", "/app/shop/search.py", 32)},
+        {"site": SPAWNED},
         {"stack": ASK[:1]},
         {"wait_reason": "queue.get"},
         {"verdict": "orphaned"},
@@ -67,6 +68,37 @@ def test_a_group_shares_chain_site_wait_reason_and_verdict(other):
     """What differs in one of them is a block of its own."""
     assert len(tally([leaked(1), leaked(2)])) == 1
     assert len(tally([leaked(1), leaked(2, **other)])) == 2
+
+
+def test_two_ways_through_spawners_are_one_group():
+    """Line and what runs are the site; the spawner on the way is not."""
+    straight = spawned(1, site=replace(SPAWNED, via=()))
+    assert [one.count for one in tally([straight, spawned(2)])] == [2]
+
+
+def test_group_shows_the_creation_stack_of_a_member_before_anothers():
+    """In whatever order they come."""
+    own, of_another = spawned(1), spawned(2, creation_stack=SPAWNED_CREATION[1:], creation_sampled=True)
+    for pictures in ([own, of_another], [of_another, own]):
+        (made,) = tally(pictures)
+        assert (made.creation_stack, made.creation_sampled) == (SPAWNED_CREATION, False)
+    (made,) = tally([of_another])
+    assert (made.creation_stack, made.creation_sampled) == (SPAWNED_CREATION[1:], True)
+
+
+def test_grouped_text_says_what_runs_and_through_which_spawners():
+    """Below the creating line, as comments that pprof skips; the row of addresses names them all."""
+    block = grouped([spawned()]).partition("\n")[2]
+    assert re.sub(r"0x[0-9a-f]{10}", "0x_", block) == (
+        "1 @ 0x_ 0x_ 0x_ 0x_\n"
+        "# [queue.put, 12 minutes, unwakeable]\n"
+        "#\t0x_\tasyncio.queues.Queue.put\t/python/asyncio/queues.py:140\n"
+        "#\t0x_\tshop.search.ask\t/app/shop/search.py:24\n"
+        "# created by shop.search.query\t/app/shop/search.py:31\n"
+        "# runs shop.search.ask\n"
+        "# through shop.util.spawn\t/app/shop/util.py:9\n"
+        "\n"
+    )
 
 
 def test_a_frame_has_the_same_address_in_every_profile():
@@ -135,6 +167,27 @@ def test_full_text_shows_each_one_with_its_creator_and_the_evidence():
     )
 
 
+def test_full_text_says_what_runs_spawners_and_callers_of_the_creating_line():
+    """The spawner is not one of the callers, although the recorded stack begins there."""
+    assert full([spawned()]).partition("created by ")[2] == (
+        "shop.search.query in task 9\n"
+        "\t/app/shop/search.py:31\n"
+        "# runs shop.search.ask\n"
+        "# through shop.util.spawn\t/app/shop/util.py:9\n"
+        "# called from shop.app.handle\t/app/shop/app.py:12\n"
+        "# 13 minutes old: its creator ended 12 minutes ago\n"
+        "\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["task", "thread"])
+def test_full_text_says_where_a_stack_is_of_another_task(kind):
+    """Its callers may be those of a healthy one."""
+    text = full([spawned(kind=kind, creation_sampled=True)])
+    assert f"# stack of another {kind} created at this line:\n# called from shop.app.handle\t" in text
+    assert "another" not in full([spawned(kind=kind, creation_sampled=True, creation_stack=())])
+
+
 def test_a_deadlock_is_shown_as_the_circle_it_is():
     """Who awaits whom, back to the first."""
     text = full([leaked(5, waits_for=6, deadlock=(5, 6))])
@@ -151,9 +204,10 @@ def test_a_chain_that_is_not_whole_says_so():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_breaks_a_line_or_reaches_the_terminal(name):
     """Names of tasks, functions and files are other people's text."""
-    site = CreationSite(name, f"/app/{name}.py", 1)
+    site = CreationSite(name, f"/app/{name}.py", 1, name, (StackEntry(name, name, 3),))
     picture = leaked(name=name, site=site, stack=(StackEntry(name, name, 2),), reason=name, note=name)
-    usual = leaked(site=CreationSite("x", "/app/x.py", 1), stack=(StackEntry("x", "x", 2),), reason="x", note="x")
+    plain = CreationSite("x", "/app/x.py", 1, "x", (StackEntry("x", "x", 3),))
+    usual = leaked(site=plain, stack=(StackEntry("x", "x", 2),), reason="x", note="x")
     for render in (full, grouped, lambda pictures: "".join(folded(tally(pictures)))):
         text = render([picture])
         assert set(text) - {"\n", "\t"} == {each for each in text if each.isprintable()}
@@ -170,7 +224,7 @@ def test_quotes_within_a_name_do_not_end_it():
 
 def test_a_huge_name_is_cut_and_it_is_said():
     """How much is missing stands behind it."""
-    assert shown("x" * 1_000_000) == "x" * 200 + "… (999800 more characters)"
+    assert sanitize_name("x" * 1_000_000) == "x" * 200 + "… (999800 more characters)"
     assert full([leaked(name="x" * 1_000_000)]).startswith(f'task 17 "{"x" * 200}"… (999800 more characters) [')
     huge = CreationSite("f" * 1_000_000, "/" + "p" * 1_000_000, 1)
     assert len(grouped([leaked(site=huge, stack=(StackEntry(huge.function, huge.path, 1),))])) < 4000
@@ -190,6 +244,14 @@ def test_folded_stacks_by_creation_are_who_created_them():
     assert list(folded(tally([*LEAK, *TWIN]), by="creation")) == [
         "shop.app.handle:12;shop.search.query:31 3\n",
         "shop.search.Worker.start:52 2\n",
+    ]
+
+
+def test_folded_creations_show_spawners_and_what_runs_once():
+    """The recorded stack begins at the spawner; without one, the site knows the way."""
+    assert list(folded(tally([spawned(1), spawned(2, wait_reason="sleep", creation_stack=())]), by="creation")) == [
+        "shop.app.handle:12;shop.search.query:31;shop.util.spawn:9;shop.search.ask 1\n",
+        "shop.search.query:31;shop.util.spawn:9;shop.search.ask 1\n",
     ]
 
 
@@ -217,8 +279,8 @@ def test_a_stream_in_a_small_encoding_gets_escapes():
 
 def test_text_that_is_held_back_comes_out_as_it_went_in():
     """Whatever characters stand where it was cut."""
-    held, text = HeldBack(), "".join(f"🐍{number}ï\n" for number in range(100_000))
+    held, text = CompressedBuffer(), "".join(f"🐍{number}ï\n" for number in range(100_000))
     for place in range(0, len(text), 977):
         held.add(text[place : place + 977])
     assert "".join(held.read()) == text
-    assert "".join(HeldBack().read()) == ""
+    assert "".join(CompressedBuffer().read()) == ""

@@ -19,8 +19,11 @@ HISTOGRAMS = {"python.asyncio.eventloop.delay", "python.concurrency.scan.duratio
 SHOWN_NOWHERE = {
     "python.concurrency.uptime": "tells a restart, which `created` beginning anew tells as well",
     "python.concurrency.site.count": "of interest only where `site.overflow` is not 0, which is shown",
+    "python.concurrency.proof.unexamined": "says how far the proof has come, which the reports say as well",
 }
 LABELS = {"job", "instance", "kind", "code_function_name", "code_file_path", "code_line_number", "le"} | {
+    "python_asyncio_task_coroutine",
+    "python_thread_target",
     "python_leak_verdict",
     "python_leak_kind",
     "python_leak_drop_reason",
@@ -80,7 +83,7 @@ def test_every_name_is_sent_or_recorded(where, expression):
 
 def test_misspelt_name_is_found():
     assert unknown("sum(python_asyncio_tasks_count)") == {"python_asyncio_tasks_count"}
-    assert unknown("max(job_function:python_leaked_in_30m:max)") == {"job_function:python_leaked_in_30m:max"}
+    assert unknown("max(job_site:python_leaked_in_30m:max)") == {"job_site:python_leaked_in_30m:max"}
     assert unknown("rate(python_asyncio_task_created[1m])") == {"python_asyncio_task_created"}
 
 
@@ -101,8 +104,30 @@ def test_labels_that_rules_group_by_are_known():
             assert set(re.split(r",\s*", listed)) <= LABELS, where
 
 
+def test_clauses_by_line_keep_what_runs():
+    """Two coroutines that one line starts are two sites: a clause that names the line alone would mix them."""
+    for where, expression in expressions():
+        for listed in re.findall(r"\bby \(([^)]*)\)", expression):
+            labels = set(re.split(r",\s*", listed))
+            if "code_line_number" in labels:
+                assert labels & {"python_asyncio_task_coroutine", "python_thread_target"}, where
+
+
+def test_legends_and_annotations_name_line_and_what_runs():
+    """Wherever a function is named, its line and what it runs stand beside it."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    legends = [target.get("legendFormat", "") for panel in panels for target in panel["targets"]]
+    alerts = yaml.safe_load((RULES / "alerting_rules.yaml").read_text())["groups"][0]["rules"]
+    summaries = [alert["annotations"]["summary"] for alert in alerts]
+    naming = [text for text in (*legends, *summaries) if "code_function_name" in text]
+    assert len(naming) >= 12
+    for text in naming:
+        assert "code_line_number" in text, text
+        assert "python_asyncio_task_coroutine" in text or "python_thread_target" in text, text
+
+
 def test_picture_shows_every_panel():
-    """Run ``python docs/dashboard_picture.py`` after a change of the dashboard."""
-    drawn = (ROOT / "docs" / "pictures" / "dashboard.svg").read_text()
+    """Run ``python docs/dashboard_chart.py`` after a change of the dashboard."""
+    drawn = (ROOT / "docs" / "pictures" / "dashboard-chart.svg").read_text()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         assert f">{escape(panel['title'])}</text>" in drawn

@@ -94,7 +94,7 @@ class TestSecurity:
     def test_file_cannot_allow_cancel(self):
         """A file does not open the door; what the environment says still holds."""
         settings, (warning,) = load_file({"allow_cancel": True})
-        assert settings == Settings() and "environment or code only" in warning
+        assert settings == Settings() and "only in the environment or in code" in warning
         settings, (warning,) = load_file({"allow_cancel": "yes"}, ALLOW_CANCEL="true")
         assert settings.allow_cancel and "ignored" in warning
 
@@ -132,4 +132,4 @@ class TestDebugAddressRefusal:
     def test_half_of_a_key_pair_is_refused_everywhere(self, half):
         """Who set one of them expects TLS, on loopback too."""
         settings = Settings(debug_address="127.0.0.1:6080", debug_token="t", debug_insecure=True, **half)
-        assert "go together" in debug_address_refusal(settings)
+        assert "belong together" in debug_address_refusal(settings)

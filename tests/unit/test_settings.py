@@ -33,6 +33,8 @@ CONTRACT = {
     "stack_depth": ("32", 32),
     "stack_sampling": ("128", 128),
     "stack_text_limit": ("2000", 2000),
+    "spawners": ("", ()),
+    "application": ("", ()),
     "ignore": ("", ()),
     "reports": ("auto", "auto"),
     "report_limit": ("10", 10),

@@ -1,6 +1,7 @@
 """Creation sites where the loop's callbacks come from C."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -11,6 +12,8 @@ uvloop = pytest.importorskip("uvloop")
 
 @pytest.fixture
 def instrumented():
+    # Tasks of earlier tests that only the collector frees would be listed as well.
+    gc.collect()
     instrumentor = ConcurrencyInstrumentor()
     instrumentor.instrument(metrics="none", reports="none", agent_disabled=True, eventloop_delay_disabled=True)
     yield

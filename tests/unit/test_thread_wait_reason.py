@@ -15,7 +15,12 @@ import time
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import thread_wait_reason
+from opentelemetry.instrumentation.concurrency import take_snapshot
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.thread_activity import ThreadActivity, is_asleep
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import (
+    shows_thread_wait,
+    thread_wait_reason,
+)
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -27,11 +32,16 @@ def thread_reason(expected, target):
     return look_until(expected, thread.ident), thread
 
 
+def native_id_of(ident):
+    return next(thread.native_id for thread in threading.enumerate() if thread.ident == ident)
+
+
 def look_until(expected, ident):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         frame = sys._current_frames().get(ident)
-        if frame is not None and (found := thread_wait_reason(frame)) == expected:
+        asleep = None if frame is None or shows_thread_wait(frame) else is_asleep(native_id_of(ident))
+        if frame is not None and (found := thread_wait_reason(frame, is_asleep=asleep)) == expected:
             return found
         del frame
     return found
@@ -128,14 +138,13 @@ class TestThreads:
 
     @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
     def test_idle_event_loop(self, new_loop):
-        """A thread whose loop has nothing to do reads, or runs when only C knows (a uvloop run by plain code)."""
+        """A thread whose loop has nothing to do reads, also where only C knows (a uvloop run by plain code)."""
         loop = new_loop()
-        expected = "io.read" if new_loop is asyncio.new_event_loop else "running"
-        found, thread = thread_reason(expected, lambda: loop.run_forever())
+        found, thread = thread_reason("io.read", lambda: loop.run_forever())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-        assert found == expected
+        assert found == "io.read"
 
     def test_subprocess(self):
         """Waiting for a process is `subprocess`."""
@@ -157,4 +166,121 @@ class TestThreads:
         stop.set()
         thread.join()
         assert found == "running"
-        assert thread_wait_reason(sys._getframe()) == "running"
+        assert thread_wait_reason(sys._getframe(), is_asleep=False) == "running"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells sleeping threads from running ones")
+class TestCalls:
+    """A wait inside a C function that plain code called."""
+
+    def test_lock_taken_by_plain_code(self):
+        lock, recursive = threading.Lock(), threading.RLock()
+
+        def in_block():
+            with lock:
+                pass
+
+        def by_method():
+            lock.acquire()
+            lock.release()
+
+        def with_timeout():
+            if lock.acquire(timeout=60):
+                lock.release()
+
+        def recursively():
+            with recursive:
+                pass
+
+        for target in (in_block, by_method, with_timeout, recursively):
+            lock.acquire()
+            recursive.acquire()
+            found, thread = thread_reason("lock.acquire", target)
+            lock.release()
+            recursive.release()
+            thread.join()
+            assert found == "lock.acquire", target
+
+    def test_sleep_and_sockets(self):
+        left, right = socket.socketpair()
+        stop = threading.Event()
+
+        def sleep():
+            while not stop.is_set():
+                time.sleep(0.2)
+
+        with left, right:
+            found, thread = thread_reason("sleep", sleep)
+            stop.set()
+            thread.join()
+            assert found == "sleep"
+            found, thread = thread_reason("io.read", lambda: left.recv(1))
+            right.send(b"1")
+            thread.join()
+            assert found == "io.read"
+
+    def test_wait_that_no_name_tells(self):
+        """It does not run, and what it waits for is unknown."""
+        parcels = queue.SimpleQueue()
+        found, thread = thread_reason("unknown", lambda: parcels.get())
+        parcels.put(1)
+        thread.join()
+        assert found == "unknown"
+
+    def test_busy_thread_never_sleeps(self):
+        """Not even while it waits for the interpreter lock that the observer holds."""
+        stop = threading.Event()
+
+        def spin():
+            while not stop.is_set():
+                sum(range(100))
+
+        thread = threading.Thread(target=spin)
+        thread.start()
+        answers = {is_asleep(thread.native_id) for _ in range(20)}
+        stop.set()
+        thread.join()
+        assert answers == {False}
+
+    def test_snapshot_tells_sleeping_threads_from_running_ones(self, instrumented):
+        lock, stop = threading.Lock(), threading.Event()
+        lock.acquire()
+
+        def spin():
+            while not stop.is_set():
+                sum(range(100))
+
+        names = {"blocked": lambda: lock.acquire(), "busy": spin}
+        threads = [threading.Thread(target=target, name=name) for name, target in names.items()]
+        for thread in threads:
+            thread.start()
+        assert look_until("lock.acquire", threads[0].ident) == "lock.acquire"
+        found = {each.name: each.wait_reason for each in take_snapshot().threads}
+        lock.release()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert (found["blocked"], found["busy"]) == ("lock.acquire", "running")
+        assert found["MainThread"] == "running"
+
+
+class TestActivity:
+    def test_thread_that_used_nothing_meanwhile_is_asleep(self):
+        readings = {1: ["5", "5"], 2: ["5", "6"], 3: [""], 4: [None], 5: ["5", None]}
+        waited = []
+        activity = ThreadActivity(lambda native_id: readings[native_id].pop(0), waited.append)
+        for native_id in readings:
+            activity.note(native_id)
+        activity.compare()
+        assert [activity.is_asleep(each) for each in (1, 2, 3, 4, 5, 6)] == [True, False, False, None, None, None]
+        assert len(waited) == 1 and waited[0] > sys.getswitchinterval()
+
+    def test_threads_that_ran_at_once_need_no_wait(self):
+        activity = ThreadActivity(lambda _: "", lambda _: pytest.fail("nothing to wait for"))
+        activity.note(1)
+        activity.compare()
+        assert activity.is_asleep(1) is False
+
+    def test_call_without_news_of_the_system_is_unknown(self):
+        """It may run or wait."""
+        assert thread_wait_reason(sys._getframe()) == "unknown"

@@ -7,8 +7,8 @@ import weakref
 import pytest
 from healthy_waits import LOOPS, end, forget_registry, new_future, newest, on, registry, run_on
 
-from opentelemetry.instrumentation.concurrency.diagnose.stalls import StallMark
-from opentelemetry.instrumentation.concurrency.diagnose.wakeability import (
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallMark
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import (
     proof_on_demand,
 )
 

@@ -49,7 +49,7 @@ def test_tasks_that_await_each_other_are_proven_though_nobody_left_them_over():
     service = serve(main)
     report, *_again = reports(service, UNWAKEABLE)
     assert report["python.leak.count"] == 3
-    assert "2 other tasks await each other in a circle" in report["python.leak.reason"]
+    assert "2 other tasks await each other in a cycle" in report["python.leak.reason"]
     assert sum(service.orphans["main"]) == 3
     assert [sorted(task.deadlock) != [] for task in service.snapshot.tasks].count(True) == 3
 

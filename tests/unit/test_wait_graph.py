@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.wait_graph import awaited_tasks, deadlocks
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wait_graph import awaited_tasks, deadlocks
 
 
 async def suspended(coro):

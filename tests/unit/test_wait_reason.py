@@ -12,14 +12,22 @@ import pytest
 from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
 from suspended_tasks import application, future, reason, reason_of, suspended
 
-from opentelemetry.instrumentation.concurrency.diagnose.await_chain import AwaitChain, Frame, walk_await_chain
-from opentelemetry.instrumentation.concurrency.diagnose.known_waits import (
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import (
+    AwaitChain,
+    Frame,
+    walk_await_chain,
+)
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.known_waits import (
     INNERMOST_THREAD_WAITS,
     PLAIN_FUTURE_WAITS,
     TASK_WAITS,
     THREAD_WAITS,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.wait_reason import WAIT_REASONS, thread_wait_reason, wait_reason
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import (
+    WAIT_REASONS,
+    thread_wait_reason,
+    wait_reason,
+)
 
 needs_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="new in Python 3.11")
 
@@ -279,14 +287,14 @@ class TestStates:
             async for _ in generator():
                 pass
 
-        def look(coro):
+        def scan(coro):
             coro.send(None)
             found = wait_reason(None, walk_await_chain(coro))
             coro.close()
             return found
 
-        assert look(consume()) == "async_generator"
-        assert look(application(Foreign())) == "unknown"
+        assert scan(consume()) == "async_generator"
+        assert scan(application(Foreign())) == "unknown"
 
     def test_async_generator_that_awaits_something_known(self, run):
         """What is awaited inside an async generator counts, however deep."""

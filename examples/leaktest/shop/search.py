@@ -1,8 +1,14 @@
-"""A search that asks all its backends and takes the first answer."""
+"""A search that queries all its backends and returns the first answer."""
 
 import asyncio
 
 running = set()
+
+
+def keep(coro):
+    task = asyncio.create_task(coro)
+    running.add(task)
+    task.add_done_callback(running.discard)
 
 
 async def ask(backend, answers):
@@ -13,7 +19,5 @@ async def ask(backend, answers):
 async def query(backends):
     answers = asyncio.Queue(maxsize=1)
     for backend in backends:
-        task = asyncio.create_task(ask(backend, answers))
-        running.add(task)
-        task.add_done_callback(running.discard)
+        keep(ask(backend, answers))
     return await answers.get()

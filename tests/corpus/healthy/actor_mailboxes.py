@@ -18,7 +18,7 @@ class Rooms:
     def send(self, room, message):
         if room not in self.rooms:
             mailbox = asyncio.Queue()
-            self.rooms[room] = mailbox, asyncio.create_task(self._act(room, mailbox))
+            self.rooms[room] = mailbox, asyncio.create_task(self._act(room, mailbox))  # innocent
         self.rooms[room][0].put_nowait(message)
 
     async def _act(self, room, mailbox):

@@ -29,7 +29,7 @@ async def price(number):
 
 async def main(park):
     async def handle(number):
-        assert await price(len(written), aiocache_wait_for_write=False) == len(written)
+        assert await price(len(written), aiocache_wait_for_write=False) == len(written)  # innocent
 
     # The write to the cache may take longer than its default timeout of five seconds, which is real time.
     for minute in range(2, 10):

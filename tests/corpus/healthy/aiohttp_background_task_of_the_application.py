@@ -23,7 +23,7 @@ async def listen(app):
 
 async def background_tasks(app):
     app[messages] = asyncio.Queue()
-    listener = asyncio.create_task(listen(app))
+    listener = asyncio.create_task(listen(app))  # innocent
     yield
     listener.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -34,6 +34,6 @@ async def main(park):
     app = web.Application()
     app.cleanup_ctx.append(background_tasks)
     runner = web.AppRunner(app)
-    await asyncio.create_task(runner.setup())
+    await asyncio.create_task(runner.setup())  # innocent
     await park()
     await runner.cleanup()

@@ -40,7 +40,7 @@ async def main(park):
 
     async def handle(number):
         together.clear()
-        assert sum(await asyncio.gather(*(ask() for _ in range(4)))) == 28
+        assert sum(await asyncio.gather(*(ask() for _ in range(4)))) == 28  # innocent
 
     await park.requests(handle, patience=1.0)
     await park()

@@ -24,7 +24,7 @@ async def news(request):
     socket, queue = web.WebSocketResponse(), asyncio.Queue()
     await socket.prepare(request)
     request.app[queues].add(queue)
-    sender = asyncio.create_task(send(socket, queue))
+    sender = asyncio.create_task(send(socket, queue))  # innocent
     try:
         async for _ in socket:
             pass

@@ -23,13 +23,13 @@ async def main(park):
 
     def connect():
         manager = start_blocking_portal()
-        portal = manager.__enter__()
-        future, _ = portal.start_task(listen)
+        portal = manager.__enter__()  # innocent
+        future, _ = portal.start_task(listen)  # innocent
         portals.append((manager, future))
 
     async def handle(number):
         if not portals:
-            await asyncio.to_thread(connect)
+            await asyncio.to_thread(connect)  # innocent
 
     await park.requests(handle, patience=1.0)
     await park()

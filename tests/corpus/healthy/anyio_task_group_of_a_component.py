@@ -23,7 +23,7 @@ async def host(sessions, started, stop):
 
 async def main(park):
     groups, started, stop, running = [], asyncio.Event(), asyncio.Event(), []
-    hosting = asyncio.create_task(host(groups, started, stop))
+    hosting = asyncio.create_task(host(groups, started, stop))  # innocent
     await started.wait()
 
     async def session():
@@ -31,7 +31,7 @@ async def main(park):
         await running[-1].wait()
 
     async def handle(number):
-        groups[0].start_soon(session)
+        groups[0].start_soon(session)  # innocent
         if number % 3 == 2:
             running.pop(0).set()
 

@@ -20,7 +20,7 @@ async def server(stop):
 
 async def running_server():
     stop = asyncio.Event()
-    task = asyncio.create_task(server(stop))
+    task = asyncio.create_task(server(stop))  # innocent
     yield stop
     stop.set()
     await task
@@ -49,7 +49,7 @@ def run_tests(tests, progress):
 async def main(park):
     progress = threading.Event()
     tests = threading.Thread(target=run_tests, args=(3, progress), daemon=True)
-    tests.start()
+    tests.start()  # innocent
     await park()
     progress.set()
-    await asyncio.to_thread(tests.join)
+    await asyncio.to_thread(tests.join)  # innocent

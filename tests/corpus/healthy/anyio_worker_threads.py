@@ -19,7 +19,7 @@ async def main(park):
         together = threading.Barrier(3)
         async with anyio.create_task_group() as group:
             for _ in range(3):
-                group.start_soon(to_thread.run_sync, together.wait)
+                group.start_soon(to_thread.run_sync, together.wait)  # innocent
 
     await park.requests(handle, 6, patience=1.0)
     await park()

@@ -15,18 +15,18 @@ async def probe(answer):
 
 
 async def start(answers):
-    return [asyncio.create_task(probe(answer)) for answer in answers]
+    return [asyncio.create_task(probe(answer)) for answer in answers]  # innocent
 
 
 async def main(park):
     answers = [asyncio.Event() for _ in range(6)]
-    probes, seen = await asyncio.create_task(start(answers)), []
+    probes, seen = await asyncio.create_task(start(answers)), []  # innocent
 
     async def collect():
         for next_one in asyncio.as_completed(probes):
             seen.append(await next_one)
 
-    collector = asyncio.create_task(collect())
+    collector = asyncio.create_task(collect())  # innocent
     answers[0].set()
     await park()
     for answer in answers:

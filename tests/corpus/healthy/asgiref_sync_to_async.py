@@ -7,7 +7,7 @@ Source: https://docs.djangoproject.com/en/stable/topics/async/#asgiref.sync.sync
 
 import threading
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import sync_to_async  # innocent
 
 EXPECTED = {}
 NEEDS = ("asgiref",)

@@ -14,7 +14,7 @@ EXPECTED = {}
 async def main(park):
     closings = []
 
-    async def rows():
+    async def rows():  # innocent
         try:
             while True:
                 yield "row"

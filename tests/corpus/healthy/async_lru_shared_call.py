@@ -26,7 +26,7 @@ async def main(park):
         key = number // 2
         if number % 2 == 0:
             await asyncio.wait_for(load(key), 0.001)
-        answers.append(await load(key))
+        answers.append(await load(key))  # innocent
 
     await park.requests(handle, 12)
     await park()

@@ -21,7 +21,7 @@ class Deferred:
 
 
 async def start(deferred, ready, tasks):
-    task = asyncio.create_task(ready.wait())
+    task = asyncio.create_task(ready.wait())  # innocent
     task.add_done_callback(deferred.copy)
     tasks.append(task)
 
@@ -31,7 +31,7 @@ async def main(park):
 
     async def handle(number):
         deferred = Deferred(asyncio.get_running_loop())
-        await asyncio.create_task(start(deferred, ready, tasks))
+        await asyncio.create_task(start(deferred, ready, tasks))  # innocent
         answered.append(await deferred.future)
 
     await park.requests(handle, 8, patience=0.001)

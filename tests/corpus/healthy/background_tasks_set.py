@@ -21,7 +21,7 @@ async def main(park):
 
     async def sign_up(number):
         replies.append(asyncio.Event())
-        task = asyncio.create_task(send_mail(replies[-1]))
+        task = asyncio.create_task(send_mail(replies[-1]))  # innocent
         background_tasks.add(task)
         task.add_done_callback(background_tasks.discard)
 

@@ -23,12 +23,12 @@ async def work(number, batches, barrier, log):
 async def boot(queues, log):
     barrier = asyncio.Barrier(len(queues))
     for number, batches in enumerate(queues):
-        tasks.append(asyncio.create_task(work(number, batches, barrier, log)))
+        tasks.append(asyncio.create_task(work(number, batches, barrier, log)))  # innocent
 
 
 async def main(park):
     queues, log = [asyncio.Queue() for _ in range(4)], []
-    await asyncio.create_task(boot(queues, log))
+    await asyncio.create_task(boot(queues, log))  # innocent
     for batches in queues:
         batches.put_nowait("first")
     for batches in queues[1:]:

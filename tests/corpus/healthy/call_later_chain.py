@@ -24,7 +24,7 @@ class PeriodicCallback:
 
     def _run(self):
         self.start()
-        task = asyncio.ensure_future(self._callback())
+        task = asyncio.ensure_future(self._callback())  # innocent
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

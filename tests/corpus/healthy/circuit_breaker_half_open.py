@@ -22,7 +22,7 @@ class CircuitBreaker:
             function()
         except ConnectionResetError:
             self.state = "open"
-            self.recovery = asyncio.create_task(self._recover())
+            self.recovery = asyncio.create_task(self._recover())  # innocent
             raise
         self.state = "closed"
 

@@ -15,7 +15,7 @@ class Connection:
     async def open(self, port):
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
         self._answers = asyncio.Queue()
-        self._task = asyncio.create_task(self._read())
+        self._task = asyncio.create_task(self._read())  # innocent
         return self
 
     async def _read(self):
@@ -32,7 +32,7 @@ class Connection:
         await self._task
 
 
-async def answer(reader, writer):
+async def answer(reader, writer):  # innocent
     try:
         while line := await reader.readline():
             writer.write(line)

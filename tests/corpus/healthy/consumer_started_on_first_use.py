@@ -19,7 +19,7 @@ class Sender:
 
     def send(self, event):
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._work())
+            self._task = asyncio.get_running_loop().create_task(self._work())  # innocent
         self._queue.put_nowait(event)
 
     async def _work(self):

@@ -19,12 +19,12 @@ async def main(park):
     loop, jobs, done = asyncio.get_running_loop(), asyncio.Queue(), []
 
     def work():
-        while (job := asyncio.run_coroutine_threadsafe(next_job(jobs), loop).result()) is not None:
+        while (job := asyncio.run_coroutine_threadsafe(next_job(jobs), loop).result()) is not None:  # innocent
             done.append(job)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for worker in workers:
-        worker.start()
+        worker.start()  # innocent
 
     async def handle(number):
         jobs.put_nowait(number)

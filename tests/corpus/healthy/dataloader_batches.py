@@ -24,7 +24,7 @@ class DataLoader:
 
     def _dispatch(self):
         batch, self._waiting = self._waiting, []
-        batches.add(asyncio.ensure_future(self._load(batch)))
+        batches.add(asyncio.ensure_future(self._load(batch)))  # innocent
 
     async def _load(self, batch):
         values = await self._load_many([key for key, _ in batch])

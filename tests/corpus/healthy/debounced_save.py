@@ -19,7 +19,7 @@ class Debouncer:
     def edit(self):
         if self.planned is not None:
             self.planned.cancel()
-        self.planned = asyncio.create_task(self._later())
+        self.planned = asyncio.create_task(self._later())  # innocent
 
     async def _later(self):
         await asyncio.sleep(self._seconds)

@@ -25,7 +25,7 @@ async def main(park):
 
     async def attach(number):
         sessions.append(DaemonThread())
-        sessions[-1].start()
+        sessions[-1].start()  # innocent
 
     await park.requests(attach, 4)
     await park()

@@ -14,7 +14,7 @@ EXPECTED = {}
 async def main(park):
     async def handle(number):
         together = threading.Barrier(3)
-        names = await asyncio.gather(*(asyncio.to_thread(together.wait) for _ in range(3)))
+        names = await asyncio.gather(*(asyncio.to_thread(together.wait) for _ in range(3)))  # innocent
         assert sorted(names) == [0, 1, 2]
 
     await park.requests(handle, 8, patience=1.0)

@@ -26,12 +26,12 @@ async def main(park):
             seen.append(item)
 
     async def boot():
-        tasks.append(asyncio.create_task(consume()))
+        tasks.append(asyncio.create_task(consume()))  # innocent
 
     async def handle(number):
-        queue.put_nowait(await asyncio.gather(*(asyncio.create_task(look_up(each)) for each in range(100))))
+        queue.put_nowait(await asyncio.gather(*(asyncio.create_task(look_up(each)) for each in range(100))))  # innocent
 
-    await asyncio.create_task(boot())
+    await asyncio.create_task(boot())  # innocent
     await park.requests(handle)
     await park()
     queue.put_nowait(None)

@@ -17,7 +17,7 @@ class Shard:
         self.task = None
 
     def launch(self):
-        self.task = asyncio.get_running_loop().create_task(self.run())
+        self.task = asyncio.get_running_loop().create_task(self.run())  # innocent
 
     async def run(self):
         while (event := await self.events.get()) != "stop":
@@ -33,7 +33,7 @@ async def connect(shards):
 
 async def main(park):
     shards = [Shard(number) for number in range(8)]
-    await asyncio.create_task(connect(shards))
+    await asyncio.create_task(connect(shards))  # innocent
     await park.advance(300)
     shards[3].events.put_nowait("reconnect")
     await park.advance(300)

@@ -14,7 +14,7 @@ EXPECTED = {}
 
 class Client:
     def __init__(self):
-        self._executor = ThreadPoolExecutor(max_workers=1)
+        self._executor = ThreadPoolExecutor(max_workers=1)  # innocent
         self._database = None
 
     def _execute(self, statement):

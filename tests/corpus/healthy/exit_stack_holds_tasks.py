@@ -29,7 +29,7 @@ async def follow(events):
 async def start(stack, sources):
     async with AsyncExitStack() as starting:
         for events in sources:
-            await starting.enter_async_context(running(follow(events)))
+            await starting.enter_async_context(running(follow(events)))  # innocent
         stack.push_async_exit(starting.pop_all())
 
 
@@ -40,6 +40,6 @@ async def main(park):
         sources[number % 4].put_nowait(number)
 
     async with AsyncExitStack() as stack:
-        await asyncio.create_task(start(stack, sources))
+        await asyncio.create_task(start(stack, sources))  # innocent
         await park.requests(publish)
         await park()

@@ -23,7 +23,7 @@ async def work(queue):
 @asynccontextmanager
 async def lifespan(app):
     queue = asyncio.Queue()
-    workers = [asyncio.create_task(work(queue)) for _ in range(4)]
+    workers = [asyncio.create_task(work(queue)) for _ in range(4)]  # innocent
     yield {"queue": queue}
     for _ in workers:
         queue.put_nowait(None)
@@ -33,7 +33,7 @@ async def lifespan(app):
 async def main(park):
     config = uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_level="critical")
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
+    serving = asyncio.create_task(server._serve())  # innocent
     while not server.started:
         await asyncio.sleep(0)
     await park()

@@ -14,17 +14,17 @@ watchers = []
 
 
 async def watch(changes, reload):
-    while (name := await asyncio.to_thread(changes.get)) is not None:
+    while (name := await asyncio.to_thread(changes.get)) is not None:  # innocent
         reload(name)
 
 
 async def boot(changes, reload):
-    watchers.append(asyncio.create_task(watch(changes, reload)))
+    watchers.append(asyncio.create_task(watch(changes, reload)))  # innocent
 
 
 async def main(park):
     changes, reloaded = queue.SimpleQueue(), []
-    await asyncio.create_task(boot(changes, reloaded.append))
+    await asyncio.create_task(boot(changes, reloaded.append))  # innocent
     changes.put("settings.toml")
     await park.advance(600)
     changes.put("routes.toml")

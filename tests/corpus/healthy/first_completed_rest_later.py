@@ -15,7 +15,7 @@ async def download(arrived):
 
 
 async def start(channels):
-    return {asyncio.create_task(download(channel)) for channel in channels}
+    return {asyncio.create_task(download(channel)) for channel in channels}  # innocent
 
 
 async def crawl(pending, results):
@@ -26,8 +26,8 @@ async def crawl(pending, results):
 
 async def main(park):
     channels, results = [asyncio.Queue() for _ in range(12)], []
-    pending = await asyncio.create_task(start(channels))
-    crawler = asyncio.create_task(crawl(pending, results))
+    pending = await asyncio.create_task(start(channels))  # innocent
+    crawler = asyncio.create_task(crawl(pending, results))  # innocent
     for number in (3, 1, 4):
         channels[number].put_nowait(number)
         await park.advance(120)

@@ -30,10 +30,10 @@ async def main(park):
     stop = threading.Event()
     beats = [threading.Thread(target=stop.wait, daemon=True) for _ in range(3)]
     for beat in beats:
-        beat.start()
+        beat.start()  # innocent
 
     async def handle(number):
-        _, status = await asyncio.to_thread(os.waitpid, fork(), 0)
+        _, status = await asyncio.to_thread(os.waitpid, fork(), 0)  # innocent
         assert os.waitstatus_to_exitcode(status) == 1
 
     await park.requests(handle, 2, patience=2.0)

@@ -19,8 +19,8 @@ class Channel:
         self.subscriptions = []
 
     async def open(self):
-        self.reader = asyncio.create_task(self._read())
-        self.subscriptions += [asyncio.create_task(self.call(number)) for number in range(5)]
+        self.reader = asyncio.create_task(self._read())  # innocent
+        self.subscriptions += [asyncio.create_task(self.call(number)) for number in range(5)]  # innocent
 
     async def _read(self):
         while (answer := await self.answers.get()) is not None:
@@ -35,7 +35,7 @@ class Channel:
 
 async def main(park):
     channel = Channel()
-    await asyncio.create_task(channel.open())
+    await asyncio.create_task(channel.open())  # innocent
     await park()
     for number in range(5):
         channel.answers.put_nowait((number, f"price {number}"))

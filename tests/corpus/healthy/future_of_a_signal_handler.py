@@ -30,12 +30,12 @@ class Settings:
 
 
 async def boot(settings):
-    tasks.append(asyncio.create_task(settings.reload_on_signal(2)))
+    tasks.append(asyncio.create_task(settings.reload_on_signal(2)))  # innocent
 
 
 async def main(park):
     settings = Settings()
-    await asyncio.create_task(boot(settings))
+    await asyncio.create_task(boot(settings))  # innocent
     await park.advance(300)
     os.kill(os.getpid(), signal.SIGHUP)
     await park()

@@ -30,14 +30,14 @@ async def measure(device, released):
 
 
 async def boot(device, released):
-    tasks.append(asyncio.create_task(measure(device, released)))
+    tasks.append(asyncio.create_task(measure(device, released)))  # innocent
 
 
 async def main(park):
     device, released = queue.SimpleQueue(), threading.Event()
     driver = threading.Thread(target=drive, args=(device, asyncio.get_running_loop()), daemon=True)
-    driver.start()
-    await asyncio.create_task(boot(device, released))
+    driver.start()  # innocent
+    await asyncio.create_task(boot(device, released))  # innocent
     await park()
     released.set()
     assert await tasks.pop() == 21.5

@@ -19,7 +19,7 @@ class Consumer:
 
     async def start(self):
         await asyncio.sleep(0)
-        self._task = asyncio.create_task(self._consume())
+        self._task = asyncio.create_task(self._consume())  # innocent
 
     async def _consume(self):
         while True:
@@ -33,7 +33,7 @@ class Consumer:
 async def main(park):
     handled = []
     orders, payments = Consumer(handled.append), Consumer(handled.append)
-    await asyncio.gather(orders.start(), payments.start())
+    await asyncio.gather(orders.start(), payments.start())  # innocent
 
     async def handle(number):
         orders.messages.put_nowait(number)

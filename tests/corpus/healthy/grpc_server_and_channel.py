@@ -17,11 +17,11 @@ async def echo(request, context):
 
 
 async def main(park):
-    server, channels = grpc.aio.server(), []
+    server, channels = grpc.aio.server(), []  # innocent
     handler = grpc.unary_unary_rpc_method_handler(echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Echo", {"Echo": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    await server.start()  # innocent
 
     async def handle(number):
         if not channels:

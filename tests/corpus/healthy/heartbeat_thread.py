@@ -17,7 +17,7 @@ class KeepAlive(threading.Thread):
         self._stopped = threading.Event()
         self.beats = 0
 
-    def run(self):
+    def run(self):  # innocent
         while not self._stopped.wait(self._seconds):
             self.beats += 1
 
@@ -29,7 +29,7 @@ class KeepAlive(threading.Thread):
 async def main(park):
     keep_alive = KeepAlive(0.01)
     boot = threading.Thread(target=keep_alive.start)
-    boot.start()
+    boot.start()  # innocent
     boot.join()
     await park()
     keep_alive.stop()

@@ -27,8 +27,8 @@ async def main(park):
         instantly = asyncio.Event()
         instantly.set()
         tasks = [
-            asyncio.create_task(ask("first", fast, instantly)),
-            asyncio.create_task(ask("second", slow, release)),
+            asyncio.create_task(ask("first", fast, instantly)),  # innocent
+            asyncio.create_task(ask("second", slow, release)),  # innocent
         ]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for loser in pending:

@@ -15,9 +15,8 @@ async def main(park):
     helpers = []
 
     async def handle(number):
-        helpers.append(
-            await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
-        )
+        pipe = asyncio.subprocess.PIPE
+        helpers.append(await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe))  # innocent
         helpers[-1].stdin.write(b"initialize\n")
         assert await helpers[-1].stdout.readline() == b"initialize\n"
 

@@ -13,7 +13,7 @@ EXPECTED = {}
 NEEDS = ("httpx",)
 
 
-async def answer(reader, writer):
+async def answer(reader, writer):  # innocent
     try:
         while True:
             await reader.readuntil(b"\r\n\r\n")
@@ -31,7 +31,7 @@ async def main(park):
     async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
 
         async def handle(number):
-            answers = await asyncio.gather(*(client.get(url) for _ in range(number + 1)))
+            answers = await asyncio.gather(*(client.get(url) for _ in range(number + 1)))  # innocent
             assert [each.text for each in answers] == ["ok"] * (number + 1)
 
         await park.requests(handle, 6, patience=2.0)

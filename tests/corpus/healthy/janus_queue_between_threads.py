@@ -23,7 +23,7 @@ async def main(park):
 
     producers = [threading.Thread(target=produce, args=(name,), daemon=True) for name in "abc"]
     for producer in producers:
-        producer.start()
+        producer.start()  # innocent
     await park()
     seen = [await queue.async_q.get() for _ in range(9)]
     for producer in producers:

@@ -22,19 +22,19 @@ async def campaign(lease, terms):
     term = 0
     while await lease.get() == "won":
         term += 1
-        duty = asyncio.create_task(lead(term, terms))
+        duty = asyncio.create_task(lead(term, terms))  # innocent
         await lease.get()
         duty.cancel()
         await asyncio.wait([duty])
 
 
 async def boot(lease, terms):
-    campaigns.append(asyncio.create_task(campaign(lease, terms)))
+    campaigns.append(asyncio.create_task(campaign(lease, terms)))  # innocent
 
 
 async def main(park):
     lease, terms = asyncio.Queue(), []
-    await asyncio.create_task(boot(lease, terms))
+    await asyncio.create_task(boot(lease, terms))  # innocent
     for _ in range(4):
         lease.put_nowait("won")
         await park.advance(180)

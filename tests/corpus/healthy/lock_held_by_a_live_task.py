@@ -21,12 +21,12 @@ async def serve(name, lock, work, log):
 
 async def deploy(lock, work, log):
     for name in ("active", "standby"):
-        instances.append(asyncio.create_task(serve(name, lock, work, log)))
+        instances.append(asyncio.create_task(serve(name, lock, work, log)))  # innocent
 
 
 async def main(park):
     lock, work, log = asyncio.Lock(), asyncio.Queue(), []
-    await asyncio.create_task(deploy(lock, work, log))
+    await asyncio.create_task(deploy(lock, work, log))  # innocent
 
     async def handle(number):
         work.put_nowait(number)

@@ -26,7 +26,7 @@ async def configure(listeners, handler, records):
     if listeners:
         listeners.pop().stop()
     listeners.append(logging.handlers.QueueListener(records, handler))
-    listeners[0].start()
+    listeners[0].start()  # innocent
 
 
 async def main(park):
@@ -35,7 +35,7 @@ async def main(park):
     logger.setLevel(logging.INFO)
     sender = logging.handlers.QueueHandler(records)
     logger.addHandler(sender)
-    await asyncio.create_task(configure(listeners, handler, records))
+    await asyncio.create_task(configure(listeners, handler, records))  # innocent
 
     async def handle(number):
         if number == 2:

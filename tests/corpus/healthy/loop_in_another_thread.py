@@ -15,8 +15,8 @@ class Client:
     def __init__(self):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
-        self._thread.start()
-        self._sender = self._call(self._start())
+        self._thread.start()  # innocent
+        self._sender = self._call(self._start())  # innocent
 
     def _run(self):
         self._loop.run_forever()
@@ -27,7 +27,7 @@ class Client:
 
     async def _start(self):
         self._queue = asyncio.Queue()
-        return asyncio.create_task(self._send())
+        return asyncio.create_task(self._send())  # innocent
 
     async def _send(self):
         while await self._queue.get() is not None:
@@ -41,7 +41,7 @@ class Client:
 
     def close(self):
         self.put(None)
-        self._call(self._stopped())
+        self._call(self._stopped())  # innocent
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -51,7 +51,7 @@ async def main(park):
 
     async def handle(number):
         if not clients:
-            clients.append(await asyncio.to_thread(Client))
+            clients.append(await asyncio.to_thread(Client))  # innocent
         clients[0].put(number)
 
     await park.requests(handle, patience=1.0)

@@ -29,7 +29,7 @@ async def main(park):
     server, mails = MailServer(), set()
 
     async def order(number):
-        mails.add(asyncio.create_task(server.send(f"order {number}")))
+        mails.add(asyncio.create_task(server.send(f"order {number}")))  # innocent
 
     for minute in (2, 4, 6, 8, 10):
         await park.requests(order, 3, begin=minute * 60, end=minute * 60 + 5)

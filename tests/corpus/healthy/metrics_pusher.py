@@ -17,12 +17,12 @@ class Pusher:
         self._task = None
 
     async def start(self):
-        self._task = asyncio.create_task(self._push())
+        self._task = asyncio.create_task(self._push())  # innocent
 
     async def _push(self):
         while not self._closing.is_set():
             try:
-                await asyncio.wait_for(self._closing.wait(), self._seconds)
+                await asyncio.wait_for(self._closing.wait(), self._seconds)  # innocent
             except asyncio.TimeoutError:
                 pass
             self._send()
@@ -35,7 +35,7 @@ class Pusher:
 async def main(park):
     pushes = []
     pusher = Pusher(lambda: pushes.append("values"), 0.02)
-    await asyncio.create_task(pusher.start())
+    await asyncio.create_task(pusher.start())  # innocent
     await park()
     await pusher.close()
     assert pushes

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 EXPECTED = {}
 
-pool = ThreadPoolExecutor(max_workers=10, thread_name_prefix="reports")
+pool = ThreadPoolExecutor(max_workers=10, thread_name_prefix="reports")  # innocent
 
 
 async def main(park):

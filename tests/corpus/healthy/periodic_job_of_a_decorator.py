@@ -22,7 +22,7 @@ def repeat_every(seconds):
                     await function()
                     await asyncio.sleep(seconds)
 
-            jobs.append(asyncio.ensure_future(repeat()))
+            jobs.append(asyncio.ensure_future(repeat()))  # innocent
 
         return start
 
@@ -38,7 +38,7 @@ async def remove_expired_tokens():
 
 
 async def main(park):
-    await asyncio.create_task(remove_expired_tokens())
+    await asyncio.create_task(remove_expired_tokens())  # innocent
     await park()
     jobs[0].cancel()
     await asyncio.wait(jobs)

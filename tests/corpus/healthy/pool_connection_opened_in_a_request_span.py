@@ -19,7 +19,7 @@ tracer = TracerProvider(shutdown_on_exit=False).get_tracer("shop")
 class Connection:
     async def open(self, port):
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
-        self.task = asyncio.create_task(self._read())
+        self.task = asyncio.create_task(self._read())  # innocent
         return self
 
     async def _read(self):
@@ -32,7 +32,7 @@ class Connection:
         await self.task
 
 
-async def hold(reader, writer):
+async def hold(reader, writer):  # innocent
     try:
         await reader.read()
     finally:

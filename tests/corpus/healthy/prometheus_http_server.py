@@ -16,11 +16,11 @@ servers = []
 
 
 async def boot():
-    servers.append(await asyncio.to_thread(start_http_server, 0, "127.0.0.1", CollectorRegistry()))
+    servers.append(await asyncio.to_thread(start_http_server, 0, "127.0.0.1", CollectorRegistry()))  # innocent
 
 
 async def main(park):
-    await asyncio.create_task(boot())
+    await asyncio.create_task(boot())  # innocent
     server, thread = servers.pop()
 
     async def scrape(number):

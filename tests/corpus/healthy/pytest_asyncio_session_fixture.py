@@ -17,7 +17,7 @@ async def serve(stop):
 
 
 async def start_fixture(stop, tasks):
-    tasks.append(asyncio.create_task(serve(stop)))
+    tasks.append(asyncio.create_task(serve(stop)))  # innocent
 
 
 async def case(seen):
@@ -27,9 +27,9 @@ async def case(seen):
 def session(tests, seen, done):
     loop = asyncio.new_event_loop()
     stop, tasks = asyncio.Event(), []
-    loop.run_until_complete(start_fixture(stop, tasks))
+    loop.run_until_complete(start_fixture(stop, tasks))  # innocent
     while tests.get() is not None:
-        loop.run_until_complete(case(seen))
+        loop.run_until_complete(case(seen))  # innocent
         done.release()
     stop.set()
     loop.run_until_complete(tasks[0])
@@ -39,10 +39,10 @@ def session(tests, seen, done):
 async def main(park):
     tests, seen, done = queue.SimpleQueue(), [], threading.Semaphore(0)
     runner = threading.Thread(target=session, args=(tests, seen, done), daemon=True)
-    runner.start()
+    runner.start()  # innocent
     for _ in range(6):
         tests.put("test")
-        await asyncio.to_thread(done.acquire)
+        await asyncio.to_thread(done.acquire)  # innocent
         await park.advance(40)
     await park()
     tests.put(None)

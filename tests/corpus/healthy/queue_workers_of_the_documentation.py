@@ -20,12 +20,12 @@ async def work(queue, done):
 
 async def start(queue, done):
     for _ in range(3):
-        workers.append(asyncio.create_task(work(queue, done)))
+        workers.append(asyncio.create_task(work(queue, done)))  # innocent
 
 
 async def main(park):
     queue, done = asyncio.Queue(), []
-    await asyncio.create_task(start(queue, done))
+    await asyncio.create_task(start(queue, done))  # innocent
 
     async def handle(number):
         for item in range(10):

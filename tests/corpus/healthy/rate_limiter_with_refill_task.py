@@ -18,7 +18,7 @@ class TokenBucket:
 
     async def take(self):
         if self.filler is None:
-            self.filler = asyncio.create_task(self._fill())
+            self.filler = asyncio.create_task(self._fill())  # innocent
         await self._tokens.acquire()
 
     async def _fill(self):

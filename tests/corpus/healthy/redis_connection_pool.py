@@ -17,7 +17,7 @@ async def main(park):
     client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
 
     async def handle(number):
-        await asyncio.gather(*(client.incr("visits") for _ in range(5)))
+        await asyncio.gather(*(client.incr("visits") for _ in range(5)))  # innocent
 
     await park.requests(handle, 8, patience=1.0)
     await park()

@@ -17,7 +17,7 @@ tasks = []
 
 async def boot(pubsub, seen):
     await pubsub.subscribe(prices=seen.append)
-    tasks.append(asyncio.create_task(pubsub.run(poll_timeout=1)))
+    tasks.append(asyncio.create_task(pubsub.run(poll_timeout=1)))  # innocent
 
 
 async def main(park):
@@ -25,7 +25,7 @@ async def main(park):
     listening, publishing = (fakeredis.FakeAsyncRedis(server=server) for _ in range(2))
     seen = []
     async with listening.pubsub() as pubsub:
-        await asyncio.create_task(boot(pubsub, seen))
+        await asyncio.create_task(boot(pubsub, seen))  # innocent
 
         async def handle(number):
             await publishing.publish("prices", str(number))

@@ -18,7 +18,7 @@ class Resolver:
 
     async def resolve(self, region):
         if not self.tasks:
-            self.tasks = [asyncio.create_task(self._refresh(name)) for name in self._regions]
+            self.tasks = [asyncio.create_task(self._refresh(name)) for name in self._regions]  # innocent
             await asyncio.sleep(0)
         return self.addresses[region]
 

@@ -18,7 +18,7 @@ class Synchronisation:
 
     def ensure(self):
         if self.task is None:
-            self.task = asyncio.create_task(self._run())
+            self.task = asyncio.create_task(self._run())  # innocent
 
     async def _run(self):
         pause = 0.001

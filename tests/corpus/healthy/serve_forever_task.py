@@ -13,7 +13,7 @@ EXPECTED = {}
 servers = []
 
 
-async def answer(reader, writer):
+async def answer(reader, writer):  # innocent
     writer.write(await reader.readline())
     writer.close()
     await writer.wait_closed()
@@ -21,11 +21,11 @@ async def answer(reader, writer):
 
 async def boot():
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    servers.append((server, asyncio.create_task(server.serve_forever())))
+    servers.append((server, asyncio.create_task(server.serve_forever())))  # innocent
 
 
 async def main(park):
-    await asyncio.create_task(boot())
+    await asyncio.create_task(boot())  # innocent
     server, task = servers.pop()
     port = server.sockets[0].getsockname()[1]
 

@@ -19,10 +19,10 @@ async def main(park):
         return "committed"
 
     async def begin():
-        return asyncio.create_task(commit())
+        return asyncio.create_task(commit())  # innocent
 
     async def migrate(number):
-        starters.append(asyncio.create_task(begin()))
+        starters.append(asyncio.create_task(begin()))  # innocent
         assert await asyncio.shield(await starters[-1]) == "committed"
 
     await park.requests(migrate)

@@ -18,7 +18,7 @@ async def main(park):
 
     async def handle(number):
         gates.append(asyncio.Event())
-        await asyncio.gather(*(query(gates[-1]) for _ in range(20)))
+        await asyncio.gather(*(query(gates[-1]) for _ in range(20)))  # innocent
 
     for second in range(120, 620, 25):
         await park.requests(handle, 1, begin=second, end=second, patience=0.001)

@@ -22,14 +22,14 @@ async def close_at_shutdown(stop, name, closed):
 
 async def boot(stop, closed):
     for name in ("database", "broker", "cache"):
-        tasks.append(asyncio.create_task(close_at_shutdown(stop, name, closed)))
+        tasks.append(asyncio.create_task(close_at_shutdown(stop, name, closed)))  # innocent
 
 
 async def main(park):
     stop, closed = asyncio.Event(), []
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR2, stop.set)
-    await asyncio.create_task(boot(stop, closed))
+    await asyncio.create_task(boot(stop, closed))  # innocent
     await park()
     loop.remove_signal_handler(signal.SIGUSR2)
     stop.set()

@@ -18,7 +18,7 @@ class SingleFlight:
     async def do(self, key, load):
         if key not in self._flights:
             self._flights[key] = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._load(key, load))
+            task = asyncio.create_task(self._load(key, load))  # innocent
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(self._flights[key])
@@ -37,7 +37,7 @@ async def main(park):
 
     async def handle(number):
         if number == 0:
-            await asyncio.wait_for(flights.do("rates", load), 0.001)
+            await asyncio.wait_for(flights.do("rates", load), 0.001)  # innocent
         answers.append(await flights.do("rates", load))
 
     await park.requests(handle, 6)

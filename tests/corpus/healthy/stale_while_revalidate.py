@@ -20,7 +20,7 @@ class Cache:
         if self._value is None:
             self._value = await self._load()
         elif self._renewal is None:
-            self._renewal = asyncio.create_task(self._renew())
+            self._renewal = asyncio.create_task(self._renew())  # innocent
         return self._value
 
     async def _renew(self):

@@ -39,7 +39,8 @@ async def main(park):
             if message["type"] == "http.response.body":
                 answered.set()
 
-        asyncio.get_running_loop().call_soon(connections.append, asyncio.ensure_future(app(scope, receive, send)))
+        connection = asyncio.ensure_future(app(scope, receive, send))  # innocent
+        asyncio.get_running_loop().call_soon(connections.append, connection)
         await answered.wait()
 
     connections = []

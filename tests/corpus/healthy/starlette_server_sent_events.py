@@ -30,7 +30,7 @@ async def main(park):
 
     config = uvicorn.Config(Starlette(routes=[Route("/", stream)]), port=0, log_level="critical", lifespan="on")
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
+    serving = asyncio.create_task(server._serve())  # innocent
     while not server.started:
         await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]

@@ -10,7 +10,7 @@ import asyncio
 EXPECTED = {}
 
 
-async def echo(reader, writer):
+async def echo(reader, writer):  # innocent
     try:
         while line := await reader.readline():
             writer.write(line)

@@ -18,13 +18,13 @@ async def watch(process, codes):
 
 
 async def boot(codes):
-    process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)
-    watchers.append((process, asyncio.create_task(watch(process, codes))))
+    process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)  # innocent
+    watchers.append((process, asyncio.create_task(watch(process, codes))))  # innocent
 
 
 async def main(park):
     codes = []
-    await asyncio.create_task(boot(codes))
+    await asyncio.create_task(boot(codes))  # innocent
     await park()
     process, task = watchers.pop()
     process.stdin.close()

@@ -41,13 +41,13 @@ async def main(park):
                 raise ValueError(job)
 
     async def boot():
-        supervisor.start()
+        supervisor.start()  # innocent
 
     async def handle(number):
         jobs.put_nowait(number)
 
     supervisor = Supervisor(work)
-    await asyncio.create_task(boot())
+    await asyncio.create_task(boot())  # innocent
     await park.requests(handle, 6)
     await park()
     await supervisor.stop()

@@ -17,20 +17,20 @@ async def session(closed):
 
 async def accept(group, sessions):
     sessions.append(asyncio.Event())
-    group.create_task(session(sessions[-1]))
+    group.create_task(session(sessions[-1]))  # innocent
 
 
 async def serve(ready, requests, sessions):
     async with asyncio.TaskGroup() as group:
         ready.set()
         while (request := await requests.get()) is not None:
-            group.create_task(accept(group, sessions))
+            group.create_task(accept(group, sessions))  # innocent
             request.set_result(None)
 
 
 async def main(park):
     ready, requests, sessions = asyncio.Event(), asyncio.Queue(), []
-    server = asyncio.create_task(serve(ready, requests, sessions))
+    server = asyncio.create_task(serve(ready, requests, sessions))  # innocent
     await ready.wait()
 
     async def handle(number):

@@ -1,6 +1,6 @@
 """The OpenTelemetry SDK keeps threads that send spans, logs and metrics; a tenant has providers of its own.
 
-Ten threads of two lines, started by requests that are over, in ``wait`` for most of their lives.
+Ten threads, started by requests that are over, in ``wait`` for most of their lives; and executors of their resources.
 
 Source: https://opentelemetry.io/docs/languages/python/exporters/ (batching and periodic export)
 """
@@ -30,10 +30,10 @@ async def main(park):
     providers = []
 
     async def handle(number):
-        traces = TracerProvider(shutdown_on_exit=False)
+        traces = TracerProvider(shutdown_on_exit=False)  # innocent
         traces.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
         reader = PeriodicExportingMetricReader(Silent(), export_interval_millis=3600_000)
-        providers.extend([traces, MeterProvider([reader], shutdown_on_exit=False)])
+        providers.extend([traces, MeterProvider([reader], shutdown_on_exit=False)])  # innocent
         with traces.get_tracer("shop").start_as_current_span("order"):
             pass
 

@@ -23,12 +23,12 @@ async def reconnect(attempts):
 
 
 async def boot(attempts):
-    tasks.append(asyncio.create_task(reconnect(attempts)))
+    tasks.append(asyncio.create_task(reconnect(attempts)))  # innocent
 
 
 async def main(park):
     attempts = []
-    await asyncio.create_task(boot(attempts))
+    await asyncio.create_task(boot(attempts))  # innocent
     await park()
     tasks[0].cancel()
     await asyncio.wait(tasks)

@@ -18,7 +18,7 @@ class Session:
         self.expire()
         self._timer = threading.Timer(3600, self.expire)
         self._timer.daemon = True
-        self._timer.start()
+        self._timer.start()  # innocent
 
     def expire(self):
         if self._timer is not None:

@@ -24,7 +24,8 @@ class Credentials:
         self.fetched.release()
 
     def _renew(self, expires_in):
-        self._task = asyncio.get_running_loop().create_task(self.fetch(expires_in if self.serial < 5 else 3600))
+        lifetime = expires_in if self.serial < 5 else 3600
+        self._task = asyncio.get_running_loop().create_task(self.fetch(lifetime))  # innocent
 
     def close(self):
         self._timer.cancel()
@@ -32,7 +33,7 @@ class Credentials:
 
 async def main(park):
     credentials = Credentials()
-    await asyncio.create_task(credentials.fetch(0.001))
+    await asyncio.create_task(credentials.fetch(0.001))  # innocent
     for _ in range(6):
         await credentials.fetched.acquire()
         await park.advance(240)

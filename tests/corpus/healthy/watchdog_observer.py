@@ -16,13 +16,13 @@ NEEDS = ("watchdog",)
 
 
 async def main(park):
-    observer = Observer()
-    observer.start()
+    observer = Observer()  # innocent
+    observer.start()  # innocent
     folders = []
 
     async def open_project(number):
         folders.append(tempfile.TemporaryDirectory())
-        await asyncio.to_thread(observer.schedule, FileSystemEventHandler(), folders[-1].name)
+        await asyncio.to_thread(observer.schedule, FileSystemEventHandler(), folders[-1].name)  # innocent
 
     await park.requests(open_project, 3, patience=1.0)
     await park()

@@ -18,18 +18,19 @@ tasks = []
 
 
 async def watch(folder, stop, seen):
-    async for changes in awatch(folder, stop_event=stop, step=1, debounce=1, rust_timeout=10, yield_on_timeout=True):
+    pace = {"step": 1, "debounce": 1, "rust_timeout": 10, "yield_on_timeout": True}
+    async for changes in awatch(folder, stop_event=stop, **pace):  # innocent
         seen.append(changes)
 
 
 async def boot(folder, stop, seen):
-    tasks.append(asyncio.create_task(watch(folder, stop, seen)))
+    tasks.append(asyncio.create_task(watch(folder, stop, seen)))  # innocent
 
 
 async def main(park):
     stop, seen = asyncio.Event(), []
     with tempfile.TemporaryDirectory() as folder:
-        await asyncio.create_task(boot(folder, stop, seen))
+        await asyncio.create_task(boot(folder, stop, seen))  # innocent
         await park.advance(300)
         Path(folder, "settings.toml").touch()
         await park()

@@ -24,7 +24,8 @@ async def main(park):
         upstreams = {}
 
         async def handle(number):
-            upstreams[number] = await connect(f"ws://127.0.0.1:{port}/{number}", ping_interval=3600, proxy=None)
+            url = f"ws://127.0.0.1:{port}/{number}"
+            upstreams[number] = await connect(url, ping_interval=3600, proxy=None)  # innocent
             await upstreams[number].send("hello")
             assert await upstreams[number].recv() == "hello"
 

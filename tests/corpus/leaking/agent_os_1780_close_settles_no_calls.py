@@ -14,7 +14,7 @@ calls = set()
 class RpcClient:
     def __init__(self):
         self.pending = {}
-        self.listener = asyncio.create_task(self.listen(asyncio.Queue()))
+        self.listener = asyncio.create_task(self.listen(asyncio.Queue()))  # innocent
 
     async def listen(self, socket):
         while True:
@@ -30,7 +30,7 @@ class RpcClient:
 
 
 async def refresh(client):
-    calls.add(asyncio.create_task(client.call(1)))
+    calls.add(asyncio.create_task(client.call(1)))  # guilty
     await asyncio.sleep(0)
 
 

@@ -8,6 +8,7 @@ Source: https://github.com/aio-libs/aiohttp/issues/4877
 import asyncio
 
 EXPECTED = {"accept_request": "unwakeable"}
+RUNS = {"accept_request": "handle"}
 NO_ORPHAN = "the request itself hangs, and the server that made it lives"
 COUNT = 40
 

@@ -25,7 +25,7 @@ class Coordinator:
 
 
 async def handle(number):
-    background.add(asyncio.create_task(Coordinator().close()))
+    background.add(asyncio.create_task(Coordinator().close()))  # guilty
 
 
 async def main(park):

@@ -20,7 +20,7 @@ async def read(messages):
 
 
 async def endpoint():
-    reader = asyncio.create_task(read(asyncio.Queue()))
+    reader = asyncio.create_task(read(asyncio.Queue()))  # guilty
     readers.add(reader)
     await asyncio.sleep(0)
     reader.cancel()

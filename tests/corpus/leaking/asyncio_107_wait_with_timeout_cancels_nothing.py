@@ -16,7 +16,7 @@ async def read(stream):
 
 
 async def read_all(streams):
-    tasks = {asyncio.create_task(read(stream)) for stream in streams}
+    tasks = {asyncio.create_task(read(stream)) for stream in streams}  # guilty
     reads.update(tasks)
     done, _ = await asyncio.wait(tasks, timeout=0.001)
     return [task.result() for task in done]

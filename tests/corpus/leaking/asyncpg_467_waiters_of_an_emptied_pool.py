@@ -8,6 +8,7 @@ Source: https://github.com/MagicStack/asyncpg/issues/467
 import asyncio
 
 EXPECTED = {"accept_request": "growing"}
+RUNS = {"accept_request": "handle"}
 NO_ORPHAN = "the request itself hangs, and the server that made it lives"
 COUNT = 40
 

@@ -26,12 +26,12 @@ class Pool:
 
 
 async def reload(pool):
-    background.add(asyncio.create_task(pool.close()))
+    background.add(asyncio.create_task(pool.close()))  # guilty
 
 
 async def handle(number):
     pool = Pool()
-    acquiring = asyncio.create_task(pool.acquire(asyncio.Event()))
+    acquiring = asyncio.create_task(pool.acquire(asyncio.Event()))  # innocent
     await asyncio.sleep(0)
     acquiring.cancel()
     await reload(pool)

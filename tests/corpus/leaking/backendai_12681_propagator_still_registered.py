@@ -21,7 +21,7 @@ async def pump(propagator, response):
 
 async def push_events(number, client_gone):
     propagator = propagators[number] = asyncio.Queue()
-    task = asyncio.create_task(pump(propagator, []))
+    task = asyncio.create_task(pump(propagator, []))  # guilty
     pumps.add(task)
     await client_gone
 

@@ -20,7 +20,7 @@ class Backend:
     def __init__(self):
         self.results = queue.Queue()
         self.drainer = threading.Thread(target=self.drain, daemon=True)
-        self.drainer.start()
+        self.drainer.start()  # guilty
         backends.append(self)
 
     def drain(self):

@@ -16,7 +16,7 @@ class EventConsumer:
         self.events = asyncio.Condition()
 
     async def handle(self):
-        streams.add(asyncio.create_task(self.stream()))
+        streams.add(asyncio.create_task(self.stream()))  # guilty
 
     async def stream(self):
         async with self.events:

@@ -23,7 +23,7 @@ class PubSub:
         self.connection = None
 
     def subscribe(self):
-        consumers.add(asyncio.create_task(self.consume()))
+        consumers.add(asyncio.create_task(self.consume()))  # guilty
 
     async def consume(self):
         while True:

@@ -6,8 +6,8 @@ Source: https://github.com/python/cpython/issues/105836
 import asyncio
 import concurrent.futures
 
-EXPECTED = {"answer": "unwakeable"}
-NO_ORPHAN = "the future that the thread was given for it is not done, so to all appearances somebody may still ask it"
+EXPECTED = {"handle": "unwakeable"}
+RUNS = {"handle": "answer"}
 COUNT = 5
 
 loop = None
@@ -20,7 +20,7 @@ async def answer():
 
 
 def handle(number):
-    future = asyncio.run_coroutine_threadsafe(answer(), loop)
+    future = asyncio.run_coroutine_threadsafe(answer(), loop)  # guilty
     try:
         future.result(timeout=0.01)
     except concurrent.futures.TimeoutError:

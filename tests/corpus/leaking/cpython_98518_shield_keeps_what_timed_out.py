@@ -16,7 +16,7 @@ async def write(acknowledged):
 
 
 async def save(row):
-    task = asyncio.create_task(write(asyncio.Event()))
+    task = asyncio.create_task(write(asyncio.Event()))  # guilty
     writes.add(task)
     await asyncio.wait_for(asyncio.shield(task), 0.001)
 

@@ -18,8 +18,8 @@ async def stop(parts, other):
 
 async def shut_down():
     parts = {}
-    parts["server"] = asyncio.create_task(stop(parts, "database"))
-    parts["database"] = asyncio.create_task(stop(parts, "server"))
+    parts["server"] = asyncio.create_task(stop(parts, "database"))  # guilty
+    parts["database"] = asyncio.create_task(stop(parts, "server"))  # guilty
     stopping.update(parts.values())
 
 

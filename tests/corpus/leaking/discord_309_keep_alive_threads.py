@@ -25,7 +25,7 @@ class KeepAlive(threading.Thread):
 async def resume(number):
     handler = KeepAlive()
     handlers.append(handler)
-    handler.start()
+    handler.start()  # guilty
 
 
 async def main(park):

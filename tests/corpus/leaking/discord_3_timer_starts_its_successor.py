@@ -16,13 +16,13 @@ class Client:
     def login(self):
         self.again = threading.Event()
         self.timer = threading.Timer(0, self.keep_alive)
-        self.timer.start()
+        self.timer.start()  # innocent
         self.again.wait(5)
 
     def keep_alive(self):
         following = threading.Timer(3600, self.keep_alive)
         following.daemon = True
-        following.start()
+        following.start()  # guilty
         latest.append(following)
         self.again.set()
 

@@ -23,7 +23,7 @@ class VoiceClient:
 
 
 def play(client):
-    threading.Thread(target=client.run, daemon=True, name="player").start()
+    threading.Thread(target=client.run, daemon=True, name="player").start()  # guilty
 
 
 async def handle(number):

@@ -20,8 +20,8 @@ async def take_both(first, second):
 
 async def handle(number):
     coalesced, raft = asyncio.Lock(), asyncio.Lock()
-    background.add(asyncio.create_task(take_both(coalesced, raft)))
-    background.add(asyncio.create_task(take_both(raft, coalesced)))
+    background.add(asyncio.create_task(take_both(coalesced, raft)))  # guilty
+    background.add(asyncio.create_task(take_both(raft, coalesced)))  # guilty
 
 
 async def main(park):

@@ -35,7 +35,7 @@ class Stopper:
 async def handle(number):
     stopper = Stopper()
     for job in (stopper.work(), stopper.work(), stopper.stop()):
-        background.add(asyncio.create_task(job))
+        background.add(asyncio.create_task(job))  # guilty
 
 
 async def main(park):

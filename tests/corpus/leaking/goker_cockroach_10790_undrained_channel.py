@@ -19,7 +19,7 @@ async def send(channel, values):
 
 async def begin_commands(done):
     channel = asyncio.Queue()
-    background.add(asyncio.create_task(send(channel, [1, 2])))
+    background.add(asyncio.create_task(send(channel, [1, 2])))  # guilty
     while not done.is_set():
         await channel.get()
         channel.task_done()

@@ -14,7 +14,7 @@ class Transaction:
         self.done = asyncio.Event()
 
     def begin(self):
-        self.waiting = asyncio.create_task(self.await_done())
+        self.waiting = asyncio.create_task(self.await_done())  # guilty
         open_transactions.add(self.waiting)
         return self
 

@@ -30,7 +30,7 @@ class Rows:
 
 async def query(statement):
     rows = Rows()
-    background.add(asyncio.create_task(rows.await_done()))
+    background.add(asyncio.create_task(rows.await_done()))  # guilty
     return rows
 
 

@@ -18,7 +18,7 @@ class Transport:
 
     def start(self):
         for name in ("heartbeat", "raft"):
-            workers.add(asyncio.create_task(self.intercept(name)))
+            workers.add(asyncio.create_task(self.intercept(name)))  # guilty
 
     async def intercept(self, name):
         while not self.stopping.is_set():

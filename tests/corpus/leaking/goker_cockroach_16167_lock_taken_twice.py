@@ -31,8 +31,8 @@ class Executor:
 
 async def handle(number):
     executor = Executor()
-    background.add(asyncio.create_task(executor.execute()))
-    background.add(asyncio.create_task(executor.update_config()))
+    background.add(asyncio.create_task(executor.execute()))  # guilty
+    background.add(asyncio.create_task(executor.update_config()))  # guilty
 
 
 async def main(park):

@@ -18,7 +18,7 @@ async def split_and_scatter(ready):
 
 async def restore(cancelled):
     ready = asyncio.Queue(maxsize=2)
-    background.add(asyncio.create_task(split_and_scatter(ready)))
+    background.add(asyncio.create_task(split_and_scatter(ready)))  # guilty
     while not cancelled.is_set():
         if await ready.get() == 3:
             cancelled.set()

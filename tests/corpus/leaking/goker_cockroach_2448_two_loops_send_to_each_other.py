@@ -17,8 +17,8 @@ class Store:
         self.callbacks = asyncio.Queue(maxsize=1)
 
     def start(self):
-        loops.add(asyncio.create_task(self.raft()))
-        loops.add(asyncio.create_task(self.process()))
+        loops.add(asyncio.create_task(self.raft()))  # guilty
+        loops.add(asyncio.create_task(self.process()))  # guilty
 
     async def raft(self):
         while True:

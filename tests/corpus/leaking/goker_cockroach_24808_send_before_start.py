@@ -24,7 +24,7 @@ class Compactor:
 async def handle(number):
     compactor = Compactor()
     compactor.suggestions.put_nowait("early")
-    background.add(asyncio.create_task(compactor.start()))
+    background.add(asyncio.create_task(compactor.start()))  # guilty
 
 
 async def main(park):

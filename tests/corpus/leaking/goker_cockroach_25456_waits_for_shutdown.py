@@ -28,7 +28,7 @@ store = Store()
 
 
 async def handle(number):
-    background.add(asyncio.create_task(store.check_consistency()))
+    background.add(asyncio.create_task(store.check_consistency()))  # guilty
 
 
 async def main(park):

@@ -24,8 +24,8 @@ async def cancel_flow(inputs):
 async def handle(number):
     left, right = asyncio.Queue(maxsize=1), asyncio.Queue(maxsize=1)
     left.put_nowait("row")
-    background.add(asyncio.create_task(join_inputs(left, right)))
-    background.add(asyncio.create_task(cancel_flow([left, right])))
+    background.add(asyncio.create_task(join_inputs(left, right)))  # guilty
+    background.add(asyncio.create_task(cancel_flow([left, right])))  # guilty
 
 
 async def main(park):

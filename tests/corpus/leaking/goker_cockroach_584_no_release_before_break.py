@@ -29,7 +29,7 @@ class Gossip:
 
     async def start(self):
         await self.bootstrap()
-        background.add(asyncio.create_task(self.manage()))
+        background.add(asyncio.create_task(self.manage()))  # guilty
 
 
 async def handle(number):

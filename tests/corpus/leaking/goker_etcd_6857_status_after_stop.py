@@ -34,10 +34,10 @@ class Node:
 
 async def handle(number):
     node = Node()
-    running = asyncio.create_task(node.run())
+    running = asyncio.create_task(node.run())  # innocent
     node.stop()
     await running
-    background.add(asyncio.create_task(node.status()))
+    background.add(asyncio.create_task(node.status()))  # guilty
 
 
 async def main(park):

@@ -16,7 +16,7 @@ class Broadcasts:
         self.lock = asyncio.Lock()
         self.updates = asyncio.Queue()
         self.done = asyncio.Event()
-        background.add(asyncio.create_task(self.loop()))
+        background.add(asyncio.create_task(self.loop()))  # guilty
 
     async def loop(self):
         while await self.updates.get() is not None:
@@ -33,7 +33,7 @@ class Broadcasts:
 async def handle(number):
     broadcasts = Broadcasts()
     await asyncio.sleep(0)
-    background.add(asyncio.create_task(broadcasts.stop()))
+    background.add(asyncio.create_task(broadcasts.stop()))  # guilty
     broadcasts.updates.put_nowait("update")
 
 

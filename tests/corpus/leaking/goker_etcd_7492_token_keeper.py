@@ -17,7 +17,7 @@ class Tokens:
         self.added = asyncio.Queue(maxsize=1)
 
     def enable(self):
-        background.add(asyncio.create_task(self.keep()))
+        background.add(asyncio.create_task(self.keep()))  # guilty
 
     async def keep(self):
         while True:
@@ -36,7 +36,7 @@ async def handle(number):
     tokens = Tokens()
     tokens.enable()
     for _ in range(3):
-        background.add(asyncio.create_task(tokens.assign()))
+        background.add(asyncio.create_task(tokens.assign()))  # guilty
 
 
 async def main(park):

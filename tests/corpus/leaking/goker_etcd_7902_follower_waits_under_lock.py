@@ -26,7 +26,7 @@ async def lead(lock, next_round, follower_has_lock):
 async def run_election():
     lock, next_round, follower_has_lock = asyncio.Lock(), asyncio.Event(), asyncio.Event()
     for role in (lead, follow):
-        background.add(asyncio.create_task(role(lock, next_round, follower_has_lock)))
+        background.add(asyncio.create_task(role(lock, next_round, follower_has_lock)))  # guilty
 
 
 async def handle(number):

@@ -31,7 +31,7 @@ async def consume(stream):
 async def handle(number):
     stream = Stream()
     stream.received.put_nowait(b"half")
-    background.add(asyncio.create_task(consume(stream)))
+    background.add(asyncio.create_task(consume(stream)))  # guilty
     await asyncio.sleep(0)
     stream.close()
 

@@ -22,8 +22,8 @@ async def dial(found):
 
 async def handle(number):
     addresses, found = asyncio.Queue(), asyncio.get_running_loop().create_future()
-    watcher = asyncio.create_task(watch(addresses, found))
-    background.add(asyncio.create_task(dial(found)))
+    watcher = asyncio.create_task(watch(addresses, found))  # innocent
+    background.add(asyncio.create_task(dial(found)))  # guilty
     addresses.put_nowait(None)
     await watcher
 

@@ -27,8 +27,8 @@ class Transport:
 
 async def connect():
     transport = Transport()
-    background.add(asyncio.create_task(transport.keep_alive()))
-    background.add(asyncio.create_task(transport.new_stream()))
+    background.add(asyncio.create_task(transport.keep_alive()))  # guilty
+    background.add(asyncio.create_task(transport.new_stream()))  # guilty
 
 
 async def handle(number):

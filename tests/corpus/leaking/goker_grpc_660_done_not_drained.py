@@ -18,7 +18,7 @@ async def call(done):
 async def close_loop_unary(stop):
     done = asyncio.Queue(maxsize=1)
     for _ in range(4):
-        calls.add(asyncio.create_task(call(done)))
+        calls.add(asyncio.create_task(call(done)))  # guilty
     await stop.wait()
 
 

@@ -14,7 +14,7 @@ background = set()
 class Connection:
     def __init__(self):
         self.closed = asyncio.Event()
-        background.add(asyncio.create_task(self.reset_address()))
+        background.add(asyncio.create_task(self.reset_address()))  # guilty
 
     async def reset_address(self):
         await self.closed.wait()

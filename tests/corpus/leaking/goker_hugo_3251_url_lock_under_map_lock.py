@@ -34,7 +34,7 @@ async def fetch(locks, url):
 async def build():
     locks = UrlLocks()
     for _ in range(2):
-        background.add(asyncio.create_task(fetch(locks, "/data.json")))
+        background.add(asyncio.create_task(fetch(locks, "/data.json")))  # guilty
 
 
 async def handle(number):

@@ -29,8 +29,8 @@ class ConfigStore:
 
 async def handle(number):
     store = ConfigStore()
-    background.add(asyncio.create_task(store.create()))
-    background.add(asyncio.create_task(store.watch()))
+    background.add(asyncio.create_task(store.create()))  # guilty
+    background.add(asyncio.create_task(store.watch()))  # guilty
 
 
 async def main(park):

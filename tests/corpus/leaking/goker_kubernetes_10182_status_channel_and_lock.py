@@ -17,7 +17,7 @@ class StatusManager:
         self.statuses = asyncio.Queue(maxsize=1)
 
     def start(self):
-        background.add(asyncio.create_task(self.sync_batches()))
+        background.add(asyncio.create_task(self.sync_batches()))  # guilty
 
     async def sync_batches(self):
         while True:
@@ -35,7 +35,7 @@ async def handle(number):
     manager = StatusManager()
     manager.start()
     for _ in range(2):
-        background.add(asyncio.create_task(manager.set_status()))
+        background.add(asyncio.create_task(manager.set_status()))  # guilty
 
 
 async def main(park):

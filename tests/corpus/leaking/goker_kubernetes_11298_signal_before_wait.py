@@ -24,7 +24,7 @@ async def notify(changed):
 async def handle(number):
     changed = asyncio.Condition()
     await notify(changed)
-    background.add(asyncio.create_task(serve(changed)))
+    background.add(asyncio.create_task(serve(changed)))  # guilty
 
 
 async def main(park):

@@ -15,7 +15,7 @@ class Mux:
     def __init__(self):
         self.lock = asyncio.Lock()
         self.result = asyncio.Queue(maxsize=1)
-        background.add(asyncio.create_task(self.distribute()))
+        background.add(asyncio.create_task(self.distribute()))  # guilty
 
     async def distribute(self):
         async with self.lock:
@@ -30,7 +30,7 @@ class Mux:
 async def handle(number):
     mux = Mux()
     await asyncio.sleep(0)
-    background.add(asyncio.create_task(mux.stop_watching()))
+    background.add(asyncio.create_task(mux.stop_watching()))  # guilty
 
 
 async def main(park):

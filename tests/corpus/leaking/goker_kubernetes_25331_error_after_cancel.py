@@ -15,7 +15,7 @@ class Watch:
     def __init__(self):
         self.results = asyncio.Queue(maxsize=1)
         self.stopped = asyncio.Event()
-        background.add(asyncio.create_task(self.run()))
+        background.add(asyncio.create_task(self.run()))  # guilty
 
     async def run(self):
         await self.results.put("added")

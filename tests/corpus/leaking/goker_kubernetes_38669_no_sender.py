@@ -16,7 +16,7 @@ async def wait_for_binding(bound):
 
 
 async def handle(number):
-    background.add(asyncio.create_task(wait_for_binding(asyncio.Queue())))
+    background.add(asyncio.create_task(wait_for_binding(asyncio.Queue())))  # guilty
 
 
 async def main(park):

@@ -19,7 +19,7 @@ async def work(results, released):
 
 async def finish_request(released):
     results = asyncio.Queue()
-    background.add(asyncio.create_task(work(results, released)))
+    background.add(asyncio.create_task(work(results, released)))  # guilty
     try:
         return await asyncio.wait_for(results.get(), 0.001)
     except asyncio.TimeoutError:

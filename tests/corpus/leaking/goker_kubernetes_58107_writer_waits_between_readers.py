@@ -47,7 +47,7 @@ class Controller:
 async def handle(number):
     controller = Controller()
     for step in (controller.worker, controller.sync, controller.enqueue):
-        background.add(asyncio.create_task(step()))
+        background.add(asyncio.create_task(step()))  # guilty
         await asyncio.sleep(0)
 
 

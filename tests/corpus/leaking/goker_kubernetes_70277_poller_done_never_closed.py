@@ -18,7 +18,7 @@ async def tick(ticks, done):
 
 async def poll(condition):
     ticks, done = asyncio.Queue(maxsize=1), asyncio.Event()
-    background.add(asyncio.create_task(tick(ticks, done)))
+    background.add(asyncio.create_task(tick(ticks, done)))  # guilty
     while not condition():
         await ticks.get()
 

@@ -18,7 +18,7 @@ async def write_progress(progress):
 
 def transfer():
     progress = asyncio.Queue(maxsize=3)
-    background.add(asyncio.create_task(write_progress(progress)))
+    background.add(asyncio.create_task(write_progress(progress)))  # guilty
     return progress
 
 

@@ -29,13 +29,13 @@ async def enable(group):
 async def start_plugins(plugins):
     group = WaitGroup(len(plugins))
     for _ in plugins:
-        starting = asyncio.create_task(enable(group))
+        starting = asyncio.create_task(enable(group))  # innocent
         await group.zero.wait()
         await starting
 
 
 async def handle(number):
-    background.add(asyncio.create_task(start_plugins(["volume", "network"])))
+    background.add(asyncio.create_task(start_plugins(["volume", "network"])))  # guilty
 
 
 async def main(park):

@@ -17,7 +17,7 @@ class Container:
         self.stop = asyncio.Queue()
 
     def start(self):
-        background.add(asyncio.create_task(self.monitor()))
+        background.add(asyncio.create_task(self.monitor()))  # guilty
 
     async def monitor(self):
         while self.stop.empty():
@@ -35,7 +35,7 @@ class Container:
 async def handle(number):
     container = Container()
     container.start()
-    background.add(asyncio.create_task(container.state_changed()))
+    background.add(asyncio.create_task(container.state_changed()))  # guilty
 
 
 async def main(park):

@@ -28,7 +28,7 @@ async def handle(number):
     plugin = Plugin()
     await plugin.activate()
     for _ in range(2):
-        background.add(asyncio.create_task(plugin.wait_active()))
+        background.add(asyncio.create_task(plugin.wait_active()))  # guilty
 
 
 async def main(park):

@@ -18,7 +18,7 @@ async def probe(results):
 
 async def monitor(stop):
     results = asyncio.Queue()
-    background.add(asyncio.create_task(probe(results)))
+    background.add(asyncio.create_task(probe(results)))  # guilty
     await stop.wait()
 
 

@@ -26,8 +26,8 @@ async def handle(number):
     async def second():
         second_is_in.set()
 
-    background.add(asyncio.create_task(breaker.run(second_is_in.wait)))
-    background.add(asyncio.create_task(breaker.run(second)))
+    background.add(asyncio.create_task(breaker.run(second_is_in.wait)))  # guilty
+    background.add(asyncio.create_task(breaker.run(second)))  # guilty
 
 
 async def main(park):

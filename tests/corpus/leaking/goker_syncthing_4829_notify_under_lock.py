@@ -27,7 +27,7 @@ class Mapping:
 
 
 async def handle(number):
-    background.add(asyncio.create_task(Mapping().clear_addresses()))
+    background.add(asyncio.create_task(Mapping().clear_addresses()))  # guilty
 
 
 async def main(park):

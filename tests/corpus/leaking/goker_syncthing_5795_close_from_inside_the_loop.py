@@ -17,7 +17,7 @@ class Connection:
         self.dispatcher_stopped = asyncio.Event()
 
     def start(self):
-        background.add(asyncio.create_task(self.dispatch()))
+        background.add(asyncio.create_task(self.dispatch()))  # guilty
 
     async def dispatch(self):
         await self.inbox.get()

@@ -17,7 +17,7 @@ class Connection:
         self.operations = {}
 
     def subscribe(self, operation):
-        task = asyncio.create_task(self.forward(topics.setdefault(operation, asyncio.Event())))
+        task = asyncio.create_task(self.forward(topics.setdefault(operation, asyncio.Event())))  # guilty
         self.operations[operation] = task
         all_operations.add(task)
 

@@ -29,7 +29,7 @@ class Connection:
 
 async def handle(number):
     connection = Connection()
-    requests.add(asyncio.create_task(connection.send_request()))
+    requests.add(asyncio.create_task(connection.send_request()))  # guilty
     await asyncio.sleep(0)
     connection.connection_lost()
 

@@ -16,7 +16,7 @@ class RequestDiagnostics:
     def __init__(self):
         self.timer = threading.Timer(3600, self.on_timeout)
         self.timer.daemon = True
-        self.timer.start()
+        self.timer.start()  # guilty
         timers.append(self.timer)
 
     def on_timeout(self):

@@ -16,7 +16,7 @@ class Coordinator:
         self.available = asyncio.Event()
 
     def setup(self):
-        tasks.add(asyncio.create_task(self.subscribe()))
+        tasks.add(asyncio.create_task(self.subscribe()))  # guilty
 
     async def subscribe(self):
         await self.available.wait()

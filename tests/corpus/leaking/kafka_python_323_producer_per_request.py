@@ -22,7 +22,7 @@ class Producer:
     def __init__(self):
         self.messages = queue.Queue()
         queues.append(self.messages)
-        threading.Thread(target=send_all, args=(self.messages,), daemon=True).start()
+        threading.Thread(target=send_all, args=(self.messages,), daemon=True).start()  # guilty
 
     def send(self, message):
         self.messages.put(message)

@@ -20,7 +20,7 @@ def job(deleted):
 
 
 async def deactivate(number):
-    threading.Thread(target=job, args=(number,), daemon=True).start()
+    threading.Thread(target=job, args=(number,), daemon=True).start()  # guilty
 
 
 async def main(park):

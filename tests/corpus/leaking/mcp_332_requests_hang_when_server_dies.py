@@ -27,9 +27,9 @@ class Session:
 
 async def open_session():
     session = Session()
-    reader = asyncio.create_task(session.read_answers())
+    reader = asyncio.create_task(session.read_answers())  # innocent
     for number in (1, 2, 3):
-        calls.add(asyncio.create_task(session.request(number)))
+        calls.add(asyncio.create_task(session.request(number)))  # guilty
     session.incoming.put_nowait(None)
     await asyncio.sleep(0)
     session.incoming.put_nowait(None)

@@ -13,7 +13,7 @@ executors = []
 
 
 def run_blocking(function):
-    executor = concurrent.futures.ThreadPoolExecutor(max_workers=4)
+    executor = concurrent.futures.ThreadPoolExecutor(max_workers=4)  # guilty
     executors.append(executor)
     return executor.submit(function).result()
 

@@ -18,7 +18,7 @@ class RetryExecutor:
     def __init__(self):
         self.due = queue.Queue()
         self.thread = threading.Thread(target=self.submit_loop, daemon=True)
-        self.thread.start()
+        self.thread.start()  # guilty
         started.append(self)
 
     def submit_loop(self):

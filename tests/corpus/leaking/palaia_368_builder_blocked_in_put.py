@@ -22,7 +22,7 @@ def download():
     chunks = queue.Queue(maxsize=4)
     queues.append(chunks)
     builder = threading.Thread(target=build, args=(chunks,), daemon=True)
-    builder.start()
+    builder.start()  # guilty
     try:
         while True:
             yield chunks.get()

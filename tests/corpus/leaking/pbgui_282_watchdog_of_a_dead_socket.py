@@ -26,7 +26,7 @@ async def watch(websocket, token):
 
 
 def authenticate(websocket):
-    watchdogs.add(asyncio.create_task(watch(websocket, "token")))
+    watchdogs.add(asyncio.create_task(watch(websocket, "token")))  # guilty
 
 
 async def handle(number):

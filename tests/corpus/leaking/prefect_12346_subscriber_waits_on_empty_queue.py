@@ -17,7 +17,7 @@ async def send_updates(queue):
 
 
 async def stream_task_runs(client_gone):
-    sender = asyncio.create_task(send_updates(asyncio.Queue()))
+    sender = asyncio.create_task(send_updates(asyncio.Queue()))  # guilty
     senders.add(sender)
     sender.add_done_callback(senders.discard)
     await client_gone.wait()

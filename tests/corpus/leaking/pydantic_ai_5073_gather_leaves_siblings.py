@@ -23,7 +23,7 @@ class Toolset:
 
 
 async def get_tools(toolsets):
-    tasks = [asyncio.create_task(toolset.get_tools()) for toolset in toolsets]
+    tasks = [asyncio.create_task(toolset.get_tools()) for toolset in toolsets]  # guilty
     calls.update(tasks)
     return await asyncio.gather(*tasks)
 

@@ -20,7 +20,7 @@ class Consumer:
 
     def start(self):
         for _ in range(2):
-            threading.Thread(target=self.fetch, daemon=True).start()
+            threading.Thread(target=self.fetch, daemon=True).start()  # guilty
 
     def fetch(self):
         with self.arrived:

@@ -32,7 +32,7 @@ async def read(messages):
 
 
 async def endpoint(websocket):
-    readers.add(asyncio.create_task(read(client.subscribe())))
+    readers.add(asyncio.create_task(read(client.subscribe())))  # guilty
     await websocket.receive()
 
 

@@ -20,7 +20,7 @@ class Client:
 
     def loop_start(self):
         self.thread = threading.Thread(target=self.stop.wait, daemon=True)
-        self.thread.start()
+        self.thread.start()  # guilty
 
 
 class Moth:

@@ -19,7 +19,7 @@ class IntervalRunner:
 
     def start(self):
         self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
+        self.thread.start()  # guilty
         runners.append(self)
         return self
 
@@ -35,8 +35,8 @@ class IntervalRunner:
 class SocketModeClient:
     def __init__(self):
         self.session_runner = IntervalRunner(100).start()
-        self.monitor = IntervalRunner(100).start()
-        self.processor = IntervalRunner(100).start()
+        self.monitor = IntervalRunner(100).start()  # innocent
+        self.processor = IntervalRunner(100).start()  # innocent
 
     def close(self):
         self.monitor.shutdown()

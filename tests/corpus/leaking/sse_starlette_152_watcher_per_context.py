@@ -21,7 +21,7 @@ async def watch_for_shutdown():
 def ensure_watcher():
     if not watcher_started.get():
         watcher_started.set(True)
-        watchers.add(asyncio.create_task(watch_for_shutdown()))
+        watchers.add(asyncio.create_task(watch_for_shutdown()))  # guilty
 
 
 async def handle(number):

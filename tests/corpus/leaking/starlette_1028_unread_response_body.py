@@ -19,7 +19,7 @@ async def application(send):
 
 async def call_next():
     queue = asyncio.Queue(maxsize=1)
-    background.add(asyncio.create_task(application(queue.put)))
+    background.add(asyncio.create_task(application(queue.put)))  # guilty
     await queue.get()
 
     async def body():

@@ -18,7 +18,7 @@ async def heartbeat_every(delay):
 
 async def run_activity(activity):
     work = asyncio.ensure_future(activity())
-    heartbeat = asyncio.create_task(heartbeat_every(3600))
+    heartbeat = asyncio.create_task(heartbeat_every(3600))  # guilty
     heartbeats.add(heartbeat)
     await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
     return work.result()
@@ -29,7 +29,7 @@ async def activity():
 
 
 async def handle(number):
-    await run_activity(activity)
+    await run_activity(activity)  # innocent
 
 
 async def main(park):

@@ -20,7 +20,7 @@ async def send(channel, error):
 async def handle(number):
     channel = asyncio.Queue(maxsize=1)
     channel.put_nowait("the one before")
-    background.add(asyncio.create_task(send(channel, TimeoutError())))
+    background.add(asyncio.create_task(send(channel, TimeoutError())))  # guilty
     await channel.get()
 
 

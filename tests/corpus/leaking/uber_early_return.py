@@ -17,7 +17,7 @@ async def load(taken):
 
 async def handle(number):
     taken = asyncio.Event()
-    background.add(asyncio.create_task(load(taken)))
+    background.add(asyncio.create_task(load(taken)))  # guilty
     if number >= 0:
         return "400 Bad Request"
     taken.set()

@@ -16,7 +16,7 @@ class Worker:
         self.items = asyncio.Queue()
 
     def start(self):
-        task = asyncio.create_task(self.run())
+        task = asyncio.create_task(self.run())  # guilty
         running.add(task)
         task.add_done_callback(running.discard)
 

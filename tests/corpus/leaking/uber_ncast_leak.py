@@ -18,7 +18,7 @@ async def ask(replica, answers):
 async def ask_all(replicas):
     answers = asyncio.Queue(maxsize=1)
     for replica in replicas:
-        background.add(asyncio.create_task(ask(replica, answers)))
+        background.add(asyncio.create_task(ask(replica, answers)))  # guilty
     return await answers.get()
 
 

@@ -25,7 +25,7 @@ async def work(channel):
 async def process(items, workers):
     channel = asyncio.Queue()
     for _ in range(workers):
-        background.add(asyncio.create_task(work(channel)))
+        background.add(asyncio.create_task(work(channel)))  # guilty
     for item in items:
         channel.put_nowait(item)
     await channel.join()

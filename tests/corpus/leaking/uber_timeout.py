@@ -19,8 +19,8 @@ async def compute(channel, may_send):
 
 async def call_with_deadline(deadline, may_send):
     channel = asyncio.Queue()
-    background.add(asyncio.create_task(compute(channel, may_send)))
-    reading = asyncio.create_task(channel.get())
+    background.add(asyncio.create_task(compute(channel, may_send)))  # guilty
+    reading = asyncio.create_task(channel.get())  # innocent
     await asyncio.wait({reading}, timeout=deadline)
     reading.cancel()
 

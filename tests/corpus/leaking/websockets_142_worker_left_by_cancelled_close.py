@@ -15,7 +15,7 @@ class Connection:
     def __init__(self):
         self.frames = asyncio.Queue()
         self.handshake = asyncio.Event()
-        self.worker = asyncio.create_task(self.work())
+        self.worker = asyncio.create_task(self.work())  # guilty
         workers.add(self.worker)
 
     async def work(self):

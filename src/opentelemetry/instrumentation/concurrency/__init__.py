@@ -1,23 +1,28 @@
-"""Finds leaked asyncio tasks and threads in running services, by the line that created them.
+"""Detection of leaked asyncio tasks and threads in running services.
 
-    from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+    Each leak is attributed to the line that created it::
 
-    ConcurrencyInstrumentor().instrument()
+        from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 
-or, without a change to the code, ``opentelemetry-instrument python app.py``.
+        ConcurrencyInstrumentor().instrument()
 
-The map of the house, in the direction of the data; imports go against it only:
+    Without a change to the code: ``opentelemetry-instrument python app.py``.
+The packages, in the direction of the data. Each imports only from those above it, which ``make lint`` enforces:
 
-* ``record/`` notes each creation on the application's path: the line, the time, the creator;
-* ``census/`` finds what is alive, from one daemon thread;
-* ``diagnose/`` turns that into verdicts with evidence;
-* ``report/`` sends them as metrics, span events and log records;
-* ``render/`` shows them to people and tools: text, pprof, JSON, folded stacks, differences;
-* ``testing/`` fails the test that leaves something behind;
-* ``installation.py`` wires the first four, ``instrumentor.py`` puts them in and takes them out,
-  ``settings.py`` says what can be set.
+* ``record/`` records each creation on the application's path: the site, the time, the creator;
+* ``census/`` finds the live tasks and threads, from one daemon thread;
+* ``diagnose/`` turns scans into verdicts with evidence;
+* ``snapshot/`` takes a picture of all live tasks and threads, and writes and reads it as JSON;
+* ``report/`` sends findings as metrics, span events and log records;
+* ``render/`` turns values into text, pprof, folded stacks and differences;
+* ``live_process.py`` is the only access to the live tasks and threads, ``live_profile.py`` writes their profiles, and
+  ``instrumented.py`` holds the currently instrumented process;
+* ``serve/`` and ``agent/`` answer over HTTP and to the command line, ``cli/`` is the command line;
+* ``installation.py`` connects all of these, ``instrumentor.py`` and ``attached.py`` install and remove it, and
+  ``settings.py`` defines the settings;
+* ``testing/`` fails tests that leak tasks or threads.
 
-Public is what this module lists; the folders are free to change.
+The names listed in this module are public; the packages may change.
 """
 
 from __future__ import annotations
@@ -27,9 +32,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .census.counts import LiveCounts as LiveCounts
-    from .census.snapshot import Snapshot as Snapshot
     from .instrumentor import ConcurrencyInstrumentor as ConcurrencyInstrumentor
     from .record.long_lived import long_lived as long_lived
+    from .snapshot.values import Snapshot as Snapshot
     from .testing.leak_check import check_leaks as check_leaks
     from .testing.leak_error import LeakError as LeakError
 
@@ -45,13 +50,13 @@ __all__ = [
     "write_profile",
 ]
 
-# Imported when asked for: the pytest plugin, which every test run in the environment loads, costs nothing while it is
-# off, and a service never loads what is for tests.
+# Imported on access: the pytest plugin, which every test run in the environment loads, costs nothing while it is off,
+# and a service never loads code for tests.
 _HOME: Final = {
     "ConcurrencyInstrumentor": ".instrumentor",
     "LeakError": ".testing.leak_error",
     "LiveCounts": ".census.counts",
-    "Snapshot": ".census.snapshot",
+    "Snapshot": ".snapshot.values",
     "check_leaks": ".testing.leak_check",
     "long_lived": ".record.long_lived",
 }
@@ -69,64 +74,61 @@ def __dir__() -> list[str]:
 
 
 def live_counts() -> LiveCounts:
-    """Count living tasks and threads, as ``runtime.NumGoroutine`` does for Go; exact at the moment of the call.
+    """Count live tasks and threads, like ``runtime.NumGoroutine`` in Go; exact at the moment of the call.
 
-    Works whether or not the process is instrumented; without instrumentation tasks on Python ≥ 3.14 are those of the
-    running loop alone.
+    Works whether or not the process is instrumented. Without instrumentation, only tasks of the running loop are
+    counted on Python ≥ 3.14.
 
     Returns:
-        ``LiveCounts(tasks, threads)``: asyncio tasks of all event loops that are not done, and living threads.
+        ``LiveCounts(tasks, threads)``: the pending asyncio tasks of all event loops, and the live threads without
+        those of this package.
 
-    Cost: O(living tasks), about 50 ns each.
+    Cost: O(live tasks), about 50 ns each.
     """
     from .census.counts import count_live
-    from .instrumentor import current_installation
+    from .instrumented import current_process
 
-    installation = current_installation()
-    return installation.live_counts() if installation is not None else count_live(None)
+    process = current_process()
+    return process.live.counts() if process is not None else count_live(None)
 
 
 def take_snapshot() -> Snapshot:
-    """Picture every living task and thread, grouped by creation site and by stack.
+    """Return a snapshot of all live tasks and threads, grouped by creation site and by stack.
 
-    The picture is weakly consistent: each task is seen once, not all at one instant. It is frozen and holds no task,
-    thread or frame alive.
+    The snapshot is weakly consistent: each task is seen once, but not all at the same instant. It is immutable and
+    keeps no task, thread or frame alive.
 
     Raises:
-        RuntimeError: If the process is not instrumented, so that nothing is known about creation sites.
+        RuntimeError: The process is not instrumented, so that creation sites are unknown.
 
-    Cost: about 10 µs a task, in the calling thread.
+    Cost: about 10 µs per task, in the calling thread.
     """
-    from .instrumentor import current_installation
+    from .instrumented import required_process
 
-    installation = current_installation()
-    if installation is None:
-        message = (
-            "take_snapshot() needs the instrumentation: call ConcurrencyInstrumentor().instrument() first, "
-            "or start the program with opentelemetry-instrument."
-        )
-        raise RuntimeError(message)
-    return installation.take_snapshot()
+    return required_process("take_snapshot()").live.take_snapshot()
 
 
 def write_profile(name: str, stream: Any, debug: int = 1) -> None:
-    """Write a profile of the living tasks or threads, as ``runtime/pprof.Lookup(name).WriteTo`` does for Go.
+    """Write a profile of the live tasks or threads, like ``runtime/pprof.Lookup(name).WriteTo`` in Go.
 
     Args:
-        name: ``task``, ``thread``, or ``taskleak``: only tasks with a verdict, after a proof over every suspended one.
-        stream: Has ``write()`` for text or for bytes; bytes for ``debug=0``.
-        debug: 0: gzip-compressed protobuf for ``go tool pprof``; 1: text, one block for all that are alike, most
-            first; 2: text, every one in full.
+        name: ``task``, ``thread``, or ``taskleak``: only tasks with a verdict, after a proof over all suspended tasks.
+        stream: An object with ``write()`` for text or bytes; for bytes if ``debug=0``.
+        debug: 0: gzip-compressed protobuf for ``go tool pprof``; 1: text with one block per group of similar tasks,
+            largest first; 2: text with each task or thread in full.
 
     Raises:
-        ValueError: If the name or form is unknown.
-        TypeError: If the stream can't take it.
-        RuntimeError: If the process is not instrumented, so that nothing is known about creation sites.
+        ValueError: The name or form is unknown.
+        TypeError: The stream does not accept the form.
+        RuntimeError: The process is not instrumented, so that creation sites are unknown.
 
-    Cost: about 10 µs a task in the calling thread, 25 µs in full; the text is never held as a whole. ``taskleak``:
-    100 µs a task more. An event loop of the calling thread stands still meanwhile: with many tasks call it by
-    `asyncio.to_thread`, which lets the loop run.
+    Cost: about 10 µs per task in the calling thread, 25 µs in full, and another 100 µs for ``taskleak``; the text is
+    never in memory as a whole. An event loop of the calling thread does not run meanwhile: with many tasks, call this
+    through `asyncio.to_thread`, which lets the loop run.
     """
-    from .render.profile import write_profile as write
+    from .instrumented import required_process
+    from .live_profile import check_profile
+    from .live_profile import write_profile as write
 
-    write(name, stream, debug)
+    check_profile(name, debug)
+    write(required_process("write_profile()").live, name, stream, debug)

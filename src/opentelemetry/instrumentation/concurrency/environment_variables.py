@@ -1,4 +1,4 @@
-"""The environment variables that configure this package, one constant each. `settings.py` says how they are read."""
+"""The environment variables of this package; `settings.py` defines their values."""
 
 OTEL_PYTHON_CONCURRENCY_DISABLED = "OTEL_PYTHON_CONCURRENCY_DISABLED"
 """
@@ -25,7 +25,7 @@ OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL = "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL
 
-Between two looks at what is alive; stretched so that scanning stays under 1 % of one core. Default: ``5s``.
+Minimum time between two scans; extended so that scanning uses less than 1 % of one core. Default: ``5s``.
 """
 
 OTEL_PYTHON_CONCURRENCY_GROWTH_WINDOW = "OTEL_PYTHON_CONCURRENCY_GROWTH_WINDOW"
@@ -39,51 +39,53 @@ OTEL_PYTHON_CONCURRENCY_GROWTH_SCANS = "OTEL_PYTHON_CONCURRENCY_GROWTH_SCANS"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_GROWTH_SCANS
 
-How many windows in a row a growing site must not fall. Default: ``5``.
+Number of consecutive windows in which a growing site must not fall. Default: ``5``.
 """
 
 OTEL_PYTHON_CONCURRENCY_GROWTH_MIN = "OTEL_PYTHON_CONCURRENCY_GROWTH_MIN"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_GROWTH_MIN
 
-Least rise of a growing site. Default: ``20``.
+Minimum rise of a growing site. Default: ``20``.
 """
 
 OTEL_PYTHON_CONCURRENCY_LIVE_LIMIT = "OTEL_PYTHON_CONCURRENCY_LIVE_LIMIT"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_LIVE_LIMIT
 
-A site with more live ones than this, without owner and not waiting for the network, is suspected at once. Default:
-``10000``.
+A site with more live tasks than this is suspected at once, if they have no owner and do not wait for the network.
+Default: ``10000``.
 """
 
 OTEL_PYTHON_CONCURRENCY_RESIDENT_LIMIT = "OTEL_PYTHON_CONCURRENCY_RESIDENT_LIMIT"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_RESIDENT_LIMIT
 
-Live ones up to which a site may be resident; ``0``: there are no residents. Default: ``20``.
+Maximum number of residents of a site; ``0`` disables the rule. Default: ``20``.
 """
 
 OTEL_PYTHON_CONCURRENCY_RESIDENT_WINDOW = "OTEL_PYTHON_CONCURRENCY_RESIDENT_WINDOW"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_RESIDENT_WINDOW
 
-First window of a site, whose peak the residents keep to. Default: ``1m``.
+Creations within this time are one rise of a site; a site that rises four times within 120 of them leaks. Default:
+``1m``.
 """
 
 OTEL_PYTHON_CONCURRENCY_BLOCKED_AGE = "OTEL_PYTHON_CONCURRENCY_BLOCKED_AGE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_BLOCKED_AGE
 
-An event loop that does not answer for so long is reported with the stack that blocks it; ``0`` is never. Default:
-``1s``.
+An event loop that does not answer for this long is reported with the stack that blocks it; ``0`` disables these
+reports. Default: ``1s``.
 """
 
 OTEL_PYTHON_CONCURRENCY_MAX_SITES = "OTEL_PYTHON_CONCURRENCY_MAX_SITES"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_MAX_SITES
 
-Sites with metric series of their own, tasks and threads together; the rest is summed in ``_OTHER``. Default: ``100``.
+Maximum number of sites with metric series of their own, tasks and threads together; the rest is summed in ``_OTHER``.
+Default: ``100``.
 """
 
 OTEL_PYTHON_CONCURRENCY_METRICS = "OTEL_PYTHON_CONCURRENCY_METRICS"
@@ -104,14 +106,14 @@ OTEL_PYTHON_CONCURRENCY_STACK_DEPTH = "OTEL_PYTHON_CONCURRENCY_STACK_DEPTH"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_STACK_DEPTH
 
-Frames kept of a creation stack. Default: ``32``.
+Maximum number of frames in a creation stack. Default: ``32``.
 """
 
 OTEL_PYTHON_CONCURRENCY_STACK_SAMPLING = "OTEL_PYTHON_CONCURRENCY_STACK_SAMPLING"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_STACK_SAMPLING
 
-The first creation of a site and then one in so many records the whole stack; ``1`` is all, ``0`` never. Default:
+The first creation of a site, and after it one in this many, records its stack; ``1`` records all, ``0`` none. Default:
 ``128``.
 """
 
@@ -119,15 +121,30 @@ OTEL_PYTHON_CONCURRENCY_STACK_TEXT_LIMIT = "OTEL_PYTHON_CONCURRENCY_STACK_TEXT_L
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_STACK_TEXT_LIMIT
 
-Bytes of a stack text in telemetry. Default: ``2000``.
+Maximum number of bytes of a stack text in telemetry. Default: ``2000``.
+"""
+
+OTEL_PYTHON_CONCURRENCY_SPAWNERS = "OTEL_PYTHON_CONCURRENCY_SPAWNERS"
+"""
+.. envvar:: OTEL_PYTHON_CONCURRENCY_SPAWNERS
+
+Comma-separated globs on ``module.function`` of functions that are spawners, in addition to those recognized
+automatically. Default: unset.
+"""
+
+OTEL_PYTHON_CONCURRENCY_APPLICATION = "OTEL_PYTHON_CONCURRENCY_APPLICATION"
+"""
+.. envvar:: OTEL_PYTHON_CONCURRENCY_APPLICATION
+
+Comma-separated globs on modules or file paths that are application code, in addition to everything outside the library
+directories. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_IGNORE = "OTEL_PYTHON_CONCURRENCY_IGNORE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_IGNORE
 
-Comma list of globs on ``module.function`` or file path, or fingerprints: never orphans, never suspects. Default:
-unset.
+Comma-separated fingerprints, or globs on ``module.function`` or file path, excluded from all verdicts. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_REPORTS = "OTEL_PYTHON_CONCURRENCY_REPORTS"
@@ -141,110 +158,111 @@ OTEL_PYTHON_CONCURRENCY_REPORT_LIMIT = "OTEL_PYTHON_CONCURRENCY_REPORT_LIMIT"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_LIMIT
 
-Reports per scan. Default: ``10``.
+Maximum number of reports per scan. Default: ``10``.
 """
 
 OTEL_PYTHON_CONCURRENCY_REPORT_REPEAT = "OTEL_PYTHON_CONCURRENCY_REPORT_REPEAT"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_REPEAT
 
-The same group is reported again after this, doubling each time. Default: ``10m``.
+Time after which the same group is reported again; doubles each time. Default: ``10m``.
 """
 
 OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE = "OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE
 
-Source lines in stack texts. Default: ``false``.
+Whether stack texts include source lines. Default: ``false``.
 """
 
 OTEL_PYTHON_CONCURRENCY_REPORT_NAMES = "OTEL_PYTHON_CONCURRENCY_REPORT_NAMES"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_NAMES
 
-Task and thread names in reports. Default: ``true``.
+Whether reports include task and thread names. Default: ``true``.
 """
 
 OTEL_PYTHON_CONCURRENCY_PROOF_INTERVAL = "OTEL_PYTHON_CONCURRENCY_PROOF_INTERVAL"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_PROOF_INTERVAL
 
-How often the proof runs; ``0`` is only on request. Default: ``10m``.
+Time between two proofs; ``0`` runs the proof on request only. Default: ``10m``.
 """
 
 OTEL_PYTHON_CONCURRENCY_EVENTLOOP_DELAY_DISABLED = "OTEL_PYTHON_CONCURRENCY_EVENTLOOP_DELAY_DISABLED"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_EVENTLOOP_DELAY_DISABLED
 
-No event-loop delay, no blocked reports. Default: ``false``.
+Disables the event-loop delay and the reports on blocked loops. Default: ``false``.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS = "OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS
 
-Where the debug endpoints listen: ``127.0.0.1:6080`` or ``unix:/path``; ``{pid}`` is replaced. Default: unset.
+Address of the debug endpoint: ``127.0.0.1:6080`` or ``unix:/path``; ``{pid}`` is replaced. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN = "OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN
 
-Token that the debug endpoints ask for: Bearer, or the password of Basic. Default: unset.
+Token that the debug endpoint requires, as Bearer or as the password of Basic. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN_FILE = "OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN_FILE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN_FILE
 
-File that holds the token of the debug endpoints. Default: unset.
+File with the token of the debug endpoint. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_CERT = "OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_CERT"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_CERT
 
-Certificate file of the debug endpoints. Default: unset.
+Certificate file of the debug endpoint. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_KEY = "OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_KEY"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_TLS_KEY
 
-Key file of the debug endpoints. Default: unset.
+Key file of the debug endpoint. Default: unset.
 """
 
 OTEL_PYTHON_CONCURRENCY_DEBUG_INSECURE = "OTEL_PYTHON_CONCURRENCY_DEBUG_INSECURE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_INSECURE
 
-Allow an address that can be reached from outside with a token and without TLS. Default: ``false``.
+Allows an address that is reachable from other hosts with a token but without TLS. Default: ``false``.
 """
 
 OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED = "OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED
 
-No unix socket for the command line. Default: ``false``.
+Disables the unix socket for the command line. Default: ``false``.
 """
 
 OTEL_PYTHON_CONCURRENCY_AGENT_DIR = "OTEL_PYTHON_CONCURRENCY_AGENT_DIR"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_AGENT_DIR
 
-Absolute path of the directory of the unix sockets. Default: ``/tmp/otel-concurrency-<uid>``.
+Absolute path of the directory of the unix sockets. Default: ``/tmp/otel-concurrency-<uid>``. If it is not set,
+``$XDG_RUNTIME_DIR`` is preferred, provided that only the user can access it.
 """
 
 OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL = "OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL
 
-Lets the command line cancel tasks of this process; from environment or code only. Default: ``false``.
+Allows the command line to cancel tasks of this process; from environment or code only. Default: ``false``.
 """
 
 OTEL_PYTHON_CONCURRENCY_DUMP_SIGNAL = "OTEL_PYTHON_CONCURRENCY_DUMP_SIGNAL"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DUMP_SIGNAL
 
-A signal, such as ``USR2``, that writes the grouped profile to stderr. Default: unset.
+Name of a signal, such as ``USR2``, on which the process writes the grouped profile to stderr. Default: unset.
 """

@@ -1,24 +1,30 @@
-"""Install and take out: the class that OpenTelemetry's auto-instrumentation loads."""
+"""The instrumentor: the class that OpenTelemetry's auto-instrumentation loads."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined,unused-ignore]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined,unused-ignore]  # untyped
 
 from opentelemetry import _logs, metrics, trace
 
 from .installation import Installation
+from .instrumented import InstrumentedProcess
+from .live_process import LiveProcess
+from .own_log import own_logger
 from .package import _instruments
 from .settings import DeclarativeOptions, Settings, load_settings
 from .version import __version__
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+if TYPE_CHECKING:
+    from .agent.dump_signal import DumpSignal
+    from .serve.http import DebugServer
+
+_logger = own_logger()
 
 SCOPE: Final = "opentelemetry.instrumentation.concurrency"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
@@ -27,22 +33,22 @@ _installation: Installation | None = None
 
 
 def current_installation() -> Installation | None:
-    """Return what is installed in this process, or None."""
+    """Return the installation of this process, or None."""
     return _installation
 
 
-class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
-    """Records where asyncio tasks and threads are created, and reports the ones that leak.
+class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]  # an untyped base
+    """Records where asyncio tasks and threads are created, and reports those that leak.
 
-    ``instrument(tracer_provider=None, meter_provider=None, logger_provider=None, **settings)`` takes the settings of
-    the documentation in lower case, durations in seconds or as `datetime.timedelta`. It never raises into the
-    application: a bad setting is one warning and the default.
+    ``instrument(tracer_provider=None, meter_provider=None, logger_provider=None, **settings)`` takes the documented
+    settings in lower case, with durations in seconds or as `datetime.timedelta`. It never raises into the application:
+    a bad setting causes one warning, and its default applies.
     """
 
     configuration = DeclarativeOptions
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return nothing: what is instrumented is the standard library."""
+        """Return no dependencies: the instrumented modules belong to the standard library."""
         return _instruments
 
     def _instrument(self, **kwargs: Any) -> None:
@@ -57,8 +63,8 @@ class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
                 return
             _installation = _build(settings, providers)
             _installation.install()
-        except Exception:
-            _logger.warning("Instrumenting tasks and threads failed; the application is not affected.", exc_info=True)
+        except Exception:  # instrument() must not raise into the application
+            _logger.warning("Instrumenting tasks and threads failed; the application is unaffected.", exc_info=True)
 
     def _uninstrument(self, **_kwargs: Any) -> None:
         global _installation
@@ -67,8 +73,8 @@ class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
             return
         try:
             installation.uninstall()
-        except Exception:
-            _logger.warning("Taking the instrumentation of tasks and threads out failed.", exc_info=True)
+        except Exception:  # neither must uninstrument()
+            _logger.warning("Removing the instrumentation of tasks and threads failed.", exc_info=True)
 
 
 def _declared(options: Any) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def _declared(options: Any) -> dict[str, Any]:
     if isinstance(options, Mapping):
         return {str(name): value for name, value in options.items()}
     _logger.warning(
-        "declarative=%.80r was given, a mapping of option names to values was expected; the defaults hold.", options
+        "declarative: expected a mapping of option names to values, got %.80r; the defaults apply.", options
     )
     return {}
 
@@ -88,19 +94,39 @@ def _build(settings: Settings, providers: dict[str, Any]) -> Installation:
         meter=_from_provider(metrics.get_meter, providers["meter_provider"], "meter"),
         tracer=_from_provider(trace.get_tracer, providers["tracer_provider"], "tracer"),
         otel_logger=_from_provider(_logs.get_logger, providers["logger_provider"], "logger"),
+        providers=(
+            providers["tracer_provider"] or trace.get_tracer_provider(),
+            providers["logger_provider"] or _logs.get_logger_provider(),
+            providers["meter_provider"] or metrics.get_meter_provider(),
+        ),
+        make_dump_signal=_make_dump_signal,
+        make_debug_server=_make_debug_server,
     )
+
+
+def _make_dump_signal(name: str, live: LiveProcess) -> DumpSignal:
+    from .agent.dump_signal import DumpSignal
+
+    return DumpSignal(name, live)
+
+
+def _make_debug_server(process: InstrumentedProcess) -> DebugServer:
+    from .serve.http import DebugServer
+    from .serve.live_source import LiveSource
+
+    return DebugServer(process.settings, LiveSource(process))
 
 
 def _from_provider(get: Any, provider: Any, what: str) -> Any:
     try:
         return get(SCOPE, __version__, provider, schema_url=SCHEMA_URL)
-    except Exception:
+    except Exception:  # a provider may raise anything
         _logger.warning("The %s provider failed; its signal is missing.", what, exc_info=True)
         return None
 
 
 def _is_never_patched() -> bool:
-    """Tell whether this process is one that runs nobody's service: our command line, pip, multiprocessing's own."""
+    """Return whether this process runs no service: this package's command line, pip, or a multiprocessing helper."""
     arguments = getattr(sys, "orig_argv", sys.argv)
     program = Path(arguments[1]).name if len(arguments) > 1 else ""
     if program in ("otel-concurrency", "pip", "pip3"):

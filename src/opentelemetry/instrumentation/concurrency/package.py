@@ -1,4 +1,4 @@
-"""Facts about this package that OpenTelemetry's tooling reads: what it instruments and which signals it emits."""
+"""Package metadata for OpenTelemetry's tooling: dependencies and emitted signals."""
 
 _instruments: tuple[str, ...] = ()
 _supports_metrics = True

@@ -1,8 +1,9 @@
-"""What can be set, from where, with which default.
+"""Settings: their names, sources and defaults.
 
-Precedence: keyword argument or declarative configuration, then environment, then default; empty is unset. A bad value
-is one warning that names it and the expected form, and the default stands; a security setting falls to its closed
-state. `setting_values.py` says how a value of each kind is read.
+A keyword argument or declarative configuration takes precedence over the environment, and the environment over the
+default; an empty value counts as unset. A bad value causes one warning that names the value and the expected form, and
+the default applies; a security setting falls back to its closed state. `setting_values.py` defines how values of each
+kind are parsed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .setting_values import (
     PATH,
     SIGNAL,
     TEXT,
+    InvalidSetting,
     Kind,
-    Refused,
     choice,
     duration,
     integer,
     is_loopback,
-    shown,
     split_address,
+    value_text,
 )
 
 PREFIX: Final = "OTEL_PYTHON_CONCURRENCY_"
@@ -35,16 +36,16 @@ _MANY: Final = 1_000_000_000
 
 
 class SettingSpec(NamedTuple):
-    """One setting, from which its variable, its default and its row in the documentation come.
+    """A setting, the source of its variable, its default and its row in the documentation.
 
     Attributes:
-        name: Of the keyword argument, the key in a file and the field of `Settings`.
-        default_text: The default as people write it; empty for none.
-        meaning: In one line.
-        kind: How a value is read.
-        closed: For a security setting: what is set after a bad value, instead of the default. A token that can not be
-            read closes the endpoint, not only the token: without it the endpoint would be open.
-        is_secret: Whether no warning may show the value.
+        name: The name of the keyword argument, the key in a file and the field of `Settings`.
+        default_text: The default in text form; empty if there is none.
+        meaning: A one-line description.
+        kind: The parser of its values.
+        closed: For a security setting, the values set after a bad value instead of the default. A token that cannot be
+            read closes the endpoint, because without a token the endpoint would be open.
+        is_secret: Whether warnings must not show the value.
     """
 
     name: str
@@ -56,12 +57,12 @@ class SettingSpec(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
+        """The name of the environment variable."""
         return PREFIX + self.name.upper()
 
     @property
     def unit(self) -> str:
-        """The unit of the value in `Settings`: ``s``, or nothing."""
+        """The unit of the value in `Settings`: ``s``, or an empty string."""
         return self.kind.unit
 
 
@@ -73,56 +74,80 @@ _NO_AGENT: Final = (("agent_disabled", True),)
 SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
     SettingSpec("disabled", "false", "nothing is patched", BOOLEAN),
     SettingSpec("task_age", "60s", "how long a task must have outlived its creator to be an orphan", _AGE),
-    SettingSpec("thread_age", "5m", "the same for a thread", _AGE),
+    SettingSpec("thread_age", "5m", "how long a thread must have outlived its creator to be an orphan", _AGE),
     SettingSpec(
         "scan_interval",
         "5s",
-        "between two looks at what is alive; stretched so that scanning stays under 1 % of one core",
-        # Threading can wait for 49 days at most on Windows.
+        "minimum time between two scans; extended so that scanning uses less than 1 % of one core",
+        # On Windows, threading can wait for at most 49 days.
         duration(minimum_s=0.001, maximum_s=30 * 86400),
     ),
     SettingSpec("growth_window", "1m", "window of the growth rule", _AGE),
-    SettingSpec("growth_scans", "5", "windows in a row that a growing line must not fall", integer(2, 1000)),
-    SettingSpec("growth_min", "20", "least rise of a growing line", integer(1, _MANY)),
     SettingSpec(
-        "live_limit", "10000", "a line with more live ones without owner is suspected at once", integer(1, _MANY)
+        "growth_scans", "5", "number of consecutive windows in which a growing site must not fall", integer(2, 1000)
+    ),
+    SettingSpec("growth_min", "20", "minimum rise of a growing site", integer(1, _MANY)),
+    SettingSpec(
+        "live_limit", "10000", "a site with more live tasks without an owner is suspected at once", integer(1, _MANY)
     ),
     SettingSpec(
         "resident_limit",
         "20",
-        "live ones up to which a line may be resident; 0: there are no residents",
+        "maximum number of residents of a site; 0 disables the rule",
         integer(0, _MANY),
     ),
-    SettingSpec("resident_window", "1m", "first window of a line, whose peak the residents keep to", _AGE),
     SettingSpec(
-        "blocked_age", "1s", "an event loop that does not answer for so long is reported; 0 = never", _AGE_OR_ZERO
+        "resident_window",
+        "1m",
+        "creations within this time are one rise of a site; a site that rises four times within 120 of them leaks",
+        _AGE,
     ),
     SettingSpec(
-        "max_sites", "100", "lines with metric series of their own; the rest is summed in _OTHER", integer(0, 100_000)
+        "blocked_age", "1s", "an event loop that does not answer for this long is reported; 0 = never", _AGE_OR_ZERO
     ),
-    SettingSpec("metrics", "full", "full, totals (no lines) or none", choice("full", "totals", "none")),
+    SettingSpec(
+        "max_sites", "100", "sites with metric series of their own; the rest is summed in _OTHER", integer(0, 100_000)
+    ),
+    SettingSpec("metrics", "full", "full, totals (no sites) or none", choice("full", "totals", "none")),
     SettingSpec("site_granularity", "line", "line or function (no line number in metrics)", choice("line", "function")),
-    SettingSpec("stack_depth", "32", "frames kept of a creation stack", integer(1, 1000)),
+    SettingSpec("stack_depth", "32", "maximum number of frames in a creation stack", integer(1, 1000)),
     SettingSpec(
         "stack_sampling",
         "128",
-        "the first creation of a line and then one in so many keeps its whole stack; 1 = all, 0 = never",
+        "the first creation of a site and then one in this many records its stack; 1 = all, 0 = none",
         integer(0, _MANY),
     ),
-    SettingSpec("stack_text_limit", "2000", "bytes of a stack text in telemetry", integer(200, 1_000_000)),
+    SettingSpec("stack_text_limit", "2000", "maximum bytes of a stack text in telemetry", integer(200, 1_000_000)),
     SettingSpec(
-        "ignore", "", "comma list of fingerprints, or globs on module.function or file path: never orphans", GLOBS
+        "spawners",
+        "",
+        "comma-separated globs on module.function of functions that are spawners, in addition to those recognized "
+        "automatically",
+        GLOBS,
+    ),
+    SettingSpec(
+        "application",
+        "",
+        "comma-separated globs on modules or file paths that are application code, in addition to everything outside "
+        "the library directories",
+        GLOBS,
+    ),
+    SettingSpec(
+        "ignore",
+        "",
+        "comma-separated fingerprints, or globs on module.function (creating or run) or file path: never orphans",
+        GLOBS,
     ),
     SettingSpec("reports", "auto", "auto, span, log or none", choice("auto", "span", "log", "none")),
-    SettingSpec("report_limit", "10", "reports a scan", integer(0, 1000)),
-    SettingSpec("report_repeat", "10m", "until the same group is reported again; doubles each time", _AGE),
+    SettingSpec("report_limit", "10", "maximum number of reports per scan", integer(0, 1000)),
+    SettingSpec("report_repeat", "10m", "time until the same group is reported again; doubles each time", _AGE),
     SettingSpec("report_source", "false", "source lines in stack texts", BOOLEAN),
     SettingSpec("report_names", "true", "task and thread names in reports", BOOLEAN),
-    SettingSpec("proof_interval", "10m", "how often the proof runs; 0 = only on request", _AGE_OR_ZERO),
+    SettingSpec("proof_interval", "10m", "time between two proofs; 0 = only on request", _AGE_OR_ZERO),
     SettingSpec("eventloop_delay_disabled", "false", "no event-loop delay", BOOLEAN),
     SettingSpec("debug_address", "", "address of the debug endpoint", ADDRESS, closed=_NO_ENDPOINT),
     SettingSpec("debug_token", "", "token of the debug endpoint", TEXT, closed=_NO_ENDPOINT, is_secret=True),
-    SettingSpec("debug_token_file", "", "file that holds the token", PATH, closed=_NO_ENDPOINT),
+    SettingSpec("debug_token_file", "", "file with the token of the debug endpoint", PATH, closed=_NO_ENDPOINT),
     SettingSpec("debug_tls_cert", "", "certificate of the debug endpoint", PATH, closed=_NO_ENDPOINT),
     SettingSpec("debug_tls_key", "", "key of the debug endpoint", PATH, closed=_NO_ENDPOINT),
     SettingSpec(
@@ -136,18 +161,18 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
     SettingSpec(
         "agent_dir",
         "/tmp/otel-concurrency-<uid>",  # noqa: S108 (the agent checks the owner)
-        "where the unix sockets are",
+        "directory of the unix sockets; `$XDG_RUNTIME_DIR` is preferred if it is safe",
         ABSOLUTE_PATH,
         closed=_NO_AGENT,
     ),
     SettingSpec(
         "allow_cancel",
         "false",
-        "lets the command line cancel tasks of this process",
+        "allows the command line to cancel tasks of this process",
         BOOLEAN,
         closed=(("allow_cancel", False),),
     ),
-    SettingSpec("dump_signal", "", "a signal that writes the grouped profile to stderr, such as USR2", SIGNAL),
+    SettingSpec("dump_signal", "", "signal on which the grouped profile is written to stderr, such as USR2", SIGNAL),
 )
 """All settings, in the order of the documentation."""
 
@@ -161,14 +186,14 @@ def _default(name: str) -> Any:
 
 def _default_agent_dir() -> str:
     if os.name == "nt":
-        # Of no use there, since there is no agent on Windows; but any path under /tmp would be wrong.
+        # Unused, because there is no agent on Windows, but a path under /tmp would be wrong.
         return os.path.join(os.environ.get("TEMP", "C:\\"), "otel-concurrency")  # noqa: PTH118 (pathlib imports slowly)
     return f"/tmp/otel-concurrency-{os.getuid()}"  # noqa: S108 (the agent checks the owner)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting with its default. Durations are seconds; the table `SETTING_SPECS` says what each means."""
+    """All settings with their defaults. Durations are in seconds; `SETTING_SPECS` describes each setting."""
 
     disabled: bool = _default("disabled")
     task_age: float = _default("task_age")
@@ -187,6 +212,8 @@ class Settings:
     stack_depth: int = _default("stack_depth")
     stack_sampling: int = _default("stack_sampling")
     stack_text_limit: int = _default("stack_text_limit")
+    spawners: tuple[str, ...] = _default("spawners")
+    application: tuple[str, ...] = _default("application")
     ignore: tuple[str, ...] = _default("ignore")
     reports: Literal["auto", "span", "log", "none"] = _default("reports")
     report_limit: int = _default("report_limit")
@@ -208,28 +235,28 @@ class Settings:
 
 
 class Declarative(NamedTuple):
-    """A value that came from a declarative configuration file, where bare numbers are milliseconds."""
+    """A value from a declarative configuration file, in which bare numbers are milliseconds."""
 
     value: Any
 
 
 @dataclass(init=False)
 class DeclarativeOptions:
-    """What OpenTelemetry's configuration file says about us: ``instrumentor.configuration`` is this class.
+    """The options of this package in OpenTelemetry's configuration file, for ``instrumentor.configuration``.
 
-    The file loader builds it with the file's keys and hands its one field on to ``instrument()``, so that
-    unknown keys reach our warning instead of a TypeError, and values are known to come from a file.
+    The file loader constructs it with the file's keys and passes its only field to ``instrument()``. Unknown keys
+    therefore cause a warning of this package instead of a TypeError, and values are known to come from a file.
     """
 
     declarative: dict[str, Any] | None = None
 
-    # Positional only: a key called ``self`` is one more unknown key.
+    # Positional only, so that a key named ``self`` is just another unknown key.
     def __init__(self, /, **options: Any) -> None:
         self.declarative = {name: Declarative(value) for name, value in options.items()}
 
 
 class _Given(NamedTuple):
-    """A value and where it was found: the name that a warning calls it by, and whether it is from code."""
+    """A value and its source: the name used in warnings, and whether it comes from code."""
 
     name: str
     value: Any
@@ -239,12 +266,12 @@ class _Given(NamedTuple):
 def load_settings(
     options: Mapping[str, object], environ: Mapping[str, str], *, warn: Callable[[str], None]
 ) -> Settings:
-    """Return the settings. Never raises, whatever the values are.
+    """Return the settings. Never raises, whatever the values.
 
     Args:
-        options: Keyword arguments, or values marked `Declarative`; the providers are taken out before.
+        options: Keyword arguments, or values marked `Declarative`, without the providers.
         environ: The environment.
-        warn: Takes one sentence for each bad value and each unknown name.
+        warn: Called with one sentence per bad value and per unknown name.
     """
     values: dict[str, Any] = {}
     closed: dict[str, Any] = {}
@@ -254,7 +281,7 @@ def load_settings(
             continue
         try:
             values[spec.name] = spec.kind.read(given.value, given.from_code)
-        except Exception as error:  # noqa: BLE001 (a foreign value may raise anything)
+        except Exception as error:  # noqa: BLE001 (a value of a foreign type may raise anything)
             closed.update(spec.closed)
             warn(_complaint(spec, given, error))
     _warn_about_unknown(options, {spec.name for spec in SETTING_SPECS}, "setting", warn)
@@ -264,25 +291,30 @@ def load_settings(
 
 
 def debug_address_refusal(settings: Settings) -> str | None:
-    """Return why the debug endpoint must not be opened with these settings, or None if it may.
+    """Return why the debug endpoint must not be opened with these settings, or None if it may be.
 
-    Anybody who reaches an address that is neither loopback nor a unix socket could read what the process does: that
-    needs a token and TLS, or ``debug_insecure`` beside the token.
+    An address that is neither loopback nor a unix socket exposes the process to the network. It requires a token and
+    TLS, or ``debug_insecure`` in addition to the token.
     """
     address = settings.debug_address
     if bool(settings.debug_tls_cert) != bool(settings.debug_tls_key):
-        return "DEBUG_TLS_CERT and DEBUG_TLS_KEY go together: set both or neither."
+        return f"{PREFIX}DEBUG_TLS_CERT and {PREFIX}DEBUG_TLS_KEY belong together: set both or neither."
     if not address or address.startswith("unix:/"):
         return None
     split = split_address(address)
     if split is not None and is_loopback(split[0]):
         return None
+    variable = f"{PREFIX}DEBUG_ADDRESS={address}"
     if not settings.debug_token and not settings.debug_token_file:
-        return f"DEBUG_ADDRESS={address} can be reached from outside: set DEBUG_TOKEN or DEBUG_TOKEN_FILE, and TLS."
+        return (
+            f"{variable} is reachable from other hosts: "
+            f"set {PREFIX}DEBUG_TOKEN or {PREFIX}DEBUG_TOKEN_FILE, and configure TLS."
+        )
     if not settings.debug_tls_cert and not settings.debug_insecure:
         return (
-            f"DEBUG_ADDRESS={address} would send the token in clear: set DEBUG_TLS_CERT and DEBUG_TLS_KEY, "
-            "or DEBUG_INSECURE=true if something in front encrypts."
+            f"{variable} would send the token unencrypted: "
+            f"set {PREFIX}DEBUG_TLS_CERT and {PREFIX}DEBUG_TLS_KEY, "
+            f"or {PREFIX}DEBUG_INSECURE=true if a proxy in front of it encrypts."
         )
     return None
 
@@ -294,8 +326,8 @@ def _find(
     from_code = type(given) is not Declarative
     value = given if from_code else given.value
     if not from_code and spec.name == "allow_cancel" and _is_true(value):
-        # A file may refuse, never allow: it is shared and mounted by others than who runs the process.
-        warn("allow_cancel is honoured from the environment or code only; what the file says is ignored.")
+        # A file can refuse but not allow: it is shared, and others than the owner of the process may mount it.
+        warn("allow_cancel is honoured only in the environment or in code; the value in the file is ignored.")
         value = None
     if not _is_empty(value):
         return _Given(spec.name, value, from_code)
@@ -310,18 +342,18 @@ def _is_empty(value: Any) -> bool:
 def _is_true(value: Any) -> bool:
     try:
         return bool(BOOLEAN.read(value, False))
-    except Refused:
+    except InvalidSetting:
         return False
 
 
 def _complaint(spec: SettingSpec, given: _Given, error: Exception) -> str:
-    what = "<secret>" if spec.is_secret else shown(given.value)
-    hint = f" ({given.name}={error})" if type(error) is Refused and error.args else ""
+    what = "<secret>" if spec.is_secret else value_text(given.value)
+    hint = f" ({given.name}={error})" if type(error) is InvalidSetting and error.args else ""
     if spec.closed:
         stands = " and ".join(f"{name}={str(value).lower() or 'unset'}" for name, value in spec.closed)
     else:
         stands = f"the default, {spec.default_text or 'unset'}"
-    return f"{given.name}={what} is not usable: expected {spec.kind.expected}{hint}. Using {stands}."
+    return f"{given.name}={what} is invalid: expected {spec.kind.expected}{hint}. Using {stands}."
 
 
 def _warn_about_unknown(names: Iterable[Any], known: set[str], what: str, warn: Callable[[str], None]) -> None:
@@ -329,16 +361,16 @@ def _warn_about_unknown(names: Iterable[Any], known: set[str], what: str, warn: 
         if name not in known:
             close = _close_names(name, known)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            warn(f"There is no {what} {shown(name)}; it is ignored.{hint}")
+            warn(f"There is no {what} {value_text(name)}; it is ignored.{hint}")
 
 
 def _close_names(name: Any, known: set[str]) -> list[str]:
-    """Return up to three known names that a misspelt one may have meant, nearest first."""
+    """Return up to three known names similar to a misspelled one, most similar first."""
     import difflib
 
     if type(name) is not str:
         return []
-    # Without the prefix, which all variables share: with it everything looks alike.
+    # Compared without the prefix: all variables share it, so with it every name would look similar.
     by_end = {full.removeprefix(PREFIX).lower(): full for full in sorted(known)}
     end = name[:100].upper().removeprefix(PREFIX).lower().replace("-", "_")
     return [by_end[found] for found in difflib.get_close_matches(end, by_end, n=3, cutoff=0.7)]

@@ -1,3 +1,3 @@
-"""The version of the distribution, read by the build and sent as the scope version."""
+"""The version of the distribution, also sent as the scope version."""
 
 __version__ = "0.1.0"

@@ -1,5 +1,5 @@
-"""What answers the command line: one unix socket a process, a thread that talks, one that works.
+"""The agent that answers the command line: one unix socket per process, an I/O thread and a worker thread.
 
-``places`` says where sockets are and which of them can be believed, for both ends; ``protocol`` what goes over them;
-``agent`` owns the threads; ``answers`` says what each request does.
+``socket_paths`` defines the locations and the trust of sockets, for both ends; ``protocol`` defines the messages;
+``agent`` owns the threads; ``answers`` implements the requests.
 """

@@ -1,13 +1,12 @@
-"""The agent's two threads: one talks with all clients and never waits for any, one works for them in turn.
+"""The agent's two threads: an I/O thread that serves all clients without blocking, and a worker for their requests.
 
-The talking thread lives as long as the process; the working one starts with a request and ends when there is none.
-Both stop for a fork, because a living thread makes ``os.fork`` warn on Python ≥ 3.12; in the parent they go on where
-they were, and the child opens a socket of its own.
+The I/O thread lives as long as the process; the worker starts with a request and ends when idle. Both stop for a fork,
+because a live thread makes ``os.fork`` warn on Python 3.12 and newer. In the parent they resume, and the child opens
+its own socket.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import socket
@@ -17,40 +16,42 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ..own_log import own_logger
+from ..record.own_thread import enduring, join_before_fork, start_own_thread
+from ..record.repeated_failure import RepeatedFailure
 from .conversation import Conversation
-from .own_thread import start_own_thread
 from .peer import peer_of
-from .places import PlaceError
 from .protocol import Reply, RequestError, error_line
 from .socket_file import SocketFile
+from .socket_paths import SocketPathError
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 MAX_CLIENTS: Final = 16
 MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
-"""Of all replies that wait to be fetched."""
+"""Limit for all replies that have not been fetched yet."""
 _JOIN_TIMEOUT_S: Final = 0.5
 _TICK_S: Final = 1.0
 _REFUSED_PAUSE_S: Final = 0.1
 _IDLE_S: Final = 300.0
 _PAUSE_S: Final = 0.0005
-_LOOK_AGAIN_S: Final = 60.0
+_SCAN_AGAIN_S: Final = 60.0
 
 Answer = Callable[[Conversation, Reply, Callable[[], None]], None]
 
 
 class _Interrupted(BaseException):
-    """The work stops: the client is gone, or the process is about to fork or to end."""
+    """Stops the work on a request: the client has disconnected, or the process is about to fork or end."""
 
 
 class Agent:
-    """Listens for the command line.
+    """The server for the command line.
 
     Args:
-        configured: What ``AGENT_DIR`` says.
-        answer: Answers a request in the working thread: takes the conversation, the reply to write to, and a function
-            to call between slices of work. Raises `RequestError` to refuse.
-        quick_answer: Answers at once, in the talking thread; returns whether it did.
+        configured: Value of ``OTEL_PYTHON_CONCURRENCY_AGENT_DIR``.
+        answer: Answers a request in the worker thread. Its arguments are the conversation, the reply to write to, and a
+            function to call between slices of work. Raises `RequestError` to refuse.
+        quick_answer: Answers a request in the I/O thread; returns whether it did.
     """
 
     def __init__(self, configured: str, answer: Answer, quick_answer: Callable[[Conversation, Reply], bool]) -> None:
@@ -63,10 +64,12 @@ class Agent:
 
     def _start_empty(self) -> None:
         self._lock = threading.Lock()
-        # One a run of the threads: one that has not noticed yet that it ends is not woken up again by the next run.
+        # One event per run of the threads: a thread of an earlier run must not resume with the next run.
         self._stop = threading.Event()
         self._has_failed = False
-        self._look_again_at = 0.0
+        self._failure = RepeatedFailure("The agent for the command line failed; it continues.")
+        self._refused = RepeatedFailure("The agent for the command line could not accept a connection; it continues.")
+        self._scan_again_at = 0.0
         self._talker: threading.Thread | None = None
         self._worker: threading.Thread | None = None
         self._conversations: list[Conversation] = []
@@ -78,30 +81,31 @@ class Agent:
 
     @property
     def path(self) -> str:
-        """Where the socket is; empty while there is none."""
+        """Path of the socket; empty if there is none."""
         return self._file.path if self._file is not None else ""
 
     def ensure_running(self) -> None:
-        """Open the socket and start to listen, unless that is so or was just tried. Never raises, warns once."""
+        """Open the socket and listen, unless this is done or was just tried. Never raises; warns once."""
         now = time.monotonic()
         was_tried = self._has_failed or self._talker is not None
-        if self._is_closed or (was_tried and now < self._look_again_at):
+        if self._is_closed or (was_tried and now < self._scan_again_at):
             return
-        self._look_again_at = now + _LOOK_AGAIN_S
+        self._scan_again_at = now + _SCAN_AGAIN_S
         try:
             with self._lock:
                 if self._is_closed:
                     return
                 if self._talker is None:
                     self._open()
+                    self._start_worker()
                 elif self._file is not None and not self._file.is_there():
-                    # Cleaners of /tmp remove what looks old.
+                    # Cleaners of /tmp remove old files.
                     vanished, self._file = self._file, SocketFile(self._configured)
                     vanished.close()
                     self._wake()
-        except Exception as error:
+        except Exception as error:  # logged once; the thread tries again
             if not self._has_failed:
-                is_known = isinstance(error, PlaceError)
+                is_known = isinstance(error, SocketPathError)
                 _logger.warning(
                     "The command line otel-concurrency cannot reach this process%s",
                     f": {error}" if is_known else ".",
@@ -117,30 +121,29 @@ class Agent:
             self._wake_out.setblocking(False)
             self._wake_in.setblocking(False)
         stop = self._stop = threading.Event()
-        self._talker = start_own_thread(self._talk, "OtelConcurrencyAgent", stop)
+        self._talker = start_own_thread(enduring(self._talk), "OtelConcurrencyAgent", stop)
 
     def suspend(self) -> None:
-        """Stop both threads before a fork; conversations stay. Waits for half a second each at most."""
+        """Stop both threads before a fork, waiting at most half a second for each; conversations stay open."""
         self._stop.set()
         self._wake()
         self._asked.set()
         with self._lock:
-            # One that is just being started is one of them, and has an event of its own.
+            # A thread that is being started is one of them and has its own event.
             self._stop.set()
+            self._wake()
             threads = (self._talker, self._worker)
         for thread in threads:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(_JOIN_TIMEOUT_S)
+            join_before_fork(thread, _JOIN_TIMEOUT_S)
         self._talker = self._worker = None
 
     def resume(self) -> None:
-        """Go on after a fork, in the parent."""
+        """Resume after a fork, in the parent."""
         if self._file is not None:
             self.ensure_running()
-            self._ensure_worker()
 
     def forget(self) -> None:
-        """Start empty, in a forked child: socket and clients are the parent's."""
+        """Reset the state in a forked child: socket and clients belong to the parent."""
         file, self._file = self._file, None
         kept = (self._wake_in, self._wake_out, *self._conversations, file)
         self._start_empty()
@@ -149,7 +152,7 @@ class Agent:
                 each.close()
 
     def close(self) -> None:
-        """Stop for good and remove the socket."""
+        """Stop permanently and remove the socket."""
         self._is_closed = True
         self.suspend()
         with self._lock:
@@ -168,22 +171,21 @@ class Agent:
             if self._wake_in is not None:
                 self._wake_in.send(b".")
         except OSError:
-            # Full: it will wake anyway.
+            # The pipe is full: the thread will wake anyway.
             pass
 
-    # The talking thread.
+    # The I/O thread.
 
     def _talk(self, stop: threading.Event) -> None:
-        # eventlet takes poll() away.
+        # eventlet removes poll().
         with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:
             while not stop.is_set():
                 try:
                     self._talk_once(selector)
-                except Exception:
+                except Exception as error:  # noqa: BLE001 (logged; the cause may pass)
                     if not stop.is_set():
-                        _logger.exception("The agent for the command line failed and has been taken out.")
-                    self._has_failed = True
-                    return
+                        self._failure.note(error)
+                        stop.wait(_REFUSED_PAUSE_S)
 
     def _talk_once(self, selector: selectors.BaseSelector) -> None:
         file, wake_out = self._file, self._wake_out
@@ -206,7 +208,7 @@ class Agent:
         self._conversations = [one for one in self._conversations if one.state != "closed"]
 
     def _register(self, selector: selectors.BaseSelector, *always: socket.socket) -> None:
-        """Poll anew each time: with so few it costs nothing, and nothing can be forgotten."""
+        """Register all sockets anew: they are few, and no stale registration can remain."""
         for key in list(selector.get_map().values()):
             selector.unregister(key.fileobj)
         for each in always:
@@ -218,24 +220,33 @@ class Agent:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _address = listener.accept()
-        except OSError:
-            # The client may have gone. Where the process has no file descriptors left, the client goes on waiting and
-            # the poll returns at once: without the pause this thread would spin.
+        except BlockingIOError:
+            # The client has disconnected.
+            return
+        except OSError as error:
+            # If no file descriptors are left, the client keeps waiting and the poll returns immediately: without the
+            # pause this thread would spin.
+            self._refused.note(error, with_traceback=False)
             self._stop.wait(_REFUSED_PAUSE_S)
             return
         try:
             peer = peer_of(connection)
         except OSError:
             peer = None
-        # The directory is closed to others; this holds where it is mounted or handed on.
+        # The directory is closed to other users, but it may be mounted elsewhere or its descriptor passed on.
         if peer is None or peer.uid not in (0, os.geteuid()):
             connection.close()
             return
-        conversation = Conversation(connection, peer, time.monotonic())
+        now = time.monotonic()
+        conversation = Conversation(connection, peer, now)
+        silent = next((one for one in self._conversations if one.gives_way(now)), None)
+        if silent is not None and len(self._conversations) >= MAX_CLIENTS:
+            silent.close()
+            self._conversations.remove(silent)
         if len(self._conversations) >= MAX_CLIENTS:
-            message = f"The process answers {MAX_CLIENTS} clients already; try again in a moment."
-            conversation.reply([error_line(RequestError("busy", message))], time.monotonic())
-            conversation.write(time.monotonic())
+            message = f"The process already serves {MAX_CLIENTS} clients; try again in a moment."
+            conversation.reply([error_line(RequestError("busy", message))], now)
+            conversation.write(now)
             conversation.close()
             return
         self._conversations.append(conversation)
@@ -247,7 +258,7 @@ class Agent:
             return
         was_reading = conversation.state == "reading"
         try:
-            conversation.read(now)
+            conversation.read()
             if was_reading and conversation.state == "working":
                 self._begin(conversation)
         except RequestError as error:
@@ -262,12 +273,15 @@ class Agent:
         self._asked.set()
         self._ensure_worker()
 
-    # The working thread.
+    # The worker thread.
 
     def _ensure_worker(self) -> None:
         with self._lock:
-            if self._queue and not self._stop.is_set() and self._worker is None:
-                self._worker = start_own_thread(self._work, "OtelConcurrencyAgentWorker", self._stop)
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        if self._queue and not self._stop.is_set() and self._worker is None:
+            self._worker = start_own_thread(enduring(self._work), "OtelConcurrencyAgentWorker", self._stop)
 
     def _work(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -279,7 +293,7 @@ class Agent:
             conversation = self._queue[0]
             pieces = self._worked(conversation, stop)
             if stop.is_set():
-                # A fork: it is asked again in the parent.
+                # A fork: the request is processed again in the parent.
                 return
             self._queue.popleft()
             if pieces is not None:
@@ -291,12 +305,12 @@ class Agent:
             if self._queue:
                 return False
             if not stop.is_set():
-                # Whoever asks from here on finds no worker and starts another.
+                # A later request finds no worker and starts a new one.
                 self._worker = None
             return True
 
     def _worked(self, conversation: Conversation, stop: threading.Event) -> list[bytes] | None:
-        """Return a reply, or None where nobody wants it any more."""
+        """Return a reply, or None if it is no longer needed."""
 
         def pause() -> None:
             if stop.is_set() or conversation.is_abandoned:
@@ -312,8 +326,8 @@ class Agent:
             return None
         except RequestError as error:
             return [error_line(error)]
-        except Exception as error:
-            _logger.exception("A request of the command line failed.")
+        except Exception as error:  # answered as an error; one request must not end the agent
+            _logger.exception("A request from the command line failed.")
             message = f"The process failed to answer ({type(error).__name__}); its log has the traceback."
             return [error_line(RequestError("failed", message))]
 
@@ -322,7 +336,7 @@ class Agent:
             conversation.size += size
             if sum(each.size for each in list(self._conversations)) > MAX_KEPT_BYTES:
                 conversation.size = 0
-                message = "The process keeps large replies that other clients have not fetched yet; try again later."
+                message = "The process holds large replies that other clients have not fetched yet; try again later."
                 raise RequestError("busy", message)
 
         return Reply(count)
@@ -333,5 +347,5 @@ def _drain(wake_out: socket.socket) -> None:
         while wake_out.recv(4096):
             pass
     except OSError:
-        # Empty now, which is all that was wanted.
+        # The pipe is empty.
         pass

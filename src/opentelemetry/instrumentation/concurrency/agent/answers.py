@@ -1,4 +1,4 @@
-"""What each request of the command line does in the process."""
+"""Implementation of the requests of the command line."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from ..census.counts import count_live
-from ..census.snapshot import LivePicture
-from ..diagnose.picture import iter_pictures
+from ..diagnose.diagnosis import Diagnosed
 from ..record.site import Kind, Site
-from ..render.process_info import this_process
-from ..render.snapshot_json import SnapshotWriter
+from ..report.silent_loops import SilentLoop
+from ..snapshot.as_json import SnapshotWriter
+from ..snapshot.process_info import this_process
 from ..version import __version__
 from .cancelling import answer_cancel
-from .condition import condition
 from .conversation import Conversation
 from .counted import answer_counted
 from .leaks import answer_leaks
-from .places import start_of
+from .planted_leak import answer_control
 from .protocol import Reply, RequestError
-from .slices import in_slices
+from .site_facts import is_ours, top_sites
+from .socket_paths import start_of
+from .status import status
 from .target import Target
-from .top_sites import is_ours, top_sites
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _QUICK_COUNT: Final = 50_000
+_ADDRESS_LIMIT: Final = 200
 
 Pause = Callable[[], None]
 
@@ -45,13 +45,14 @@ class Answers:
             "counted": self._counted,
             "stats": self._stats,
             "leaks": self._leaks,
-            "condition": self._condition,
+            "status": self._status,
             "cancel": self._cancel,
+            "control": self._control,
             "announce": self._announce,
         }
 
     def answer_at_once(self, conversation: Conversation, reply: Reply) -> bool:
-        """Answer ``hello``, which may not wait for other requests. Returns whether it was one."""
+        """Answer ``hello`` without waiting for other requests; return False for any other request."""
         if conversation.request["request"] != "hello":
             return False
         reply.facts.update(self._hello())
@@ -61,7 +62,7 @@ class Answers:
         """Answer any other request.
 
         Raises:
-            RequestError: If it is refused.
+            RequestError: If the request is refused.
         """
         name = conversation.request["request"]
         answer = self._requests.get(name)
@@ -74,7 +75,7 @@ class Answers:
 
     def _hello(self) -> dict[str, Any]:
         target = self._target
-        diagnosed = target.diagnosed
+        diagnosed = target.live.diagnosed
         tasks, threads = self._quick_counts()
         process = this_process()
         return {
@@ -88,63 +89,63 @@ class Answers:
             "orphans": sum(each.orphaned + each.unwakeable for each in list(diagnosed.orphans.values())),
             "unwakeable": sum(each.unwakeable for each in list(diagnosed.orphans.values())),
             "suspects": len(diagnosed.suspects),
+            "verdicts": {f"{kind}s": _verdicts(diagnosed, kind) for kind in _KINDS},
             "uptime_s": round(target.uptime_s(), 3),
             "allow_cancel": target.settings.allow_cancel,
+            "silent_loops": [each.as_facts(with_stack=False) for each in target.silent_loops(may_ask=False)],
         }
 
     def _quick_counts(self) -> tuple[int | None, int | None]:
-        """Count exactly where that is quick and the census does not scan; else as the last scan did, if any has."""
-        census = self._target.census
-        look = census.last_look
-        if look is None or sum(tally.live for tally in look.tasks) < _QUICK_COUNT:
+        """Count exactly if that is quick and no scan is running; else return the counts of the last scan, if any."""
+        census = self._target.live.census
+        scan = census.last_scan
+        if scan is None or sum(tally.live for tally in scan.tasks) < _QUICK_COUNT:
             try:
-                with census.locked(timeout_s=0.2):
-                    counts = count_live(census)
+                counts = self._target.live.counts(timeout_s=0.2)
                 return counts.tasks, counts.threads
             except TimeoutError:
-                # It scans: what the last scan counted is the answer, below.
+                # A scan is running: use the counts of the last one, below.
                 pass
-        if look is None:
+        if scan is None:
             return None, None
-        return sum(tally.live for tally in look.tasks), sum(tally.live for tally in look.threads)
+        return sum(tally.live for tally in scan.tasks), sum(tally.live for tally in scan.threads)
 
     def _snapshot(self, _conversation: Conversation, reply: Reply, pause: Pause) -> None:
         writer = SnapshotWriter()
-        with self._target.census.locked():
-            for picture in self.pictures(pause):
-                writer.add(picture)
+        live = self._target.live
+        with live.census.locked():
+            for kind in _KINDS:
+                for picture in live.pictures(kind, pause):
+                    writer.add(picture)
         writer.write(reply)
 
     def _counted(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
         answer_counted(self._target, conversation.request, reply, pause)
 
-    def pictures(self, pause: Pause) -> Iterable[LivePicture]:
-        """Yield every task and thread, with pauses. The caller holds the census' lock."""
-        for kind in _KINDS:
-            yield from in_slices(iter_pictures(self._target.census, self._target.diagnosis, kind, pause), pause)
-
     def _stats(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
         target = self._target
-        census = target.census
+        census = target.live.census
+        silent = target.silent_loops(may_ask=True)
         with census.locked():
-            counts = count_live(census)
+            counts = target.live.counts()
             created = {
-                "tasks": _created(target.recorder.task_sites.sites),
-                "threads": _created(target.recorder.thread_sites.sites),
+                "tasks": _created(target.live.recorder.task_sites.sites),
+                "threads": _created(target.live.recorder.thread_sites.sites),
             }
             loops = [
-                {"type": f"{type(loop).__module__}.{type(loop).__qualname__}", "state": _state_of(loop)}
+                {"type": f"{type(loop).__module__}.{type(loop).__qualname__}", "state": _state_of(loop, silent)}
                 for loop in census.loops
             ]
         reply.facts.update(self._hello())
         reply.facts.update(
-            sites=top_sites(target),
+            sites=top_sites(target.live),
             tasks=counts.tasks,
             threads=counts.threads,
             created=created,
             os_threads=_os_threads(),
             loops=loops,
             delays=target.loop_delays(),
+            silent_loops=[each.as_facts() for each in silent],
             scan_age_s=round(target.scan_age_s(), 3),
             scan_duration_s=round(census.last_duration_s, 6),
             reports_dropped=dict(target.reports_dropped()),
@@ -153,25 +154,43 @@ class Answers:
     def _leaks(self, _conversation: Conversation, reply: Reply, pause: Pause) -> None:
         answer_leaks(self._target, reply, pause)
 
-    def _condition(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
-        reply.facts.update(condition(self._target))
+    def _status(self, _conversation: Conversation, reply: Reply, _pause: Pause) -> None:
+        reply.facts.update(status(self._target))
 
     def _cancel(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
         answer_cancel(self._target, conversation, reply, pause)
 
+    def _control(self, conversation: Conversation, reply: Reply, pause: Pause) -> None:
+        answer_control(self._target, conversation, reply, pause)
+
     def _announce(self, conversation: Conversation, reply: Reply, _pause: Pause) -> None:
-        """Tell telemetry that somebody serves this process' pages."""
+        """Report that a user serves the pages of this process."""
         if conversation.request.get("action") != "serve":
             raise RequestError("request", "Only the action 'serve' can be announced.")
-        self._target.tell_control("serve", conversation.peer, str(conversation.request.get("address", ""))[:200], 1)
+        address = conversation.request.get("address", "")
+        if not isinstance(address, str):
+            raise RequestError("request", "The address must be a text.")
+        self._target.report_control_action("serve", conversation.peer, address[:_ADDRESS_LIMIT], 1)
         reply.facts["announced"] = True
+
+
+def _verdicts(diagnosed: Diagnosed, kind: Kind) -> dict[str, int]:
+    """Return the leaks of one kind that the last scan found."""
+    found = [verdicts for site, verdicts in list(diagnosed.orphans.items()) if site.kind == kind]
+    return {
+        "orphans": sum(each.orphaned + each.unwakeable for each in found),
+        "unwakeable": sum(each.unwakeable for each in found),
+        "suspects": sum(site.kind == kind for site in list(diagnosed.suspects)),
+    }
 
 
 def _created(sites: Iterable[Site]) -> int:
     return sum(site.created for site in list(sites) if not is_ours(site))
 
 
-def _state_of(loop: Any) -> str:
+def _state_of(loop: Any, silent: Iterable[SilentLoop]) -> str:
+    if any(each.loop() is loop for each in silent):
+        return "blocked"
     if loop.is_closed():
         return "closed"
     return "running" if loop.is_running() else "stopped"

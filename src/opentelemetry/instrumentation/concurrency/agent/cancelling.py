@@ -1,7 +1,7 @@
-"""``cancel``: first aid in production, only where the process was started with ``ALLOW_CANCEL``.
+"""``cancel``: cancels leaked tasks if ``ALLOW_CANCEL`` permits it.
 
-Never threads, and never a task whose chain of awaits ends in a circle: there ``cancel()`` fails with a RecursionError.
-Telemetry and log say who does it before it happens.
+Threads are never cancelled, and neither are tasks whose await chain ends in a cycle, because ``cancel()`` fails there
+with a RecursionError. The requesting user is reported and logged before the cancellation.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
-from ..census.snapshot import LivePicture
-from ..diagnose.picture import iter_pictures
-from ..render.snapshot_json import SnapshotWriter
+from ..live_process import LiveProcess
+from ..snapshot.as_json import SnapshotWriter
+from ..snapshot.values import LivePicture
 from .conversation import Conversation
 from .protocol import Reply, RequestError
-from .slices import in_slices
 from .target import Target
 
 MAX_AT_ONCE: Final = 10_000
@@ -27,14 +25,14 @@ MAX_WAIT_S: Final = 60.0
 
 @dataclass(slots=True)
 class _Order:
-    """What is to be cancelled.
+    """The tasks to cancel.
 
     Attributes:
-        site: Glob on the creating function or its file and line.
-        verdict: Only those with it; empty for all.
-        limit: How many at most.
-        wait_s: How long to watch what becomes of them.
-        serials: Only these, as an earlier dry run listed them; None for all that match.
+        site: Glob on the creating function, its file, its file and line, or the function that runs.
+        verdict: Verdict of the tasks; empty for all tasks.
+        limit: Maximum number of tasks.
+        wait_s: Seconds to wait for the tasks to end.
+        serials: Serial numbers from an earlier dry run; None for all matching tasks.
     """
 
     site: str
@@ -45,10 +43,8 @@ class _Order:
     dry_run: bool
 
     def holds(self, picture: LivePicture) -> bool:
-        site = picture.site
-        names = (site.function, f"{site.path}:{site.line}", site.path)
         return (
-            any(fnmatchcase(name, self.site) for name in names)
+            picture.site.matches(self.site)
             and (not self.verdict or picture.verdict == self.verdict)
             and (self.serials is None or picture.serial in self.serials)
         )
@@ -58,25 +54,25 @@ class _Order:
 
 
 def answer_cancel(target: Target, conversation: Conversation, reply: Reply, pause: Callable[[], None]) -> None:
-    """Write a snapshot of the tasks that match; unless it is a dry run, cancel them and say what became of them.
+    """Write a snapshot of the matching tasks; unless it is a dry run, cancel them and report the outcome.
 
     Raises:
-        RequestError: If the process does not allow it or the order makes no sense.
+        RequestError: If the process does not allow it or the request is invalid.
     """
     order = _read(conversation.request)
     if not target.settings.allow_cancel and not order.dry_run:
         message = (
-            "This process does not allow its tasks to be cancelled. Whoever starts it can allow that with "
+            "This process does not allow its tasks to be cancelled. To allow it, restart the process with "
             "OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true in its environment; --dry-run shows what would be cancelled."
         )
         raise RequestError("denied", message)
-    chosen, refused = _choose(target, order, reply, pause)
+    chosen, refused = _choose(target.live, order, reply, pause)
     reply.facts.update(
         allowed=target.settings.allow_cancel, matched=len(chosen), refused=refused, dry_run=order.dry_run
     )
     if order.dry_run or not chosen:
         return
-    target.tell_control("cancel", conversation.peer, str(order), len(chosen))
+    target.report_control_action("cancel", conversation.peer, str(order), len(chosen))
     asked, stopped = _ask(chosen)
     reply.facts.update(_watch(asked, order.wait_s, pause), not_running=stopped)
 
@@ -85,7 +81,10 @@ def _read(request: dict[str, Any]) -> _Order:
     site, verdict, limit = request.get("site"), request.get("verdict") or "", request.get("limit", 100)
     serials, wait_s = request.get("serials"), request.get("wait_s", 5.0)
     if not isinstance(site, str) or not site:
-        raise RequestError("request", "Cancelling needs a site: a glob on the function or file that created the tasks.")
+        raise RequestError(
+            "request",
+            "The request has no site: expected a glob on the creating function or file, or on the function that runs.",
+        )
     if verdict not in ("", "orphaned", "unwakeable"):
         raise RequestError("request", "The verdict must be orphaned or unwakeable.")
     if type(limit) is not int or not 1 <= limit <= MAX_AT_ONCE:
@@ -99,14 +98,14 @@ def _read(request: dict[str, Any]) -> _Order:
 
 
 def _choose(
-    target: Target, order: _Order, reply: Reply, pause: Callable[[], None]
+    live: LiveProcess, order: _Order, reply: Reply, pause: Callable[[], None]
 ) -> tuple[list[ReferenceType[Any]], dict[str, int]]:
-    """Return what to cancel, and how many match and are refused, by reason; write the pictures."""
+    """Write the pictures of the matching tasks; return the tasks to cancel, and the refused ones by reason."""
     writer, refused = SnapshotWriter(), {"cycle": 0, "limit": 0}
-    census = target.census
+    census = live.census
     with census.locked():
         matching, ahead, cycles = [], {}, set()
-        for picture in in_slices(iter_pictures(census, target.diagnosis, "task", pause), pause):
+        for picture in live.pictures("task", pause):
             if picture.deadlock:
                 cycles.add(picture.serial)
             if picture.waits_for is not None:
@@ -129,7 +128,7 @@ def _choose(
 
 
 def _leads_to(serial: int, ahead: dict[int, int], cycles: set[int]) -> bool:
-    """Tell whether a task is in a circle or awaits one: ``cancel()`` follows the chain of awaits."""
+    """Return whether a task is in an await cycle or awaits one: ``cancel()`` follows the chain of awaits."""
     seen: set[int] = set()
     at: int | None = serial
     while at is not None and at not in seen:
@@ -141,7 +140,7 @@ def _leads_to(serial: int, ahead: dict[int, int], cycles: set[int]) -> bool:
 
 
 def _ask(chosen: list[ReferenceType[Any]]) -> tuple[list[ReferenceType[Any]], int]:
-    """Ask the loops to cancel; return whom, and how many have no loop that runs."""
+    """Request the cancellation from the loops; return the tasks, and the number of tasks without a running loop."""
     asked, stopped = [], 0
     for reference in chosen:
         task = reference()
@@ -166,12 +165,12 @@ def _cancel(reference: ReferenceType[Any]) -> None:
     try:
         task.cancel("otel-concurrency cancel")
     except TypeError:
-        # A task class of others' that takes no message.
+        # A custom task class whose cancel() accepts no message.
         task.cancel()
 
 
 def _watch(asked: list[ReferenceType[Any]], wait_s: float, pause: Callable[[], None]) -> dict[str, int]:
-    """Wait until all have ended, at most ``wait_s``, and count."""
+    """Wait up to ``wait_s`` until all tasks have ended, and count the outcomes."""
     deadline = time.monotonic() + wait_s
     left = asked
     while True:

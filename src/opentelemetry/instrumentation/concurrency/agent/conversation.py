@@ -1,4 +1,4 @@
-"""One client of the agent: reads one request, writes one reply, never waits."""
+"""One client of the agent: reads one request and writes one reply, without blocking."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from .peer import Peer
 from .protocol import MAX_LINE_BYTES, RequestError, parse_request
 
 READ_LIMIT_S: Final = 5.0
-"""Until a client must have asked."""
+"""Time limit for receiving the whole request."""
+GIVE_WAY_S: Final = 0.5
+"""Age after which a client without a request may be dropped to make room for another one."""
 STALL_LIMIT_S: Final = 30.0
-"""Until a client that takes nothing of its reply is given up."""
+"""Time after which a client that received less than `STALL_BYTES` of its reply is dropped."""
+STALL_BYTES: Final = 64 * 1024
 _CHUNK: Final = 64 * 1024
 
 State = Literal["reading", "working", "writing", "closed"]
 
 
 class Conversation:
-    """A connection and how far it is.
+    """A connection and its state.
 
     Args:
-        connection: Just accepted; made non-blocking here.
-        peer: Who is there.
+        connection: A new connection; made non-blocking here.
+        peer: The process and user at the other end.
         now: Monotonic seconds.
 
     Attributes:
-        state: What it waits for.
-        request: What was asked, once it is known.
-        is_abandoned: Whether the client went away; read by the thread that works for it.
-        size: Bytes of the reply that are kept.
+        state: The current step of the conversation.
+        request: The request, once it has been received.
+        is_abandoned: Whether the client has disconnected; read by the worker thread.
+        size: Number of buffered bytes of the reply.
     """
 
     def __init__(self, connection: socket.socket, peer: Peer, now: float) -> None:
@@ -44,16 +47,17 @@ class Conversation:
         self._line = bytearray()
         self._pieces: deque[memoryview] = deque()
         self._moved_at = now
+        self._sent = 0
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
         return self._connection.fileno()
 
-    def read(self, now: float) -> None:
-        """Take what has come; the state says whether that was the request.
+    def read(self) -> None:
+        """Read available bytes; the state changes once the request is complete.
 
         Raises:
-            RequestError: If it is none.
+            RequestError: If the request is invalid.
         """
         try:
             received = self._connection.recv(_CHUNK)
@@ -65,10 +69,9 @@ class Conversation:
             self.close()
             return
         if self.state != "reading":
-            # Whatever follows a request says nothing.
+            # Bytes after the request are ignored.
             return
         self._line += received
-        self._moved_at = now
         end = self._line.find(b"\n")
         if end < 0 and len(self._line) > MAX_LINE_BYTES:
             raise RequestError("protocol", f"The request is longer than {MAX_LINE_BYTES} bytes.")
@@ -78,7 +81,7 @@ class Conversation:
             self.state = "working"
 
     def reply(self, pieces: list[bytes], now: float) -> None:
-        """Begin to write a reply."""
+        """Start writing a reply."""
         if self.state == "closed":
             return
         self._pieces.extend(memoryview(piece) for piece in pieces)
@@ -86,12 +89,14 @@ class Conversation:
         self.state = "writing"
 
     def write(self, now: float) -> None:
-        """Send what the client takes, and close after the last byte."""
+        """Send as much as the client accepts, and close after the last byte."""
         try:
             while self._pieces:
                 sent = self._connection.send(self._pieces[0])
-                self._moved_at = now
                 self.size -= sent
+                self._sent += sent
+                if self._sent >= STALL_BYTES:
+                    self._moved_at, self._sent = now, 0
                 if sent == len(self._pieces[0]):
                     self._pieces.popleft()
                 else:
@@ -99,18 +104,22 @@ class Conversation:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            # The client has gone: nobody is left to be told.
+            # The client has disconnected.
             pass
         self.close()
 
     def expire(self, now: float) -> None:
-        """Close it if the client has let us wait too long."""
+        """Close the connection if the client has exceeded its time limit."""
         limit = {"reading": READ_LIMIT_S, "writing": STALL_LIMIT_S}.get(self.state)
         if limit is not None and now - self._moved_at > limit:
             self.close()
 
+    def gives_way(self, now: float) -> bool:
+        """Return whether another client may take the place of this one, because it has not sent a request in time."""
+        return self.state == "reading" and now - self._moved_at > GIVE_WAY_S
+
     def close(self) -> None:
-        """End it, whatever its state."""
+        """Close the connection in any state."""
         self.state = "closed"
         self.is_abandoned = True
         self.size = 0

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
-from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from .own_thread import start_own_thread
+from ..live_process import LiveProcess
+from ..own_log import own_logger
+from ..record.own_thread import start_own_thread
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
+
+
+def write_profiles(live: LiveProcess, stream: Any) -> None:
+    """Write the grouped profiles of tasks and threads to a stream of text."""
+    from ..live_profile import write_profile
+
+    write_profile(live, "task", stream)
+    write_profile(live, "thread", stream)
 
 
 class DumpSignal:
     """Handles one signal while it is installed.
 
     Args:
-        name: Such as ``USR2``.
-        write: Writes the dump to a stream of text.
+        name: Name of the signal, such as ``USR2``.
+        live: The process.
     """
 
-    def __init__(self, name: str, write: Callable[[Any], None]) -> None:
+    def __init__(self, name: str, live: LiveProcess) -> None:
         self._signal = getattr(signal, f"SIG{name.removeprefix('SIG')}")
         self._name = name
-        self._write = write
+        self._write = partial(write_profiles, live)
         self._before: Any = None
         self._is_installed = False
 
     def install(self) -> None:
-        """Take the signal. Says so where that can't be: only the main thread may."""
+        """Install the handler; warns if this is not the main thread, where it is impossible."""
         try:
             self._before = signal.signal(self._signal, self._handle)
             self._is_installed = True
         except (ValueError, OSError) as error:
-            _logger.warning("DUMP_SIGNAL=%s can't be handled (%s): instrument in the main thread.", self._name, error)
+            _logger.warning(
+                "OTEL_PYTHON_CONCURRENCY_DUMP_SIGNAL=%s can't be handled (%s): instrument in the main thread.",
+                self._name,
+                error,
+            )
 
     def uninstall(self) -> None:
-        """Give the signal back, unless somebody else took it."""
+        """Restore the previous handler, unless another one has been installed since."""
         if not self._is_installed:
             return
         self._is_installed = False
@@ -46,11 +59,11 @@ class DumpSignal:
             if signal.getsignal(self._signal) == self._handle:
                 signal.signal(self._signal, self._before or signal.SIG_DFL)
         except (ValueError, OSError):
-            # Not in the main thread: then it stays and does nothing worse than write.
+            # Not in the main thread: the handler stays installed and only writes profiles.
             pass
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # The handler runs in the main thread, between two instructions of the application: it must not wait for locks.
+        # The handler runs in the main thread between two instructions of the application: it must not wait for locks.
         start_own_thread(self._dump, "OtelConcurrencyDump")
         if callable(self._before):
             self._before(number, frame)
@@ -59,5 +72,5 @@ class DumpSignal:
         try:
             self._write(sys.stderr)
             sys.stderr.flush()
-        except Exception:
+        except Exception:  # a signal handler must not raise into the code that it interrupts
             _logger.exception("The dump on %s failed.", self._name)

@@ -1,33 +1,40 @@
-"""The agent as the installation holds it: nothing of it is imported before the scan thread first wants it.
+"""Lazy import and start of the agent.
 
-The import happens in the scan thread, and a fork must not fall into it: the child would inherit the lock of a module
-that nobody finishes, and wait for it for ever. So a fork waits for the import; where it can't, the child stays without
-agent.
+The scan thread imports the agent when it is first needed. A fork during the import would leave the child with a module
+lock that no thread releases. A fork therefore waits for an agent that is starting, and no agent starts during a fork.
+If the wait takes too long, the child gets no agent.
+
+* No lock is held across the fork: each side announces itself before it checks the other.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Final
+
+from ..record.fork import is_fork_under_way
 
 if TYPE_CHECKING:
     from .agent import Agent
     from .target import Target
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+from ..own_log import own_logger
 
-_IMPORT_LIMIT_S: Final = 5.0
+_logger = own_logger()
+
+_START_LIMIT_S: Final = 5.0
+_START_PAUSE_S: Final = 0.001
 
 
 class LateAgent:
-    """An agent that is made when it is first wanted.
+    """An agent that is created when it is first needed.
 
     Args:
-        target: The process, which the agent answers for.
-        configured: What ``AGENT_DIR`` says.
-        is_off: Whether there shall be none.
+        target: The process that the agent represents.
+        configured: Value of ``OTEL_PYTHON_CONCURRENCY_AGENT_DIR``.
+        is_off: Whether the agent is disabled.
     """
 
     def __init__(self, target: Target, configured: str, *, is_off: bool) -> None:
@@ -35,52 +42,59 @@ class LateAgent:
         self._configured = configured
         self._is_off = is_off or os.name != "posix"
         self._agent: Agent | None = None
-        self._import = threading.Lock()
-        self._fork_holds = False
+        self._starting: set[int] = set()
 
     def ensure_running(self) -> None:
-        """Listen, unless that is so; called by the scan thread between its looks. Never raises."""
-        if self._is_off or not self._import.acquire(blocking=False):
+        """Listen, unless the agent already does; called by the scan thread between scans. Never raises."""
+        if self._is_off:
             return
+        starter = threading.get_ident()
+        self._starting.add(starter)
         try:
+            if is_fork_under_way():
+                return
             if self._agent is None:
-                from .agent import Agent
-                from .answers import Answers
+                self._make()
+            if self._agent is not None:
+                self._agent.ensure_running()
+        finally:
+            self._starting.discard(starter)
 
-                answers = Answers(self._target)
-                self._agent = Agent(self._configured, answers.answer, answers.answer_at_once)
-        except Exception:
+    def _make(self) -> None:
+        try:
+            from .agent import Agent
+            from .answers import Answers
+
+            # Imported here, where a fork waits for it, rather than with the first request.
+            self._target.live.load()
+            answers = Answers(self._target)
+            self._agent = Agent(self._configured, answers.answer, answers.answer_at_once)
+        except Exception:  # the application does not depend on its agent
             self._is_off = True
             _logger.warning("The command line otel-concurrency cannot reach this process.", exc_info=True)
-        finally:
-            self._import.release()
-        if self._agent is not None:
-            self._agent.ensure_running()
 
     def suspend(self) -> None:
         """Stop before a fork."""
-        self._fork_holds = self._import.acquire(timeout=_IMPORT_LIMIT_S)
+        end_at = time.monotonic() + _START_LIMIT_S
+        while self._starting and time.monotonic() < end_at:
+            time.sleep(_START_PAUSE_S)
         if self._agent is not None:
             self._agent.suspend()
 
     def resume(self) -> None:
-        """Go on after a fork, in the parent."""
+        """Resume after a fork, in the parent."""
         if self._agent is not None:
             self._agent.resume()
-        # Last: another thread may wait for it to fork as well, and will suspend the agent again.
-        if self._fork_holds:
-            self._fork_holds = False
-            self._import.release()
 
     def forget(self) -> None:
-        """Start empty, in a forked child."""
-        self._is_off = self._is_off or not self._fork_holds
-        self._import = threading.Lock()
+        """Reset the state in a forked child."""
+        self._is_off = self._is_off or bool(self._starting)
+        self._starting = set()
         if self._agent is not None:
             self._agent.forget()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop permanently."""
         self._is_off = True
         if self._agent is not None:
             self._agent.close()

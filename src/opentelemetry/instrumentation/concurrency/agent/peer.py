@@ -1,4 +1,4 @@
-"""Who is at the other end of a unix socket, as the kernel says."""
+"""Credentials of the peer of a unix socket, as reported by the kernel."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _MAC_PEERPID: Final = 2
 
 
 class Peer(NamedTuple):
-    """A process at the other end; a process number of 0 is one that can't be seen from here."""
+    """The process at the other end; its number is 0 if it is not visible in this PID namespace."""
 
     process_id: int
     uid: int
 
 
 def peer_of(connection: socket.socket) -> Peer | None:
-    """Return who is at the other end of a connected unix socket, or None where the system does not say.
+    """Return the peer of a connected unix socket, or None if the system does not report it.
 
     Raises:
         OSError: If the connection is broken.
     """
-    # Not in every system's socket module.
+    # Not available on every system.
     so_peercred: Any = getattr(socket, "SO_PEERCRED", None)
     if so_peercred is not None:
         form = struct.Struct("iII")

@@ -1,9 +1,9 @@
-r"""What goes over an agent's socket: one request a connection, one line of JSON each way, then the body.
+r"""The protocol of the agent's socket: one request per connection, one line of JSON each way, then the body.
 
 The client sends ``{"protocol": 1, "request": "snapshot", ...}\n``, at most 64 KiB. The agent answers
-``{"protocol": 1, "ok": true, "facts": {...}}\n`` and a body, compressed by zlib, whose end is marked by the
-compression itself: a reply that was cut is known as such. Or ``{"protocol": 1, "ok": false, "error": kind, "message":
-paragraph}\n`` and nothing more. Later versions may add properties without a new number.
+``{"protocol": 1, "ok": true, "facts": {...}}\n`` and a body, compressed by zlib, whose format marks its end, so that a
+truncated reply is detected. To refuse, it answers ``{"protocol": 1, "ok": false, "error": kind, "message":
+paragraph}\n`` without a body. Later versions may add properties without a new version number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
+
+from ..sanitize import sanitize
 
 PROTOCOL_VERSION: Final = 1
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -22,11 +24,11 @@ ErrorKind = Literal["protocol", "busy", "denied", "request", "failed"]
 
 
 class RequestError(Exception):
-    """A request that is refused.
+    """A refused request.
 
     Args:
-        kind: Of the error.
-        message: One paragraph: what was asked, what was expected, what to do.
+        kind: The kind of error.
+        message: One paragraph: the request, the expected request, and what to do.
     """
 
     def __init__(self, kind: ErrorKind, message: str) -> None:
@@ -35,21 +37,21 @@ class RequestError(Exception):
 
 
 def parse_request(line: bytes) -> dict[str, Any]:
-    """Return the request that a line holds.
+    """Return the request in a line.
 
     Raises:
-        RequestError: If it holds none that this version understands.
+        RequestError: If this version does not support it.
     """
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
-        raise RequestError("protocol", "This agent speaks with the command otel-concurrency; expected a JSON object.")
+        raise RequestError("protocol", "This agent serves the command otel-concurrency; expected a JSON object.")
     if request.get("protocol") != PROTOCOL_VERSION:
         message = (
-            f"The process speaks version {PROTOCOL_VERSION} of the protocol and was asked in version "
-            f"{str(request.get('protocol'))[:20]}: use the otel-concurrency of the version that it has installed."
+            f"The process uses protocol version {PROTOCOL_VERSION}, the command version "
+            f"{sanitize(request.get('protocol'), 20)}: use the otel-concurrency that is installed with its package."
         )
         raise RequestError("protocol", message)
     if not isinstance(request.get("request"), str):
@@ -63,10 +65,10 @@ def error_line(error: RequestError) -> bytes:
 
 
 def request_line(name: str, options: Mapping[str, Any]) -> bytes:
-    """Return a request.
+    """Return the line of a request.
 
     Args:
-        name: What is asked.
+        name: Name of the request.
         options: Its options.
     """
     return _line({**options, "protocol": PROTOCOL_VERSION, "request": name})
@@ -77,10 +79,10 @@ def _line(content: Mapping[str, Any]) -> bytes:
 
 
 class Reply:
-    """A reply as it grows, compressed; a stream of text to write to.
+    """A compressed reply, as a text stream to write to.
 
     Args:
-        on_piece: Called with the size of each finished piece in bytes; raises to refuse more.
+        on_piece: Called with the size of each finished piece in bytes; may raise to stop the reply.
     """
 
     def __init__(self, on_piece: Callable[[int], None] = lambda _size: None) -> None:
@@ -110,7 +112,7 @@ class Reply:
         self._pieces.append(piece)
 
     def finish(self) -> list[bytes]:
-        """Return what goes over the wire, in pieces. Once."""
+        """Return the compressed reply in pieces; may be called once."""
         self._compress()
         self._add(self._compressor.flush())
         head = _line({"protocol": PROTOCOL_VERSION, "ok": True, "facts": self.facts})

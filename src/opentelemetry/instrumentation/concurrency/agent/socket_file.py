@@ -1,4 +1,4 @@
-"""The listening socket of one process: made under another name, published by a rename, removed at the end."""
+"""The listening socket of one process: created under a temporary name, published by a rename, removed at the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import socket
 import stat
 from typing import Final
 
-from .places import (
-    PlaceError,
+from .socket_paths import (
+    SocketPathError,
     directories,
     open_directory,
     parse_socket_name,
+    runtime_directory,
     socket_address,
     socket_name,
     start_of,
@@ -25,42 +26,43 @@ class SocketFile:
     """A listening unix socket in the user's directory.
 
     Attributes:
-        listener: Non-blocking, listening.
-        path: Where it is, for people.
+        listener: The listening socket, non-blocking.
+        path: Human-readable path of the socket.
     """
 
     def __init__(self, configured: str) -> None:
-        """Open it in the first directory that works.
+        """Open the socket in the first usable directory.
 
         Args:
-            configured: What ``AGENT_DIR`` says.
+            configured: Value of ``OTEL_PYTHON_CONCURRENCY_AGENT_DIR``.
 
         Raises:
-            PlaceError: If there is none; says why and what to do.
+            SocketPathError: If no directory is usable; the message has the reason and the remedy.
         """
         self._process_id = os.getpid()
         self._name = socket_name(self._process_id, start_of("self"))
         failures = []
-        for directory in directories(os.geteuid(), configured):
+        uid = os.geteuid()
+        for directory in directories(uid, configured, runtime_directory(uid)):
             try:
-                self._directory = open_directory(directory, os.geteuid(), create=True)
-            except PlaceError as error:
+                self._directory = open_directory(directory, uid, create=True)
+            except SocketPathError as error:
                 failures.append(str(error))
                 continue
             try:
                 self.listener = self._listen(directory)
-            except (OSError, PlaceError) as error:
+            except (OSError, SocketPathError) as error:
                 os.close(self._directory)
                 failures.append(f"{directory}: {error}")
                 continue
             self.path = f"{directory}/{self._name}"
             self._identity = self._identify()
             return
-        # The usual place says it best; the fallback is no better.
-        raise PlaceError(failures[0])
+        # The failure of the default directory is the most helpful one.
+        raise SocketPathError(failures[0])
 
     def is_there(self) -> bool:
-        """Tell whether the file is still where clients look for it."""
+        """Return whether the socket file still exists at its path."""
         return self._identify() == self._identity
 
     def _identify(self) -> tuple[int, int] | None:
@@ -72,7 +74,7 @@ class SocketFile:
 
     def _listen(self, directory: str) -> socket.socket:
         unpublished = f".{self._name}.new"
-        self._remove(unpublished)
+        _remove(self._directory, unpublished)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(socket_address(self._directory, directory, unpublished))
@@ -80,48 +82,59 @@ class SocketFile:
             listener.listen(_BACKLOG)
             listener.setblocking(False)
             os.rename(unpublished, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-        except BaseException:
+        except BaseException:  # raised again after the cleanup
             listener.close()
-            self._remove(unpublished)
+            _remove(self._directory, unpublished)
             raise
-        self._remove_stale(directory)
+        remove_stale(self._directory, directory)
         return listener
 
-    def _remove(self, name: str) -> None:
-        try:
-            os.unlink(name, dir_fd=self._directory)
-        except OSError:
-            # It is gone already, or can't be removed; the next process finds it deaf and tries again.
-            pass
-
-    def _remove_stale(self, directory: str) -> None:
-        """Remove the sockets of processes that were killed: nobody listens there, and no such process runs here."""
-        try:
-            names = os.listdir(self._directory)[:_MAX_STALE]  # noqa: PTH208 (a descriptor)
-        except OSError:
-            return
-        for name in names:
-            named = parse_socket_name(name)
-            # The same directory may be mounted in other containers, where other processes have these numbers.
-            if named is not None and named[1] and start_of(named[0]) != named[1] and self._is_deaf(directory, name):
-                self._remove(name)
-
-    def _is_deaf(self, directory: str, name: str) -> bool:
-        try:
-            if not stat.S_ISSOCK(os.stat(name, dir_fd=self._directory, follow_symlinks=False).st_mode):
-                return False
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                probe.setblocking(False)
-                probe.connect(socket_address(self._directory, directory, name))
-        except ConnectionRefusedError:
-            return True
-        except (OSError, PlaceError):
-            return False
-        return False
-
     def close(self) -> None:
-        """Stop listening, and remove the file where this process made it."""
+        """Stop listening, and remove the file if this process created it."""
         self.listener.close()
         if os.getpid() == self._process_id and self.is_there():
-            self._remove(self._name)
+            _remove(self._directory, self._name)
         os.close(self._directory)
+
+
+def remove_stale(directory: int, path: str) -> None:
+    """Remove the sockets of processes that no longer run and on which no process listens. Never raises.
+
+    A process that is ended by a signal, `os._exit` or the kernel leaves its socket behind. The same directory may be
+    mounted in other containers, where other processes have these numbers: sockets that still answer are kept.
+
+    Args:
+        directory: A descriptor of the user's directory.
+        path: Its path.
+    """
+    try:
+        names = os.listdir(directory)[:_MAX_STALE]
+    except OSError:
+        return
+    for name in names:
+        # A process that ends between creating and publishing its socket leaves the unpublished one behind.
+        named = parse_socket_name(name.removeprefix(".").removesuffix(".new") if name.startswith(".") else name)
+        if named is not None and named[1] and start_of(named[0]) != named[1] and _is_deaf(directory, path, name):
+            _remove(directory, name)
+
+
+def _is_deaf(directory: int, path: str, name: str) -> bool:
+    try:
+        if not stat.S_ISSOCK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            probe.connect(socket_address(directory, path, name))
+    except ConnectionRefusedError:
+        return True
+    except (OSError, SocketPathError):
+        return False
+    return False
+
+
+def _remove(directory: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        # It no longer exists, or can't be removed; the next process tries again.
+        pass

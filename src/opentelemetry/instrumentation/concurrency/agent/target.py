@@ -1,49 +1,28 @@
-"""What the agent asks of the instrumented process: `Installation` is one."""
+"""Interface of the instrumented process for the agent; `Installation` implements it."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ..census.census import Census
-from ..diagnose.diagnosis import Diagnosed, Diagnosis
-from ..record.recorder import Recorder
-from ..settings import Settings
+from ..instrumented import InstrumentedProcess
 from .peer import Peer
 
 
-class Target(Protocol):
-    """The parts of an instrumented process."""
-
-    census: Census
-    diagnosis: Diagnosis
-    diagnosed: Diagnosed
-    recorder: Recorder
-
-    @property
-    def settings(self) -> Settings:
-        """What was configured."""
-
-    def uptime_s(self) -> float:
-        """Return the seconds since instrumentation, or since the fork."""
-
-    def scan_age_s(self) -> float:
-        """Return the seconds since the last scan."""
-
-    def loop_delays(self) -> dict[str, float]:
-        """Return the last delay of each event loop in seconds, by the name of its thread."""
+class Target(InstrumentedProcess, Protocol):
+    """An instrumented process that reports control actions of the command line."""
 
     def reports_dropped(self) -> dict[str, int]:
-        """Return how many reports were dropped, by reason."""
+        """Return the number of dropped reports by reason."""
 
     def telemetry(self) -> dict[str, str]:
         """Return the types of the tracer, meter and logger in use."""
 
-    def tell_control(self, action: str, peer: Peer, shown_filter: str, count: int) -> None:
-        """Tell telemetry and log that somebody controls this process, before it happens.
+    def report_control_action(self, action: str, peer: Peer, shown_filter: str, count: int) -> None:
+        """Report and log a control action before it happens.
 
         Args:
-            action: What is done.
-            peer: Who does it.
-            shown_filter: To what, as it was asked for.
-            count: To how many.
+            action: The action.
+            peer: The requesting process and user.
+            shown_filter: The filter of the request.
+            count: Number of tasks that the action applies to.
         """

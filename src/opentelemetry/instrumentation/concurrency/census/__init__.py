@@ -1,1 +1,1 @@
-"""census."""
+"""The census of live tasks and threads."""

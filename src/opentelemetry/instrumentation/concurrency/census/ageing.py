@@ -1,7 +1,7 @@
-"""The clock that ages are told by: monotonic, and blind to the time in which the process could not run.
+"""The age clock: monotonic, without the time in which the process could not run.
 
-A stopped process (SIGSTOP, a frozen Lambda, a migrated virtual machine) must not make everything an orphan at once:
-between two scans the clock advances by at most twice the expected gap.
+After a process was stopped (SIGSTOP, a frozen Lambda, a migrated virtual machine), not everything must become an orphan
+at once. Between two scans, the clock therefore advances by at most twice the expected gap.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 
 class AgeClock:
-    """Monotonic time less what was lost in gaps.
+    """Monotonic time minus the time lost in gaps.
 
     Args:
-        monotonic: The clock underneath, in seconds.
+        monotonic: The underlying clock, in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -23,14 +23,14 @@ class AgeClock:
         self._last: float | None = None
 
     def restart(self) -> None:
-        """Expect no next look at any time: the scan thread was stopped on purpose."""
+        """Accept any time until the next scan: the scan thread was stopped on purpose."""
         self._last = None
 
-    def look(self, expected_gap: float) -> bool:
-        """Note a scan and return whether it comes after a gap, so that it may give no verdicts.
+    def scan(self, expected_gap: float) -> bool:
+        """Note a scan, and return whether it follows a gap and must therefore give no verdicts.
 
         Args:
-            expected_gap: Seconds that should have passed since the scan before.
+            expected_gap: Expected seconds since the previous scan.
         """
         now = self._monotonic()
         last, self._last = self._last, now
@@ -43,9 +43,9 @@ class AgeClock:
         return True
 
     def now(self) -> float:
-        """Return the present time of this clock, in seconds."""
+        """Return the current time of this clock, in seconds."""
         return self._monotonic() - self._lost
 
     def convert(self, monotonic: float) -> float:
-        """Return a raw monotonic time of the recent past as a time of this clock."""
+        """Convert a raw monotonic time of the recent past to this clock."""
         return min(monotonic - self._lost, self.now())

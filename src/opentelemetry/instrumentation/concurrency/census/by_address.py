@@ -1,4 +1,7 @@
-"""Numbers by address, in many small dictionaries: one of a million stops every thread for 0.1 s to grow."""
+"""Numbers by address, for millions of addresses.
+
+They are stored in many small dictionaries: growing one of a million entries stops every thread for 0.1 s.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ _ALIGNMENT_BITS: Final = 4
 
 
 class NumbersByAddress:
-    """A number, such as a row or serial, for each of up to millions of addresses. Cost: 0.1 µs each."""
+    """Maps up to millions of addresses to a number each, such as a row or serial number. Cost: 0.1 µs per address."""
 
     def __init__(self) -> None:
         self._parts: list[dict[int, int]] = [{} for _ in range(_PARTS)]
 
     def add(self, addresses: Iterable[int], numbers: Iterable[int]) -> None:
-        """Remember a number for each address; of two with the same address the later one holds."""
+        """Store a number per address. If two addresses are equal, the later number is kept."""
         parts = self._parts
         for address, number in zip(addresses, numbers, strict=True):
             parts[(address >> _ALIGNMENT_BITS) % _PARTS][address] = number

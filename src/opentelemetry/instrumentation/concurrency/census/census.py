@@ -1,17 +1,15 @@
-"""The census: one daemon thread that finds what is alive, enters what was not recorded, and evicts what ended.
+"""The census: a daemon thread that scans live tasks and threads.
 
-Guarantees:
-
-* It starts with the first recorded task or thread, never before, and stops for a fork.
-* It takes at most 1 % of one core: the pause between two scans is stretched to a hundred times the CPU time of one.
-* It works in slices, with pauses seven times as long between them, so that a busy loop keeps four fifths of its turns.
-  It hurries while a snapshot or a profile waits for it, and makes no pauses once it shall end.
-* A snapshot of it is weakly consistent: each task is seen once, not all at one instant.
+- It starts with the first recorded task or thread, never earlier, and stops for a fork. An overdue scan starts at once.
+- It uses at most 1 % of one core, and 0.1 % while the process is idle (`schedule`).
+- It works in slices with pauses seven times as long, so that a busy loop keeps four fifths of its iterations. It
+  shortens the pauses while a snapshot or profile waits for it, and skips them once it has to stop.
+- Its results are weakly consistent: each task is seen once, but not all at the same instant.
 """
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 import threading
 import time
@@ -23,42 +21,41 @@ from itertools import accumulate
 from typing import Any, Final
 from weakref import ref
 
+from ..record.own_thread import enduring, join_before_fork, own_thread
 from ..record.recorder import Recorder
-from ..record.site import Site, SiteTable
-from ..record.tasks import task_is_gone
-from ..record.threads import OWN_THREAD, start_unseen, target_of, thread_is_gone
+from ..record.repeated_failure import RepeatedFailure
+from ..record.site_table import SiteTable
+from ..record.tasks import task_is_finished
+from ..record.threads import machinery_site, start_unseen, target_of, thread_is_finished
 from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
 from .columns import Columns
-from .look import Look, Tally
-from .loops import LoopBook
-from .pace import SLICE
+from .loops import LoopRegistry
+from .pace import SLICE, no_pause
 from .registry import registered_tasks
-from .strangers import Strangers, names_stranger
+from .scan import Scan, Tally
+from .schedule import ScanSchedule, ScanYielded
+from .unrecorded import Unrecorded, name_of_unrecorded
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
-
-# A busy loop keeps four fifths of its turns: it runs in the pauses, and waits a little each time a pause ends.
+# A busy loop keeps four fifths of its iterations: it runs during the pauses and waits briefly when each one ends.
 _PAUSE_PER_WORK: Final = 7
 _SHORTEST_PAUSE_S: Final = 0.0005
 _LONGEST_PAUSE_S: Final = 0.01
-_CPU_SHARE: Final = 0.01
+_FIRST_PAUSE_S: Final = 0.005
+_LONGEST_WORK_S: Final = 0.003
+"""Seconds of work between two pauses in an idle process; a loop that wakes up meanwhile waits this long."""
 _JOIN_TIMEOUT_S: Final = 0.5
 
 
-def _no_pause() -> None:
-    """Go on at once."""
-
-
 class Census:
-    """Columns of what lives, and the thread that keeps them true.
+    """Columns of live tasks and threads, and the thread that updates them.
 
     Args:
-        recorder: Where creations come from.
-        scan_interval: Seconds between two scans, at least.
-        on_look: Called at the end of each scan, in the scanning thread, with the census locked.
-        between_looks: Called in the scanning thread while it waits; returns the seconds after which it wants to be
-            called again, None for not before the next scan.
+        recorder: The source of creations.
+        scan_interval: Minimum number of seconds between two scans.
+        on_scan: Called at the end of each scan, in the scanning thread, with the census locked.
+        between_scans: Called in the scanning thread while it waits; returns the seconds until its next call, or None to
+            be called again after the next scan.
         clock: The age clock.
     """
 
@@ -67,103 +64,125 @@ class Census:
         recorder: Recorder,
         *,
         scan_interval: float,
-        on_look: Callable[[Look, Callable[[], None]], None],
-        between_looks: Callable[[], float | None] = lambda: None,
+        on_scan: Callable[[Scan, Callable[[], None]], None],
+        between_scans: Callable[[], float | None] = lambda: None,
         clock: AgeClock | None = None,
     ) -> None:
         self.recorder = recorder
-        self._scan_interval = scan_interval
-        self._on_look = on_look
-        self._between_looks = between_looks
+        self._on_scan = on_scan
+        self._between_scans = between_scans
         self.clock = clock or AgeClock()
-        self.tasks = Columns(task_is_gone)
-        self.threads = Columns(thread_is_gone)
-        self.loops = LoopBook()
-        self.last_look: Look | None = None
+        self.tasks = Columns(task_is_finished, self.recorder.collections.is_under_way)
+        self.threads = Columns(thread_is_finished)
+        self.loops = LoopRegistry()
+        self.last_scan: Scan | None = None
         self.last_duration_s = 0.0
-        # CPU time of the present look that keeps to a budget of its own.
+        # CPU time of the current scan that is charged to a separate budget.
         self.not_counted_s = 0.0
-        self._looks = 0
-        self._failure_said = False
-        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
+        self._scans = 0
+        self._scan_failure = RepeatedFailure("A scan failed; the next one starts when it is due.")
+        self._work_failure = RepeatedFailure("Work between two scans failed and will be retried.")
+        self._process_id = os.getpid()
+        self.unrecorded_tasks, self.unrecorded_threads = Unrecorded(), Unrecorded()
         self._unfinished: dict[YoungList, list[Any]] = {}
-        self._expected_gap = scan_interval
+        self.schedule = ScanSchedule(scan_interval)
         self.ages_s: tuple[float, ...] = (60.0,)
         self._lock = threading.RLock()
         self._waiting: deque[int] = deque()
         self._resumed_at_s = 0.0
+        self._is_idle = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopped = True
+        self._ran_before_fork = False
+        # Identifier of the thread whose scan must stop at its next pause.
+        self._yielding: int | None = None
 
     def ensure_running(self) -> None:
-        """Start the scan thread unless it runs. Cheap when it does; called from hooks, so it takes no lock."""
+        """Start the scan thread unless it is running. Called from hooks, so it is cheap and takes no lock."""
         if self._thread is not None or self._stopped:
             return
-        thread = threading.Thread(target=self._run, name="OtelConcurrencyCensus", daemon=True)
-        # Debuggers leave threads with these marks alone.
-        thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
-        thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
-        setattr(thread, OWN_THREAD, True)
-        self._thread = thread
+        if os.getpid() != self._process_id:
+            # Another library's at-fork hook starts a thread in a forked child before the census was emptied.
+            return
         try:
-            start_unseen(thread)
-        except Exception:  # noqa: BLE001 (thread limits, interpreter shutdown, another's wrapper: none is the hook's)
+            self._thread = own_thread(enduring(self._run), "OtelConcurrencyCensus", self._wake)
+            start_unseen(self._thread)
+        except Exception:  # noqa: BLE001 (thread limit, interpreter shutdown or a foreign wrapper fails)
             # The next new site tries again.
             self._thread = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the scan thread must not be started."""
+        return self._stopped
+
     def open(self) -> None:
-        """Allow the scan thread to be started."""
+        """Allow the scan thread to start."""
         self._stopped = False
 
     def close(self) -> None:
-        """Stop the scan thread for good and wait for it, half a second at most."""
+        """Stop the scan thread permanently and wait for it, at most half a second."""
         self._stopped = True
         self.suspend()
 
     def suspend(self) -> None:
-        """Stop the scan thread and wait for it, half a second at most; the next creation starts it again."""
+        """Stop the scan thread and wait for it, at most half a second; the next creation restarts it.
+
+        A running scan stops at its next pause and remains due. If forks have prevented it for too long, it is completed
+        now, without pauses.
+        """
         thread, self._thread = self._thread, None
-        if thread is None:
+        self._ran_before_fork = self._ran_before_fork or thread is not None
+        # A thread without identifier is about to be started by another thread, possibly only after the fork.
+        if thread is None or thread.ident is None:
             return
-        if thread.ident is None:
-            # Another thread is about to start it, and may not come to that before the fork.
-            return
+        if not self.schedule.is_starving():
+            self._yielding = thread.ident
         self._wake.set()
-        if thread is not threading.current_thread():
-            thread.join(_JOIN_TIMEOUT_S)
+        join_before_fork(thread, _JOIN_TIMEOUT_S)
+        self._yielding = None
         self._wake = threading.Event()
         self.clock.restart()
 
+    def resume(self) -> None:
+        """Restart the scan thread if it was running before `suspend`."""
+        if self._ran_before_fork:
+            self._ran_before_fork = False
+            self.ensure_running()
+
     def forget(self) -> None:
-        """Start empty, in a forked child: the parent's tasks and threads do not run here."""
+        """Start empty in a forked child, where the parent's tasks and threads do not run."""
         self._lock = threading.RLock()
         self._waiting = deque()
         self._wake = threading.Event()
         self._thread = None
-        self.tasks = Columns(task_is_gone)
-        self.threads = Columns(thread_is_gone)
-        self.strange_tasks, self.strange_threads = Strangers(), Strangers()
-        self.strange_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
-        self.loops = LoopBook()
+        self._process_id = os.getpid()
+        self._ran_before_fork, self._yielding = False, None
+        self.schedule.forget()
+        self.tasks = Columns(task_is_finished, self.recorder.collections.is_under_way)
+        self.threads = Columns(thread_is_finished)
+        self.unrecorded_tasks, self.unrecorded_threads = Unrecorded(), Unrecorded()
+        self.unrecorded_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
+        self.loops = LoopRegistry()
         self._unfinished.clear()
-        self.last_look = None
+        self.last_scan = None
         self.clock.restart()
 
     @contextmanager
     def locked(self, *, timeout_s: float = -1) -> Iterator[None]:
-        """Hold the columns still. Never taken by a hook.
+        """Hold the lock that protects the columns. Hooks never take it.
 
         Args:
-            timeout_s: Wait no longer than this, in seconds; negative for as long as it takes.
+            timeout_s: Maximum wait in seconds; negative for no limit.
 
         Raises:
-            TimeoutError: If it took longer.
+            TimeoutError: The lock was not acquired in time.
         """
         lock, waiting = self._lock, self._waiting
-        is_inner, held = lock._is_owned(), False  # type: ignore[attr-defined]
+        is_inner, held = lock._is_owned(), False  # type: ignore[attr-defined]  # private, and therefore not in typeshed
         try:
-            # A scan hurries while somebody waits for it.
+            # A scan shortens its pauses while another thread waits for the lock.
             waiting.append(1)
             try:
                 held = lock.acquire(timeout=timeout_s)
@@ -177,47 +196,50 @@ class Census:
                 if held:
                     lock.release()
             else:
-                # Not by `held`: a signal handler of the application may raise before that is known.
-                while lock._is_owned():  # type: ignore[attr-defined]
+                # Not decided by `held`: a signal handler of the application may raise before it is assigned.
+                while lock._is_owned():  # type: ignore[attr-defined]  # private, and therefore not in typeshed
                     lock.release()
 
-    def look(self, *, final: bool = False) -> Look:
-        """Scan once, now, in the calling thread.
+    def scan(self, *, final: bool = False) -> Scan:
+        """Scan now, in the calling thread.
 
         Args:
-            final: Do not pause between slices; the process or its loop is about to end.
+            final: Whether the process or its loop is about to end; the scan then makes no pauses.
 
-        Cost: O(live tasks), about half a microsecond each; with pauses eight times as long.
+        Cost: O(live tasks), about half a microsecond each; with pauses, eight times as long.
         """
         with self.locked():
             started, self._resumed_at_s = time.perf_counter(), time.thread_time()
-            after_gap = self.clock.look(self._expected_gap)
-            pause = _no_pause if final else self._pause
-            tallies = (self._look_at_tasks(pause), self._look_at_threads(pause))
-            self._looks += 1
-            look = Look(self._looks, self.clock.now(), after_gap, *tallies, final)
+            after_gap = self.clock.scan(self.schedule.expected_gap_s + self.schedule.judging_s)
+            pause = no_pause if final else self._pause
+            tallies = (self._scan_tasks(pause), self._scan_threads(pause))
+            self._scans += 1
+            scan = Scan(self._scans, self.clock.now(), after_gap, *tallies, final)
             self.last_duration_s = time.perf_counter() - started
-            self.last_look = look
-            self._on_look(look, pause)
-            return look
+            self.last_scan = scan
+            with self.schedule.judging():
+                self._on_scan(scan, pause)
+            self.recorder.young_tasks.end_scan()
+            self.recorder.young_threads.end_scan()
+            return scan
 
-    def admit_young(self, pause: Callable[[], None] = _no_pause) -> None:
-        """Move what was created since the last scan and still lives into the columns. The caller holds the lock."""
+    def admit_young(self, pause: Callable[[], None] = no_pause) -> None:
+        """Move live creations since the last scan into the columns. The caller holds the lock."""
         recorder, now = self.recorder, self.clock.now()
         self._admit(
             recorder.young_tasks,
             self.tasks,
-            self.strange_tasks,
+            self.unrecorded_tasks,
             pause,
             lambda task: self.loops.meet(task.get_loop(), now),
         )
-        self._admit(recorder.young_threads, self.threads, self.strange_threads, pause, lambda _thread: None)
+        self._admit(recorder.young_threads, self.threads, self.unrecorded_threads, pause, lambda _thread: None)
 
     def _admit(
         self,
         young: YoungList,
         columns: Columns,
-        strangers: Strangers,
+        unrecorded: Unrecorded,
         pause: Callable[[], None],
         meet: Callable[[Any], None],
     ) -> None:
@@ -226,37 +248,31 @@ class Census:
             taken = left + taken
         try:
             while done < len(taken):
-                part = iter(taken[done : done + step])
-                for reference, site, created_at, creator, creator_span, _ in zip(*[part] * WIDTH, strict=True):
+                part = taken[done : done + step]
+                for reference, site, created_at, creator, creator_span, _ in zip(*[iter(part)] * WIDTH, strict=True):
                     done += WIDTH
                     found = reference()
-                    if found is None or columns.is_gone(found):
+                    if found is None or columns.is_finished(found):
                         continue
-                    if not strangers.were_entered(found):
+                    if not unrecorded.were_entered(found):
                         columns.add(found, reference, site, self.clock.convert(created_at), creator, creator_span)
                         meet(found)
-                # A pause keeps nothing alive.
+                # No object is kept alive during a pause.
                 found = creator = None
                 if done < len(taken):
                     pause()
         finally:
             if done < len(taken):
-                # A signal handler of the application raised into it: the next time goes on where this one ended.
+                # A signal handler of the application raised here; the next call continues with the rest.
                 self._unfinished[young] = taken[done:]
         young.drained()
 
-    def task_sites_on(self, loop: Any) -> set[Site]:
-        """Return the sites of the tasks that live on an event loop. The caller holds the lock."""
-        sites, columns = self.recorder.task_sites.sites, self.tasks
-        tasks = ((reference(), number) for reference, number in zip(columns.references, columns.sites, strict=True))
-        return {sites[number] for task, number in tasks if task is not None and task.get_loop() is loop}
-
-    def reconcile(self, *, at_once: bool = False, pause: Callable[[], None] = _no_pause) -> None:
-        """Enter living tasks and threads that no hook saw, under their own function. The caller holds the lock.
+    def reconcile(self, *, at_once: bool = False, pause: Callable[[], None] = no_pause) -> None:
+        """Enter live tasks and threads that bypassed the hooks, under their own function. The caller holds the lock.
 
         Args:
-            at_once: Enter a stranger at first sight. Else it has to be met twice, because a creation may be under
-                way: the task exists, and its hook has not returned.
+            at_once: Enter an unrecorded task or thread when it is first seen. Otherwise it must be seen twice, because
+                its creation may be in progress: the task exists, but its hook has not returned.
             pause: Lets the application run.
         """
         self.loops.discover(self.clock.now())
@@ -264,45 +280,48 @@ class Census:
         self._reconcile_threads(at_once, pause)
 
     def _reconcile_tasks(self, at_once: bool, pause: Callable[[], None]) -> None:
-        strangers = self.strange_tasks
-        met = strangers.among(registered_tasks(self.loops, strangers.inherited), self.tasks, pause)
+        if self.recorder.collections.is_under_way():
+            # Since 3.14, asyncio lists tasks that the collector is about to finalize, whose rows were removed already.
+            return
+        unrecorded = self.unrecorded_tasks
+        met = unrecorded.among(registered_tasks(self.loops, unrecorded.inherited), self.tasks, pause)
         if met:
             self.admit_young(pause)
-        for task in strangers.to_enter(met, self.tasks, at_once=at_once):
-            self._enter(task, self.tasks, self.recorder.task_sites, names_stranger(task))
+        for task in unrecorded.to_enter(met, self.tasks, at_once=at_once):
+            self._enter(task, self.tasks, self.recorder.task_sites, name_of_unrecorded(task))
             self.loops.meet(task.get_loop(), self.clock.now())
 
     def _reconcile_threads(self, at_once: bool, pause: Callable[[], None]) -> None:
-        strangers = self.strange_threads
-        met = strangers.among(threading.enumerate(), self.threads, pause)
+        unrecorded = self.unrecorded_threads
+        met = unrecorded.among(threading.enumerate(), self.threads, pause)
         if met:
             self.admit_young(pause)
-        for thread in strangers.to_enter(met, self.threads, at_once=at_once):
+        for thread in unrecorded.to_enter(met, self.threads, at_once=at_once):
             self._enter(thread, self.threads, self.recorder.thread_sites, target_of(thread))
 
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
-        is_main = found is threading.main_thread()
-        site = table.named("threading.MainThread") if is_main else table.of_callable(target)
-        site.until_stack -= 1
+        name = machinery_site(found) if columns is self.threads else ""
+        site = table.named(name) if name else table.of_callable(target)
+        site.samples_until_stack -= 1
         columns.add(found, ref(found), site, self.clock.now(), None, None)
 
-    def _look_at_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
+    def _scan_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
         self.admit_young(pause)
         self.loops.discover(self.clock.now())
-        if self.strange_tasks.are_sought(self.tasks):
+        if self.unrecorded_tasks.are_sought(self.tasks):
             self._reconcile_tasks(False, pause)
-        self.loops.look(self.clock.now())
+        self.loops.scan(self.clock.now())
         tallies = self._sweep(self.tasks, self.recorder.task_sites, pause)
-        self.strange_tasks.judge(self._looks, self.tasks, self.recorder.young_tasks)
+        self.unrecorded_tasks.judge(self._scans, self.tasks, self.recorder.young_tasks)
         return tallies
 
-    def _look_at_threads(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
+    def _scan_threads(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
         self._reconcile_threads(False, pause)
         tallies = self._sweep(self.threads, self.recorder.thread_sites, pause)
         daemons: dict[int, int] = {}
         for number, reference in zip(self.threads.sites, self.threads.references, strict=True):
             thread = reference()
-            if thread is not None and threading.Thread.daemon.fget(thread):  # type: ignore[attr-defined]
+            if thread is not None and threading.Thread.daemon.fget(thread):  # type: ignore[attr-defined]  # a property
                 daemons[number] = daemons.get(number, 0) + 1
         return tuple(replace(tally, daemons=daemons.get(tally.site.number, 0)) for tally in tallies)
 
@@ -319,43 +338,54 @@ class Census:
         return tuple(tallies)
 
     def _pause(self) -> None:
+        if self._yielding == threading.get_ident():
+            raise ScanYielded
         worked = time.thread_time() - self._resumed_at_s
+        if self._is_idle and worked < _LONGEST_WORK_S and not self._waiting:
+            return
         long = _SHORTEST_PAUSE_S if self._waiting else _PAUSE_PER_WORK * worked
-        # Whoever ends the census waits for the present scan: from then on it makes no pauses.
+        # A thread that stops the census waits for the current scan, which from then on makes no pauses.
         self._wake.wait(min(max(long, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
         self._resumed_at_s = time.thread_time()
 
-    def _run(self) -> None:
-        # What the application traces or profiles in all threads is not this one; its function may not be made for it.
+    def _run(self, wake: threading.Event) -> None:
+        # Trace and profile functions that the application sets for all threads may not expect this thread.
         sys.settrace(None)
         sys.setprofile(None)
-        me, wake = threading.current_thread(), self._wake
-        while not self._wait(wake):
-            if self._thread is not me:
+        me, schedule = threading.current_thread(), self.schedule
+        schedule.begin()
+        # If a scan is overdue, the thread that started this one would wait long for the interpreter, as after a fork.
+        wake.wait(_FIRST_PAUSE_S)
+        ends = False
+        while not ends:
+            ends = self._wait(wake)
+            if ends and (self._yielding == me.ident or not schedule.is_starving()):
+                return
+            if not ends and self._thread is not me:
                 return
             before, self.not_counted_s = time.thread_time(), 0.0
+            self._is_idle = schedule.process_is_idle()
             try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 (said below; the next scan may succeed)
-                self._say_once(error, "A scan failed; there will be no log line for later ones.")
-            spent = time.thread_time() - before - self.not_counted_s
-            self._expected_gap = max(self._scan_interval, spent / _CPU_SHARE)
+                self.scan()
+            except ScanYielded:
+                return
+            except Exception as error:  # noqa: BLE001 (logged; the next scan may succeed)
+                self._scan_failure.note(error)
+            schedule.scanned(time.thread_time() - before - self.not_counted_s)
 
     def _wait(self, wake: threading.Event) -> bool:
-        """Wait until the next scan is due; return True where the thread shall end."""
-        due_at = time.monotonic() + self._expected_gap
-        while (left := due_at - time.monotonic()) > 0:
+        """Wait until the next scan is due; return True if the thread must end."""
+        while not wake.is_set() and (left := self.schedule.left_s()) > 0:
             try:
-                soon = self._between_looks()
-            except Exception as error:  # noqa: BLE001 (said below; it must not end the census)
+                soon = self._between_scans()
+            except Exception as error:  # noqa: BLE001 (logged; an error here must not end the census)
                 soon = None
-                self._say_once(error, "Work between two scans failed; there will be no log line for later failures.")
+                self._work_failure.note(error)
             if wake.wait(left if soon is None else min(left, soon)):
                 return True
         return wake.is_set()
 
-    def _say_once(self, error: Exception, message: str) -> None:
-        # A census that dies in silence would look like health; `scan.age` goes on telling what the log says only once.
-        if not self._failure_said:
-            _logger.error(message, exc_info=error)
-        self._failure_said = True
+    @property
+    def failures(self) -> int:
+        """Number of failed scans and of failures between scans."""
+        return self._scan_failure.count + self._work_failure.count

@@ -1,7 +1,8 @@
-"""What survived a scan, in columns: about 100 bytes a task, and nothing for the garbage collector to walk.
+"""Columns of tasks and threads that survived a scan, of about 100 bytes per task.
 
-One row a task or thread, in order of discovery: weak reference, site number, creation time, creator, creator span,
-serial number, address. No attribute on the task (290 bytes on 3.11), no dictionary by id.
+There is one row per task or thread, in order of discovery: weak reference, site number, creation time, creator, creator
+span, serial number, address. The garbage collector has no additional containers to traverse. The alternatives, an
+attribute on the task (290 bytes on 3.11) and a dictionary by id, cost more.
 """
 
 from __future__ import annotations
@@ -12,23 +13,33 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from operator import delitem
-from typing import Any
+from typing import Any, Final
 from weakref import ReferenceType
 
 from ..record.creator import CreatorSpan
 from ..record.site import Site
 
+Dropped = tuple["array[int]", "array[int]"]
+
+_MOST_DROPPED: Final = 1_000_000
+"""Maximum number of rows remembered while a collection is in progress."""
+
 
 class Columns:
-    """Rows of living tasks or threads.
+    """Rows of live tasks or threads.
 
     Not thread-safe: the census holds its lock around every use.
 
+    Attributes:
+        sweeps: Number of sweeps so far; a row number is valid until the next sweep.
+
     Args:
-        is_gone: Tells whether a living object has ended.
+        is_finished: Returns whether a live object has finished.
+        is_collecting: Returns whether a garbage collection is in progress; rows dropped during one are remembered
+            until a sweep that begins after it.
     """
 
-    def __init__(self, is_gone: Callable[[Any], bool]) -> None:
+    def __init__(self, is_finished: Callable[[Any], bool], is_collecting: Callable[[], bool] = lambda: False) -> None:
         self.references: list[ReferenceType[Any]] = []
         self.sites: array[int] = array("L")
         self.created_at: array[float] = array("d")
@@ -36,24 +47,32 @@ class Columns:
         self.creator_spans: list[CreatorSpan | None] = []
         self.serials: array[int] = array("Q")
         self.addresses: array[int] = array("Q")
-        # The diagnosis' memory of each row: when its creator was first seen ended (0 = not yet), for how many scans in
-        # a row it has looked like an orphan, what it was judged to be, and what the proof said of it.
+        # The diagnosis' memory per row: the time when its creator was first seen finished (0 = not yet), the number of
+        # consecutive scans in which it looked like an orphan, its verdict, and the result of the proof.
         self.creator_ended_at: array[float] = array("d")
-        self.suspected_looks = bytearray()
-        self.is_orphan = bytearray()
+        self.suspected_scans = bytearray()
+        self.verdict = bytearray()
         self.proof = bytearray()
-        self.is_gone = is_gone
+        self.is_finished = is_finished
+        self._is_collecting = is_collecting
         self._serial = 0
-        # Where the present sweep writes and reads: what lies between has been moved or has ended.
+        self.sweeps = 0
+        # Write and read positions of the current sweep; rows in between were moved or have finished.
         self._swept = 0, 0
-        self._site_at: dict[int, int] | None = None
+        # Site numbers by address, for the first `_indexed` rows.
+        self._site_at: dict[int, int] = {}
+        self._indexed = 0
+        # Addresses and site numbers of the rows dropped by the last sweep, and by the one before while a sweep is in
+        # progress; during a collection, of all sweeps that began in it.
+        self._dropped, self._dropped_before = _no_rows(), _no_rows()
+        self._dropped_at: tuple[Dropped, dict[int, int], int] = (self._dropped, {}, 0)
 
     def __len__(self) -> int:
         return len(self.references)
 
     @property
     def last_serial(self) -> int:
-        """The highest serial number given so far; what comes later has a higher one."""
+        """The highest serial number assigned so far; later rows have higher ones."""
         return self._serial
 
     def add(
@@ -65,7 +84,7 @@ class Columns:
         creator: ReferenceType[Any] | None,
         creator_span: CreatorSpan | None,
     ) -> int:
-        """Append a row and return its serial number, unique in this process."""
+        """Append a row and return its serial number, which is unique in this process."""
         self._serial += 1
         before = len(self.references)
         try:
@@ -77,48 +96,55 @@ class Columns:
             self.serials.append(self._serial)
             self.addresses.append(id(found))
             self.creator_ended_at.append(0.0)
-            self.suspected_looks.append(0)
-            self.is_orphan.append(0)
+            self.suspected_scans.append(0)
+            self.verdict.append(0)
             self.proof.append(0)
-        except BaseException:
+        except BaseException:  # raised again after the cleanup
             self._drop(before, None)
             raise
-        self._site_at = None
         return self._serial
 
     def sweep(
         self, slice_size: int, tally: dict[int, list[float]], pause: Callable[[], None], births: Sequence[float]
     ) -> None:
-        """Drop the rows that ended, in place, and count the others by site.
+        """Drop the rows of finished objects in place, and count the other rows by site.
 
         Args:
             slice_size: Rows between two pauses.
-            tally: Site number → [live, creation time of the oldest, and how many were created between each two of
-                ``births``, those before the first at first and those after the last left out]; filled here.
+            tally: Filled with site number → [live, creation time of the oldest, counts by creation time]. The first
+                count is of rows created before the first of ``births``, each further one of rows created between two
+                of them. Rows created after the last are not counted.
             pause: Lets the application run.
-            births: Times, the earliest first.
+            births: Times in ascending order.
         """
         self._swept = 0, 0
+        self.sweeps += 1
+        if not self._is_collecting() or len(self._dropped[0]) > _MOST_DROPPED:
+            self._dropped_before, self._dropped = self._dropped, _no_rows()
         total = len(self.references)
         try:
             for start in range(0, total, slice_size):
                 self._sweep_slice(start, min(start + slice_size, total), tally, births)
                 pause()
         finally:
-            # Also where it was broken off: no row is lost or there twice.
+            # Also after an interruption, so that no row is lost or duplicated.
             self._drop(*self._swept)
-            self._site_at = None
+            self._site_at, self._indexed = {}, 0
+            self._dropped_before = _no_rows()
 
     def _sweep_slice(self, start: int, stop: int, tally: dict[int, list[float]], births: Sequence[float]) -> None:
         latest = births[-1]
-        references, sites, created_at, is_gone = self.references, self.sites, self.created_at, self.is_gone
+        references, sites, created_at, is_finished = self.references, self.sites, self.created_at, self.is_finished
+        addresses, numbers = self._dropped
         (write, _), row = self._swept, start
         try:
             for row in range(start, stop):
                 found = references[row]()
-                if found is None or is_gone(found):
-                    continue
                 site = sites[row]
+                if found is None or is_finished(found):
+                    addresses.append(self.addresses[row])
+                    numbers.append(site)
+                    continue
                 born = created_at[row]
                 counted = tally.get(site)
                 if counted is None:
@@ -136,7 +162,7 @@ class Columns:
             self._swept = write, row
 
     def _drop(self, start: int, stop: int | None) -> None:
-        """Delete rows in all columns: within C, where no signal handler of the application can raise in between."""
+        """Delete rows in all columns within one C call, so that no signal handler of the application can intervene."""
         deque(map(delitem, self._columns(), repeat(slice(start, stop))), maxlen=0)
 
     def _columns(self) -> tuple[Any, ...]:
@@ -149,8 +175,8 @@ class Columns:
             self.serials,
             self.addresses,
             self.creator_ended_at,
-            self.suspected_looks,
-            self.is_orphan,
+            self.suspected_scans,
+            self.verdict,
             self.proof,
         )
 
@@ -159,35 +185,68 @@ class Columns:
             column[to] = column[row]
 
     def serial_of(self, found: object) -> int | None:
-        """Return the serial number of a living task or thread, or None. Cost: one C search through the addresses."""
+        """Return the serial number of a live task or thread, or None. Cost: one search through the addresses in C."""
         row = self.row_of(found)
         return None if row is None else self.serials[row]
 
     def row_of(self, found: object) -> int | None:
-        """Return the row of a living task or thread, or None. The newest first: an address is used again."""
+        """Return the row of a live task or thread, or None. Starts with the newest: addresses are reused."""
         address = id(found)
         for row in _positions(self.addresses, address):
             if self.references[row]() is found:
                 return row
         return None
 
-    def site_at(self, address: int) -> int | None:
-        """Return the site number of the newest row at an address, or None. For what is being destroyed.
+    def site_of(self, found: object) -> int | None:
+        """Return the site number of a task or thread, or None. Takes no lock and is safe during a scan.
 
-        Cost: one dictionary of all rows for the first question after a scan. Takes no lock and may be asked while the
-        census is at work: the garbage collector asks at any place.
+        Cost: one search through the addresses in C, 1 ms at a million.
         """
-        found = self._site_at
-        if found is None:
-            found = self._site_at = dict(zip(self.addresses, self.sites, strict=False))
+        try:
+            row = self.row_of(found)
+            site = None if row is None else self.sites[row]
+            # A scan may have moved the row after the search.
+            return site if row is not None and self.references[row]() is found else None
+        except IndexError:
+            return None
+
+    def site_at(self, address: int) -> int | None:
+        """Return the site number of the newest row at an address, including rows that the last sweep dropped, or None.
+
+        Used for objects that are being destroyed, whose weak reference may have been cleared before the sweep.
+
+        Cost: one dictionary of all rows at the first call after a scan. Takes no lock and is safe during a scan: the
+        garbage collector may call it at any point.
+        """
+        found, known = self._site_at, self._indexed
+        total = min(len(self.addresses), len(self.sites))
+        if total > known:
+            found.update(zip(self.addresses[known:total], self.sites[known:total], strict=False))
+            self._indexed = total
+        number = found.get(address)
+        return self._site_of_dropped(address) if number is None else number
+
+    def _site_of_dropped(self, address: int) -> int | None:
+        dropped = addresses, numbers = self._dropped
+        of, found, known = self._dropped_at
+        if of is not dropped:
+            found, known = dict(zip(*self._dropped_before, strict=False)), 0
+        total = min(len(addresses), len(numbers))
+        if total > known:
+            found.update(zip(addresses[known:total], numbers[known:total], strict=False))
+        self._dropped_at = dropped, found, total
         return found.get(address)
+
+
+def _no_rows() -> Dropped:
+    return array("Q"), array("L")
 
 
 def _positions(addresses: array[int], address: int) -> Iterator[int]:
     row, total = 0, len(addresses)
     while row < total:
         try:
-            # array.index() took no start before 3.10's successor documented it; all supported versions accept it.
+            # 3.10 documents the start argument of array.index(); all supported versions accept it.
             row = addresses.index(address, row)
         except ValueError:
             return

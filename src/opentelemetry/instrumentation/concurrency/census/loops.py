@@ -1,4 +1,4 @@
-"""The event loops of this process, held weakly: which run, which are closed, since when one has not run."""
+"""The event loops of this process, weakly referenced, with when each last ran."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ..record.interpreter import FREE_THREADED
 _HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 
 
-class LoopBook:
-    """Remembers each loop and when a scan last found it running."""
+class LoopRegistry:
+    """Stores the time at which a scan last found each loop running."""
 
     def __init__(self) -> None:
         self._last_running: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def meet(self, loop: Any, now: float) -> None:
-        """Enter a loop. A new one counts as running until a scan finds otherwise."""
+        """Add a loop. A new loop counts as running until a scan finds otherwise."""
         try:
             if loop not in self._last_running:
                 self._last_running[loop] = now
         except TypeError:
-            # A loop of another make that can not be referenced weakly is not remembered.
+            # A loop of another implementation without weak reference support is not tracked.
             pass
 
     def discover(self, now: float) -> None:
-        """Enter the loops that run in any thread, as far as Python code runs them.
+        """Add the loops that run in any thread, provided that Python code runs them.
 
-        From 3.14 on nothing but its loop leads to a task; one that no hook has seen would never be met. On
-        free-threaded builds it stays unseen: the locals of a frame that runs in another thread are not to be read.
+        From 3.14 on, a task can be found only through its loop, so loops that no hook has seen must be found here. On
+        free-threaded builds they are not: the locals of a frame that runs in another thread must not be read.
         """
         base: Any = sys.modules.get("asyncio.base_events")
         if not _HAS_LINKED_LISTS or FREE_THREADED or base is None:
@@ -46,11 +46,12 @@ class LoopBook:
                 step = step.f_back
             if step is not None:
                 self.meet(step.f_locals["self"], now)
-        # Our own frame was among them; kept in a variable of itself it would live until the next collection.
+        # The current frame was among them. A frame referenced from its own locals is a cycle that only the collector
+        # frees.
         frame = step = None
 
-    def look(self, now: float) -> None:
-        """Note which loops run now (seconds of the age clock)."""
+    def scan(self, now: float) -> None:
+        """Note which loops run at ``now`` (seconds of the age clock)."""
         for loop in self:
             if not loop.is_closed() and loop.is_running():
                 self._last_running[loop] = now
@@ -59,7 +60,7 @@ class LoopBook:
         return iter(list(self._last_running))
 
     def ended(self, loop: Any, now: float, age: float) -> str | None:
-        """Return why nothing will run on ``loop`` any more, or None while something may.
+        """Return why no further code will run on ``loop``, or None if that is not certain.
 
         Args:
             loop: The loop.

@@ -1,9 +1,9 @@
-"""What exists but was not recorded: tasks and threads that no hook of ours saw.
+"""All tasks that asyncio knows, including those that bypassed the hooks.
 
-``asyncio.all_tasks`` from a foreign thread took more than 100 s in a task storm on ≤ 3.13, because it walks a WeakSet
-in Python; copying the set inside it is one C call that nothing can interrupt. From 3.14 on tasks are in linked lists
-of the interpreter and only ``all_tasks`` leads there; it stops the loop for 0.4 s at a million tasks, so the census
-asks seldom when there are many.
+On ≤ 3.13, ``asyncio.all_tasks`` from another thread took more than 100 s in a task storm, because it iterates over a
+WeakSet in Python; copying the underlying set is one C call that cannot be interrupted. From 3.14 on, tasks are in
+linked lists of the interpreter that only ``all_tasks`` can read. It stops the loop for 0.4 s at a million tasks, so the
+census calls it rarely when there are many.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 def registered_tasks(
     loops: Iterable[Any], inherited: Mapping[int, ReferenceType[Any]] = MappingProxyType({})
 ) -> Iterator[Any]:
-    """Yield every undone task that asyncio itself knows, one at a time, without keeping any.
+    """Yield every pending task that asyncio knows, one at a time and without keeping references.
 
     Args:
-        loops: The event loops known; used on ≥ 3.14 only.
-        inherited: What a forked child has of its parent's and is not to be yielded, by address.
+        loops: The known event loops; used on ≥ 3.14 only.
+        inherited: The parent's tasks in a forked child, by address; not yielded.
     """
     if not inherited:
         return _all_registered(loops)
@@ -60,9 +60,9 @@ def _linked_tasks(tasks: Any, loop: Any) -> Iterator[Any]:
 
 
 def most_registered() -> int | None:
-    """Return how many undone tasks asyncio knows at most: done ones that somebody holds count too on ≤ 3.13.
+    """Return an upper bound of the number of pending tasks: on ≤ 3.13, finished tasks still referenced count as well.
 
-    None where only a walk through all of them tells. Cost: none.
+    Returns None where only an iteration over all tasks could tell. Cost: none.
     """
     tasks = sys.modules.get("asyncio.tasks")
     if tasks is None:

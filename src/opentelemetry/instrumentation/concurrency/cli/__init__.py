@@ -1,6 +1,6 @@
-"""The command ``otel-concurrency``: every Python process of this machine, what it runs, what it leaks.
+"""The command ``otel-concurrency``: inspects every Python process on this machine.
 
-``main`` reads the command line, one module a command does it. ``processes`` says what can be known of a process from
-outside, ``connection`` asks its agent, ``sources`` turns targets into what can be asked. Everything shown is rendered
-here, from values; failures are one paragraph each (``failures``).
+``main`` parses the command line; there is one module per command. ``processes`` reads process information from the
+operating system, ``connection`` sends requests to an agent, ``sources`` resolves targets. All output is rendered here,
+from values; each failure is one paragraph (``failures``).
 """

@@ -1,10 +1,11 @@
-"""``attach``: switch the instrumentation on in a process that was started without it, on Python ≥ 3.14."""
+"""``attach``: turns the instrumentation on in a process that was started without it (Python 3.14 or newer)."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -15,14 +16,16 @@ from .connection import ask, has_agent
 from .failures import FINE, CommandError, NotInstrumentedError
 from .interpreter import check_version, run_beside
 from .processes import PROC, Process, environment_of
-from .sources import one_process, seconds
+from .quantities import seconds
+from .sources import one_process
 from .terminal import emit, emit_json, progress
 
 NAME: Final = "attach"
-HELP: Final = "switch the instrumentation on in a process that was started without it (Python 3.14 or newer)"
+HELP: Final = "turn the instrumentation on in a process that was started without it (Python 3.14 or newer)"
 EXAMPLES: Final = "otel-concurrency attach 4711 && otel-concurrency stack 4711"
 
 _CALL: Final = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
+_MAX_RESULT_BYTES: Final = 4096
 _NEEDED: Final = (
     "opentelemetry.instrumentation.concurrency",
     "opentelemetry.trace",
@@ -41,9 +44,9 @@ def _otel_concurrency_attach():
                 sys.path.append(path)
         import importlib
         importlib.invalidate_caches()
-        from opentelemetry.instrumentation.concurrency.agent.attached import attach_here
+        from opentelemetry.instrumentation.concurrency.attached import attach_here
         outcome = attach_here({process_id}, {uid}) or "attached"
-    except BaseException as error:
+    except BaseException as error:  # written to the result, whatever it is
         outcome = f"{{type(error).__name__}}: {{error}}"
     with open({result!r} + ".new", "w") as file:
         file.write(outcome)
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     timeout_s = seconds(arguments.timeout)
     process = one_process(arguments.target, "attach")
     if has_agent(process):
-        message = f"Process {process.process_id} has an agent already: otel-concurrency stack {process.process_id}"
+        message = f"Process {process.process_id} already has an agent: otel-concurrency stack {process.process_id}"
         raise CommandError(message)
     check_version(process)
     _check_reachable(process)
@@ -84,18 +87,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         emit_json(facts)
     else:
-        emit([f"Attached to process {process.process_id}: {facts['tasks']} tasks, {facts['threads']} threads.\n"])
+        emit(
+            [f"Attached to process {process.process_id}: {facts.get('tasks')} tasks, {facts.get('threads')} threads.\n"]
+        )
     return FINE
 
 
 def _check_reachable(process: Process) -> None:
-    """Refuse what can't work before the process is touched.
+    """Check that attaching can work, before the process is changed.
 
     Raises:
-        CommandError: If the process is in a container of its own, or says no.
+        CommandError: If the process is in a container, or has remote debugging disabled.
     """
     if environment_of(process.process_id).get("PYTHON_DISABLE_REMOTE_DEBUG"):
-        message = f"Process {process.process_id} was started with PYTHON_DISABLE_REMOTE_DEBUG: restart it without that."
+        message = f"Process {process.process_id} was started with PYTHON_DISABLE_REMOTE_DEBUG: restart it without."
         raise CommandError(message)
     try:
         same = (PROC / str(process.process_id) / "ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
@@ -103,14 +108,14 @@ def _check_reachable(process: Process) -> None:
         return
     if not same:
         message = (
-            f"Process {process.process_id} is in a container and can't read this package: run the command in there, "
-            "where the package must be installed (docker exec ... otel-concurrency attach PID)."
+            f"Process {process.process_id} is in a container and can't read this package: install the package in "
+            "the container and run the command there (docker exec ... otel-concurrency attach PID)."
         )
         raise CommandError(message)
 
 
 def _paths() -> list[str]:
-    """Return the directories that hold this package and what it needs."""
+    """Return the directories that hold this package and its dependencies."""
     found: dict[str, None] = {}
     for name in _NEEDED:
         try:
@@ -133,18 +138,35 @@ def _wait_for(process: Process, result: Path, timeout_s: float) -> None:
             if time.monotonic() > deadline:
                 message = (
                     f"Process {process.process_id} did not run the script within {timeout_s:g} s: its main thread runs "
-                    "it at its next Python instruction, and waits in C code until then. Send it a request, try again."
+                    "it at its next Python instruction but waits in C code. Send it a request and try again."
                 )
                 raise CommandError(message)
             time.sleep(0.05)
-    outcome = result.read_text(encoding="utf-8")
+    outcome = _outcome(result)
     if outcome != "attached":
         message = f"Process {process.process_id} could not be instrumented: {outcome}"
         raise CommandError(message)
 
 
+def _outcome(result: Path) -> str:
+    """Return the result that the process wrote.
+
+    The process owns the directory and may have replaced the file with anything.
+    """
+    try:
+        descriptor = os.open(result, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return f"its result can't be read ({error.strerror})"
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "its result is not a file"
+        return os.read(descriptor, _MAX_RESULT_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+
+
 def _hello(process: Process, timeout_s: float) -> dict[str, object]:
-    """Ask the new agent, which opens its socket a moment later."""
+    """Query the new agent, which opens its socket a moment later."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:

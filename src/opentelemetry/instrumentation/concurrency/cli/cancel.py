@@ -1,4 +1,4 @@
-"""``cancel``: first aid in production: shows what it would cancel, asks, and says what became of it. Never threads."""
+"""``cancel``: lists the matching tasks, asks for confirmation, cancels them and reports the outcome."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import argparse
 import sys
 from typing import Any, Final
 
-from ..census.snapshot import LivePicture
-from ..render.place_text import position_text
+from ..render.name_text import sanitize_name
+from ..render.place_text import function_text, position_text
+from ..snapshot.values import LivePicture
 from .failures import FINE, CommandError, UsageError
+from .filters import SITE_HELP
 from .json_forms import pictures_json
 from .leaks import groups_of
-from .sources import Source, Taken, add_target, one_source, seconds, taken_from
-from .terminal import emit, emit_json
+from .quantities import seconds
+from .sources import Source, add_target, one_source
+from .taken import Taken, taken_from
+from .terminal import emit, emit_json, say
 
 NAME: Final = "cancel"
-HELP: Final = "cancel tasks of one line, where the process was started with ALLOW_CANCEL"
+HELP: Final = "cancel tasks of a site; requires OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true in the process"
 EXAMPLES: Final = """otel-concurrency cancel 4711 --site shop.search.query --dry-run
 otel-concurrency cancel 4711 --site 'shop.*' --verdict unwakeable --limit 1000
 otel-concurrency cancel 4711 --site shop.search.query --yes"""
@@ -24,14 +28,12 @@ otel-concurrency cancel 4711 --site shop.search.query --yes"""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser, many=False)
-    parser.add_argument(
-        "--site", metavar="GLOB", required=True, help="created there: module.function, path or path:line"
-    )
-    parser.add_argument("--verdict", choices=("orphaned", "unwakeable"), help="only those with this verdict")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (default 100)")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be cancelled, and nothing else")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--wait", metavar="DURATION", default="5s", help="how long to watch what becomes of them")
+    parser.add_argument("--site", metavar="GLOB", required=True, help=f"tasks of a site: {SITE_HELP}")
+    parser.add_argument("--verdict", choices=("orphaned", "unwakeable"), help="only tasks with this verdict")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="maximum number of tasks (default 100)")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be cancelled")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument("--wait", metavar="DURATION", default="5s", help="how long to wait for their end (default 5s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run or not taken.snapshot.tasks:
         return _finish(taken, facts, as_json=as_json)
     if not facts["allowed"]:
-        # The agent says best what to do.
+        # The agent refuses and explains what to do.
         source.ask("cancel", **order, serials=[])
     if not as_json:
         emit(_matching(taken, facts))
@@ -74,39 +76,41 @@ def _matching(taken: Taken, facts: dict[str, Any]) -> list[str]:
     lines = [_line(group) for group in groups_of(taken.snapshot.tasks)]
     refused = facts["refused"]
     if not lines:
-        lines.append("No task matches that can be cancelled.\n")
+        lines.append("No matching task can be cancelled.\n")
     if refused["cycle"]:
-        lines.append(f"{refused['cycle']} more are in a circle of tasks that await each other: cancel() fails there.\n")
+        lines.append(f"{refused['cycle']} matching tasks are in an await cycle, where cancel() fails.\n")
     if refused["limit"]:
-        lines.append(f"{refused['limit']} more match; --limit takes more at once.\n")
+        lines.append(f"{refused['limit']} more tasks match; raise --limit to include them.\n")
     return lines
 
 
 def _line(group: list[LivePicture]) -> str:
     first = group[0]
     verdict = f", {first.verdict}" if first.verdict else ""
-    return f"{len(group)} [{first.wait_reason}{verdict}] created by {first.site.function} {position_text(first.site)}\n"
+    site = first.site
+    runs = f", runs {sanitize_name(site.runs)}" if site.runs else ""
+    created_by = f"{function_text(site)} {position_text(site)}".rstrip()
+    return f"{len(group)} [{first.wait_reason}{verdict}] created by {created_by}{runs}\n"
 
 
 def _outcome(facts: dict[str, Any]) -> list[str]:
-    lines = [f"Cancelled {facts['asked']}: {facts['ended']} ended.\n"]
-    if facts["swallowed"]:
-        lines.append(f"{facts['swallowed']} swallowed the cancellation or still clean up.\n")
-    if facts["not_running"]:
-        lines.append(f"{facts['not_running']} belong to an event loop that does not run, and can't be cancelled.\n")
+    lines = [f"Cancelled {facts.get('asked', 0)}: {facts.get('ended', 0)} ended.\n"]
+    if facts.get("swallowed"):
+        lines.append(f"{facts['swallowed']} suppressed the cancellation or are still cleaning up.\n")
+    if facts.get("not_running"):
+        lines.append(f"{facts['not_running']} belong to an event loop that is not running, and can't be cancelled.\n")
     return lines
 
 
 def _confirm(count: int, source: Source) -> None:
-    """Ask.
+    """Ask for confirmation.
 
     Raises:
-        UsageError: If nobody can answer.
+        UsageError: If there is no terminal to ask on.
         CommandError: If the answer is no.
     """
     if not sys.stdin.isatty():
-        raise UsageError("Cancelling asks first, and there is no terminal to ask: give --yes, or see with --dry-run.")
-    sys.stderr.write(f"Cancel {'it' if count == 1 else f'these {count} tasks'} in process {source.label}? [y/N] ")
-    sys.stderr.flush()
+        raise UsageError("There is no terminal for the confirmation: give --yes, or preview with --dry-run.")
+    say(f"Cancel {'it' if count == 1 else f'these {count} tasks'} in process {source.label}? [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was cancelled.")

@@ -1,4 +1,4 @@
-"""``completion``: what a shell needs to complete commands, options and PIDs."""
+"""``completion``: prints a shell script that completes commands, options and PIDs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from .failures import FINE
-from .terminal import emit
+from .terminal import emit_script
 
 NAME: Final = "completion"
 HELP: Final = "print the completion script of a shell"
@@ -19,7 +19,7 @@ _PIDS: Final = "otel-concurrency ps --agents --no-headers --timeout 500ms 2>/dev
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .main import build_parser
 
     options = options_by_command(build_parser())
-    emit([_fish(options) if arguments.shell == "fish" else _bash(options, zsh=arguments.shell == "zsh")])
+    emit_script(_fish(options) if arguments.shell == "fish" else _bash(options, zsh=arguments.shell == "zsh"))
     return FINE
 
 

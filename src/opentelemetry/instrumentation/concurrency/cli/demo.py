@@ -1,4 +1,4 @@
-"""``demo``: a leaking service, and what this command says of it."""
+"""``demo``: runs a leaking service and shows the output of ps, stats, stack and leaks for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .sources import process_of
 from .terminal import emit
 
 NAME: Final = "demo"
-HELP: Final = "start a leaking service and show what ps, stats, stack and leaks say of it"
+HELP: Final = "start a leaking service and show the output of ps, stats, stack and leaks for it"
 EXAMPLES: Final = "otel-concurrency demo\notel-concurrency demo --keep"
 
 _START: Final = """import asyncio, sys
@@ -35,8 +35,10 @@ _VERDICT_LIMIT_S: Final = 20.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--requests", type=int, default=1000, metavar="N", help="requests; each leaks a task")
-    parser.add_argument("--keep", action="store_true", help="let the service run until Ctrl-C")
+    parser.add_argument(
+        "--requests", type=int, default=1000, metavar="N", help="requests, one leaked task each (default 1000)"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the service running until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         for command in ("ps --agents", f"stats {process_id}", f"stack {process_id}", f"leaks {process_id}"):
             _show(command)
         if arguments.keep:
-            emit([f"\nThe service runs as process {process_id}. Ctrl-C ends it.\n"])
+            emit(["\n", f"The service runs as process {process_id}. Ctrl-C ends it.\n"])
             signal.pause()
     return FINE
 
@@ -70,7 +72,7 @@ def _service(requests: int) -> Iterator[int]:
         try:
             line = service.stdout.readline() if service.stdout is not None else ""
             if line.strip() != "ready":
-                message = "The demonstration's service did not start; what it wrote above says why."
+                message = "The demo service did not start; its output above gives the reason."
                 raise CommandError(message)
             yield service.pid
         finally:
@@ -96,5 +98,5 @@ def _wait_for_verdicts(process_id: int) -> None:
 def _show(command: str) -> None:
     from .main import main
 
-    emit([f"\n$ otel-concurrency {command}\n"])
+    emit(["\n", f"$ otel-concurrency {command}\n"])
     main(shlex.split(command))

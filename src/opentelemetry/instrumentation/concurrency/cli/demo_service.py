@@ -1,18 +1,26 @@
-"""The service that ``demo`` starts, as a file of its own: a search that asks three mirrors and takes the first answer.
+"""The service that ``demo`` starts: a search that queries three mirrors and returns the first answer.
 
-Each request leaves a task behind that waits for ever to hand over an answer nobody takes.
+Each request leaks a task that waits forever to deliver its answer. One helper starts all tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Coroutine
 
 background: set[asyncio.Task[None]] = set()
 
 
+def keep(coroutine: Coroutine[object, object, None]) -> None:
+    """Start a task and keep a reference to it until it ends, as the asyncio documentation advises."""
+    task = asyncio.create_task(coroutine)
+    background.add(task)
+    task.add_done_callback(background.discard)
+
+
 async def ask(mirror: str, answers: asyncio.Queue[str]) -> None:
-    """Ask a mirror and hand over what it says."""
+    """Query a mirror and deliver its answer."""
     await asyncio.sleep(0)
     await answers.put(f"found by {mirror}")
 
@@ -21,14 +29,12 @@ async def search() -> str:
     """Return the first of three answers."""
     answers: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
     for mirror in ("one", "two", "three"):
-        task = asyncio.create_task(ask(mirror, answers))
-        background.add(task)
-        task.add_done_callback(background.discard)
+        keep(ask(mirror, answers))
     return await answers.get()
 
 
 async def main(requests: int) -> None:
-    """Answer so many requests, say so, and wait."""
+    """Answer the requests, print that the service is ready, and wait."""
     for _ in range(requests):
         await asyncio.create_task(search())
     sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""``doctor``: what commonly goes wrong, in a process or in this environment, and what to do for each."""
+"""``doctor``: checks a process or this environment for common problems, with a remedy for each."""
 
 from __future__ import annotations
 
@@ -6,36 +6,51 @@ import argparse
 from collections.abc import Iterable
 from typing import Final
 
-from .ailments import Finding, of_agent, of_environment, of_process
+from .checks import Finding, of_agent, of_environment, of_process
 from .connection import ask
-from .failures import FINE, UNREACHABLE, CommandError
-from .sources import one_process, seconds
+from .control import control
+from .failures import FINE, UNREACHABLE, CommandError, UsageError
+from .quantities import seconds
+from .sources import one_process
 from .terminal import emit, emit_json
 
 NAME: Final = "doctor"
-HELP: Final = "check what commonly goes wrong, in a process or in this environment, and say what to do"
-EXAMPLES: Final = "otel-concurrency doctor\notel-concurrency doctor 4711"
+HELP: Final = "check a process or this environment for common problems, with a remedy for each"
+EXAMPLES: Final = "otel-concurrency doctor\notel-concurrency doctor 4711\notel-concurrency doctor --control 4711"
 
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("target", nargs="?", metavar="PID", help="the process; without one, this environment")
+    parser.add_argument("target", nargs="?", metavar="PID", help="the process; default: this environment")
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="plant a leaked task in the process, check that it is found, and remove it; requires "
+        "OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true in the process",
+    )
     parser.add_argument("--timeout", metavar="DURATION", default="10s", help="how long to wait (default 10s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     timeout_s = seconds(arguments.timeout)
+    if arguments.target is None and arguments.control:
+        message = "doctor --control needs the PID of a process: otel-concurrency doctor --control 4711."
+        raise UsageError(message)
     if arguments.target is None:
         return _shown(arguments, of_environment(), FINE)
     process = one_process(arguments.target, "doctor")
     try:
-        facts = ask(process, "condition", timeout_s=timeout_s).facts
+        facts = ask(process, "status", timeout_s=timeout_s).facts
     except CommandError as error:
         return _shown(arguments, [*of_process(process), Finding("bad", str(error), "")], UNREACHABLE)
-    return _shown(arguments, [*of_process(process), *of_agent(facts)], FINE)
+    findings = [*of_process(process), *of_agent(facts)]
+    if not arguments.control:
+        return _shown(arguments, findings, FINE)
+    controlled, code = control(process, timeout_s)
+    return _shown(arguments, [*findings, *controlled], code)
 
 
 def _shown(arguments: argparse.Namespace, findings: Iterable[Finding], code: int) -> int:

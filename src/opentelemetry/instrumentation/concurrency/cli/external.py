@@ -1,23 +1,23 @@
-"""What the standard library sees of a process without agent, from outside, on Python ≥ 3.14."""
+"""Inspection of a process without an agent by the standard library (Python 3.14 or newer)."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Final
 
-from ..census.snapshot import CreationSite, LivePicture, StackEntry
+from ..snapshot.values import CreationSite, LivePicture, StackEntry
 from .failures import CommandError
 from .interpreter import run_beside
 from .processes import Process
 
-MISSING: Final = "creation lines, ages, wait reasons, verdicts and threads"
-"""What can't be seen from outside."""
+MISSING: Final = "creation sites, ages, wait reasons, verdicts and threads"
+"""Information that is not available from outside."""
 
 _PROGRAM: Final = """
 import json, sys
 from asyncio.tools import get_all_awaited_by
 def place(f):
-    # From 3.15 on a place of four numbers, the line first, or none.
+    # From 3.15 on: four numbers of which the first is the line, or None.
     location = getattr(f, "location", None)
     return [f.filename, location[0] if location else getattr(f, "lineno", 0), f.funcname]
 made = []
@@ -30,16 +30,16 @@ json.dump(made, sys.stdout)
 
 
 def external_pictures(process: Process, timeout_s: float) -> list[LivePicture]:
-    """Return the tasks of a process as they show from outside.
+    """Return the tasks of a process as seen from outside.
 
     Raises:
-        CommandError: If it can't be looked into.
+        CommandError: If the process can't be inspected.
     """
     text = run_beside(process, _PROGRAM, str(process.process_id), timeout_s=timeout_s)
     try:
         return [_picture(number, task) for number, task in enumerate(json.loads(text), 1)]
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        message = f"What the standard library says of process {process.process_id} can't be understood ({error})."
+        message = f"The standard library's output for process {process.process_id} is invalid ({error})."
         raise CommandError(message) from None
 
 
@@ -50,7 +50,7 @@ def _picture(number: int, task: list[Any]) -> LivePicture:
         kind="task",
         serial=number,
         name=str(name),
-        site=CreationSite("unknown", "", 0),
+        site=CreationSite("unknown", "", 0, runs=stack[0].function if stack else ""),
         age_s=0.0,
         creator=None,
         stack=stack,

@@ -1,8 +1,8 @@
-"""What can go wrong at the command line: one paragraph each, with what to do, and an exit code.
+"""Failures of the command line: each is one paragraph with a remedy, and an exit code.
 
 CommandError            3, the target is unreachable or timed out
 ├── UsageError          2
-└── NotInstrumentedError  3, there is such a process, and no agent in it
+└── NotInstrumentedError  3, the process exists but has no agent
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ INTERRUPTED: Final = 130
 
 
 class CommandError(Exception):
-    """The target can't be reached, or did not answer."""
+    """The target can't be reached or did not answer."""
 
     exit_code = UNREACHABLE
 
 
 class UsageError(CommandError):
-    """The command makes no sense as it was given."""
+    """The arguments of the command are invalid."""
 
     exit_code = USAGE
 
 
 class NotInstrumentedError(CommandError):
-    """There is such a process, and no agent in it."""
+    """The process exists but has no agent."""

@@ -1,9 +1,9 @@
-"""A flame graph as one SVG or HTML file that needs nothing else: no script, no font, no network.
+"""Flame graphs as a single SVG or HTML file, without scripts, fonts or network access.
 
-Frames grow downwards from what was called first; the width is the number of tasks. The full name of each shows under
-the pointer. Frames narrower than a pixel are left out and counted.
+The outermost frame is at the top; the width is the number of tasks. A tooltip shows the full name of a frame. Frames
+narrower than a pixel are omitted and counted.
 
-(The form is Brendan Gregg's: https://www.brendangregg.com/flamegraphs.html)
+Flame graphs are by Brendan Gregg: https://www.brendangregg.com/flamegraphs.html
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_DEPTH: Final = 500
 
 @dataclass(slots=True)
 class _Frame:
-    """One frame, what it was called by, and how many tasks pass through it."""
+    """A frame, the frames that it called, and the number of tasks in it."""
 
     name: str
     count: int = 0
@@ -37,8 +37,8 @@ def flame_graph(stacks: Iterable[str], *, title: str, as_html: bool = False) -> 
 
     Args:
         stacks: Folded stacks, each with its count.
-        title: What it shows.
-        as_html: A page, not a picture.
+        title: Title of the graph.
+        as_html: Whether to write an HTML page instead of an SVG image.
     """
     root = _Frame("all")
     for line in stacks:
@@ -72,7 +72,7 @@ def _add(root: _Frame, names: list[str], count: int) -> None:
 
 
 def _draw(root: _Frame) -> tuple[list[tuple[_Frame, float, int, float]], int]:
-    """Return each frame with its left edge, depth and width, and how many are too narrow."""
+    """Return each frame with its left edge, depth and width, and the number of frames that are too narrow."""
     scale = (_WIDTH - 2 * _MARGIN) / max(1, root.count)
     drawn, left_out = [], 0
     pending = [(root, float(_MARGIN), 0)]

@@ -1,31 +1,33 @@
-"""The standard library's own way into another process, on Python ≥ 3.14: run with an interpreter of its version."""
+"""Access to another process by the standard library, with an interpreter of its version (Python 3.14 or newer)."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from .connection import MAX_ANSWER_BYTES
 from .failures import CommandError
 from .processes import PROC, Process
 
 FIRST_VERSION: Final = (3, 14)
 _PTRACE: Final = (
-    "Looking into another process needs the right to trace it: run as root (sudo), or allow it with "
-    "sysctl kernel.yama.ptrace_scope=0; in a container start it with --cap-add=SYS_PTRACE"
+    "Inspecting another process requires the right to trace it: run as root (sudo), or allow it with "
+    "sysctl kernel.yama.ptrace_scope=0; start containers with --cap-add=SYS_PTRACE"
 )
 
 
 def version_of(process: Process) -> tuple[int, int] | None:
-    """Return the Python version of a process as file names tell it."""
+    """Return the Python version of a process, derived from file names."""
     major, _, minor = process.python.partition(".")
     minor = minor.partition(".")[0]
     if major.isdigit() and minor.isdigit():
         return int(major), int(minor)
     try:
-        # ``python`` alone: the library or the directory that is mapped says more.
+        # The name is just ``python``: the target of the link may contain the version.
         name = (PROC / str(process.process_id) / "exe").resolve().name
     except OSError:
         return None
@@ -34,29 +36,30 @@ def version_of(process: Process) -> tuple[int, int] | None:
 
 
 def check_version(process: Process) -> tuple[int, int]:
-    """Return the version of a process that can be looked into.
+    """Return the version of a process that can be inspected.
 
     Raises:
-        CommandError: If it can't.
+        CommandError: If the version does not support it.
     """
     version = version_of(process)
     if version is None or version < FIRST_VERSION:
         message = (
-            f"Process {process.process_id} runs Python {process.python or 'of an unknown version'}; Python 3.14 is the "
-            "first that lets others in. Restart it with the instrumentation: opentelemetry-instrument python ..."
+            f"Process {process.process_id} runs Python {process.python or 'of an unknown version'}; inspecting it from "
+            "outside requires Python 3.14 or newer. Restart it with the instrumentation: opentelemetry-instrument "
+            "python ..."
         )
         raise CommandError(message)
     return version
 
 
 def run_beside(process: Process, program: str, *arguments: str, timeout_s: float) -> str:
-    """Run a small program with an interpreter of a process' version and return what it prints.
+    """Run a program with an interpreter of the process's version and return its output.
 
     Args:
-        process: Which to match; for root the program runs as its user, whose interpreter it is.
-        program: The source.
-        arguments: Its arguments.
-        timeout_s: How long it may take.
+        process: The process whose version to use; if this command runs as root, the program runs as its user.
+        program: Source of the program.
+        arguments: Arguments of the program.
+        timeout_s: Limit for the program, in seconds.
 
     Raises:
         CommandError: If there is no such interpreter, or the program fails.
@@ -67,33 +70,48 @@ def run_beside(process: Process, program: str, *arguments: str, timeout_s: float
     if os.geteuid() == 0 and process.uid != 0:
         options = {"user": process.uid, "group": _group_of(process), "extra_groups": []}
     try:
-        done = subprocess.run(  # noqa: S603 (of the version that was checked, as the user whose it is)
-            [executable, "-I", "-c", program, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            **options,
-        )
+        code, output, complaint = _run([executable, "-I", "-c", program, *arguments], timeout_s, options)
     except subprocess.TimeoutExpired:
-        message = f"Process {process.process_id} could not be looked into within {timeout_s:g} s."
+        message = f"Process {process.process_id} could not be inspected within {timeout_s:g} s."
         raise CommandError(message) from None
     except OSError as error:
         message = (
             f"No interpreter of version {version[0]}.{version[1]} can be run ({executable}: {error.strerror}): "
-            f"install otel-concurrency for that Python and call it from there."
+            f"install otel-concurrency for that Python and run the command from there."
         )
         raise CommandError(message) from None
-    if done.returncode:
-        raise CommandError(_explained(process, done.stderr))
-    return str(done.stdout)
+    if code:
+        raise CommandError(_explained(process, complaint))
+    return output
+
+
+def _run(command: list[str], timeout_s: float, options: dict[str, Any]) -> tuple[int, str, str]:
+    """Return exit code, output and error output of a command, each limited to the size of an answer.
+
+    The executable may belong to another user, so its output goes to files instead of memory.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
+        done = subprocess.run(  # noqa: S603 (of the version that was checked, as the user whose it is)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=complaint,
+            timeout=timeout_s,
+            check=False,
+            **options,
+        )
+        texts = []
+        for file in (output, complaint):
+            file.seek(0)
+            texts.append(file.read(MAX_ANSWER_BYTES).decode("utf-8", "replace"))
+    return done.returncode, texts[0], texts[1]
 
 
 def _executable_of(process: Process) -> str:
     try:
         return os.readlink(PROC / str(process.process_id) / "exe").removesuffix(" (deleted)")  # noqa: PTH115 (a text)
     except OSError as error:
-        message = f"The program of process {process.process_id} can't be told ({error.strerror}). {_PTRACE}."
+        message = f"The executable of process {process.process_id} is unknown ({error.strerror}). {_PTRACE}."
         raise CommandError(message) from None
 
 
@@ -108,7 +126,7 @@ def _explained(process: Process, stderr: str) -> str:
         return f"Process {number} can't be traced ({last}). {_PTRACE}."
     if "disabled" in stderr.lower():
         return (
-            f"Process {number} does not let others in ({last}): it was started with PYTHON_DISABLE_REMOTE_DEBUG or "
-            "-X disable-remote-debug, or its Python was built without. Restart it without that."
+            f"Remote debugging is disabled in process {number} ({last}) by PYTHON_DISABLE_REMOTE_DEBUG, by "
+            "-X disable-remote-debug, or in the build of its Python. Restart it without that."
         )
-    return f"Process {number} could not be looked into: {last or 'no reason given'}."
+    return f"Process {number} could not be inspected: {last or 'no reason given'}."

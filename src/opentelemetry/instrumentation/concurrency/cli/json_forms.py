@@ -1,4 +1,4 @@
-"""What ``--json`` prints of tasks and threads, without the tables that snapshots are written with."""
+"""JSON output of tasks and threads (``--json``), without the lookup tables of snapshots."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from ..census.snapshot import LivePicture
-from .sources import Taken
+from ..snapshot.values import LivePicture
+from .taken import Taken
 
 
 def pictures_json(taken: Taken, pictures: Iterable[LivePicture]) -> dict[str, Any]:
-    """Return pictures as one object a process."""
+    """Return pictures as one object per process."""
     return {
         "pid": taken.snapshot.process_id,
         "service": taken.process.service_name,

@@ -1,23 +1,33 @@
-"""``leaks``: the diagnosis and the proof, now; verdicts with their evidence; exit code 1 when there are any."""
+"""``leaks``: runs the diagnosis and the proof now and shows verdicts with evidence; exit code 1 if there are any."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ..census.snapshot import LivePicture
-from ..diagnose.verdict import duration_text
-from ..render.place_text import function_text, position_text, state_text
-from ..render.shown import shown
+from ..render.name_text import sanitize_name
+from ..snapshot.values import LivePicture
+from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND
+from .filters import add_filters, holds
 from .json_forms import pictures_json
-from .sources import Source, Taken, UrlSource, add_target, sources, taken_from
+from .leak_blocks import ended_badly_block, growing_block, leak_block
+from .several import Asked
+from .silent_loop_lines import silent_loop_block, silent_loops_of
+from .site_cells import site_of
+from .sources import Source, add_target, sources
+from .taken import Taken, taken_from
 from .terminal import emit, emit_json, say
 
 NAME: Final = "leaks"
-HELP: Final = "run the diagnosis and the proof now; exit code 1 when something leaks"
-EXAMPLES: Final = "otel-concurrency leaks 4711\notel-concurrency leaks all --json\notel-concurrency leaks 4711 || alert"
+HELP: Final = "run the diagnosis and the proof now; exit code 1 if there are leaks"
+EXAMPLES: Final = """otel-concurrency leaks 4711
+otel-concurrency leaks 4711 --site 'shop.*' --verdict unwakeable
+otel-concurrency leaks all --json
+otel-concurrency leaks 4711 || alert"""
 
 _PROOF_TIMEOUT_S: Final = 120.0
 _REASON_LIMIT: Final = 1000
@@ -26,87 +36,149 @@ _REASON_LIMIT: Final = 1000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
+    parser.add_argument("--full", action="store_true", help="show all library frames of the stacks")
+    add_filters(parser, verdicts=("orphaned", "unwakeable", "growing", "destroyed"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    found = [_asked(source) for source in sources(arguments, usual_timeout_s=_PROOF_TIMEOUT_S)]
-    leaks = any(taken.snapshot.tasks or taken.snapshot.threads or facts.get("growing") for taken, facts in found)
+    found = sources(arguments, usual_timeout_s=_PROOF_TIMEOUT_S)
+    asked = Asked(found, lambda source: _chosen(arguments, *_asked(source)))
+    leaks = False
     if arguments.output == "json":
+        answers = [answer for _, answer in asked.in_order()]
+        leaks = any(_has_leaks(taken, facts) for taken, facts in answers)
         emit_json(
             [
                 {**pictures_json(taken, (*taken.snapshot.tasks, *taken.snapshot.threads)), **facts}
-                for taken, facts in found
+                for taken, facts in answers
             ]
         )
     else:
-        for taken, facts in found:
+        none_text = "No leaks match" if arguments.site or arguments.wait or arguments.verdict else "No leaks"
+        for _, (taken, facts) in asked:
+            leaks = leaks or _has_leaks(taken, facts)
             if len(found) > 1:
                 emit([f"process {taken.snapshot.process_id} {taken.process.service_name}".rstrip() + "\n"])
-            emit(_lines(taken, facts))
-    return LEAKS_FOUND if leaks else FINE
+            emit(leak_lines(taken, facts, full=arguments.full, none_text=none_text))
+    return asked.exit_code or (LEAKS_FOUND if leaks else FINE)
+
+
+def _has_leaks(taken: Taken, facts: dict[str, Any]) -> bool:
+    return bool(taken.snapshot.tasks or taken.snapshot.threads or _has_more(facts))
+
+
+def _chosen(arguments: argparse.Namespace, taken: Taken, facts: dict[str, Any]) -> tuple[Taken, dict[str, Any]]:
+    """Return the part of an answer that the filters select."""
+    snapshot = replace(
+        taken.snapshot,
+        tasks=tuple(picture for picture in taken.snapshot.tasks if holds(arguments, picture)),
+        threads=tuple(picture for picture in taken.snapshot.threads if holds(arguments, picture)),
+    )
+    growing = [site for site in facts.get("growing", ()) if _holds_growing(arguments, site)]
+    ended_badly = [site for site in facts.get("ended_badly", ()) if _holds_ended_badly(arguments, site)]
+    young = [site for site in facts.get("young_threads", ()) if _holds_young(arguments, site)]
+    more = {"growing": growing, "ended_badly": ended_badly, "young_threads": young}
+    return replace(taken, snapshot=snapshot), {**facts, **more}
+
+
+def _has_more(facts: dict[str, Any]) -> bool:
+    """Return whether a site is growing, or has more young threads than may be residents."""
+    return bool(facts.get("growing")) or any(site.get("counts") for site in facts.get("young_threads", ()))
+
+
+def _holds_young(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    if arguments.verdict not in (None, "orphaned") or not _is_of_site(arguments, facts):
+        return False
+    return not arguments.wait or fnmatchcase(facts.get("wait_reason", ""), arguments.wait)
+
+
+def _holds_growing(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    if arguments.verdict not in (None, "growing") or not _is_of_site(arguments, facts):
+        return False
+    reasons = [facts.get("wait_reason", ""), *(wait["wait_reason"] for wait in facts.get("waits", ()))]
+    return not arguments.wait or any(fnmatchcase(reason, arguments.wait) for reason in reasons)
+
+
+def _holds_ended_badly(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    if arguments.verdict not in (None, "destroyed") or arguments.wait or not _is_of_site(arguments, facts):
+        return False
+    return arguments.verdict is None or bool(facts["destroyed"])
+
+
+def _is_of_site(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    return not arguments.site or site_of(facts).matches(arguments.site)
 
 
 def _asked(source: Source) -> tuple[Taken, dict[str, Any]]:
     if isinstance(source, UrlSource):
-        say("A debug endpoint shows the verdicts of its last scan; for a proof now, ask on the machine by PID.")
+        say("A debug endpoint shows the verdicts of its last scan; for a new proof, use the PID on the machine itself.")
         return _only_verdicts(source.take()), {}
     answer = source.ask("leaks")
     return taken_from(answer.body, f"process {source.label}"), answer.facts
 
 
 def _only_verdicts(taken: Taken) -> Taken:
-    from dataclasses import replace
-
     tasks = tuple(picture for picture in taken.snapshot.tasks if picture.verdict is not None)
     threads = tuple(picture for picture in taken.snapshot.threads if picture.verdict is not None)
     return Taken(replace(taken.snapshot, tasks=tasks, threads=threads), taken.process)
 
 
-def _lines(taken: Taken, facts: dict[str, Any]) -> Iterator[str]:
-    pictures = (*taken.snapshot.tasks, *taken.snapshot.threads)
-    groups = groups_of(pictures)
+def leak_lines(
+    taken: Taken, facts: dict[str, Any], *, full: bool = False, none_text: str = "No leaks"
+) -> Iterator[str]:
+    """Yield the output for one process, line by line.
+
+    Args:
+        taken: Its leaked tasks and threads.
+        facts: The other facts of the agent; empty for a debug endpoint.
+        full: Whether to show every library frame.
+        none_text: The summary if there are no leaks.
+    """
+    groups = groups_of((*taken.snapshot.tasks, *taken.snapshot.threads))
     for group in groups:
-        yield from _block(group)
+        yield from leak_block(group, full=full)
     growing = facts.get("growing") or []
     for site in growing:
-        yield f"growing: {shown(site['function'])} {shown(site['path'], _REASON_LIMIT)}:{site['line']}\n"
-        yield f"  {shown(site['reason'], _REASON_LIMIT)}\n\n"
-    proof = f"; the proof looked at {facts['examined']} suspended tasks" if "examined" in facts else ""
-    if groups or growing:
-        lines = len({group[0].site for group in groups}) + len(growing)
-        yield f"{len(pictures)} left over, {lines} leaking line{'' if lines == 1 else 's'}{proof}.\n"
-    else:
-        yield f"No leaks{proof}.\n"
+        yield from growing_block(site, full=full)
+    young = facts.get("young_threads") or []
+    for site in young:
+        yield from growing_block(site, full=full, verdict="young")
+    for site in facts.get("ended_badly") or []:
+        yield from ended_badly_block(site)
+    for loop in silent_loops_of(facts):
+        yield from silent_loop_block(loop)
+    checked = f" ({facts['examined']} suspended tasks checked)" if "examined" in facts else ""
+    yield f"{_summary(groups, len(growing), young) or none_text}{checked}.\n"
     if facts.get("undecided"):
-        yield f"Not everything could be proven: {shown(facts['undecided'], _REASON_LIMIT)}.\n"
+        yield f"The proof is incomplete: {sanitize_name(facts['undecided'], _REASON_LIMIT)}.\n"
+
+
+def _summary(groups: list[list[LivePicture]], growing: int, young: list[dict[str, Any]]) -> str:
+    parts = []
+    for kind in ("task", "thread"):
+        alike = [group for group in groups if group[0].kind == kind]
+        if alike:
+            count, sites = sum(map(len, alike)), len({group[0].site for group in alike})
+            parts.append(f"{count} leaked {kind}{_plural(count)} at {sites} site{_plural(sites)}")
+    if growing:
+        parts.append(f"{growing} growing site{_plural(growing)}")
+    if young:
+        count = sum(site["count"] for site in young)
+        their = "its creator" if count == 1 else "their creators"
+        parts.append(f"{count} young thread{_plural(count)} that outlived {their}")
+    return ", ".join(parts)
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def groups_of(pictures: Iterable[LivePicture]) -> list[list[LivePicture]]:
-    """Return pictures that share kind, site, stack, wait reason and verdict together, most first, the oldest first."""
+    """Group pictures by kind, site, stack, wait reason and verdict: largest group first, oldest member first."""
     alike: dict[object, list[LivePicture]] = {}
     for picture in pictures:
         key = (picture.kind, picture.site, picture.stack, picture.wait_reason, picture.verdict)
         alike.setdefault(key, []).append(picture)
     groups = sorted(alike.values(), key=len, reverse=True)
     return [sorted(group, key=lambda one: -one.age_s) for group in groups]
-
-
-def _block(group: list[LivePicture]) -> Iterator[str]:
-    oldest = group[0]
-    noun = f"{oldest.kind}{'' if len(group) == 1 else 's'}"
-    site = f"{function_text(oldest.site)} {position_text(oldest.site)}".rstrip()
-    yield f"{len(group)} {noun} {oldest.verdict}: created by {site}\n"
-    reason = f": {shown(oldest.reason, _REASON_LIMIT)}" if oldest.reason else ""
-    yield f"  the oldest is {duration_text(oldest.age_s)} old{reason}\n"
-    yield f"  it waits in {state_text(oldest.wait_reason, oldest.stalled_s, None)}\n"
-    for entry in reversed(oldest.stack):
-        yield f"    {function_text(entry)}  {position_text(entry)}\n"
-    if len(oldest.creation_stack) > 1:
-        yield "  created by\n"
-        for entry in reversed(oldest.creation_stack):
-            yield f"    {function_text(entry)}  {position_text(entry)}\n"
-    if oldest.deadlock:
-        circle = [*oldest.deadlock, oldest.deadlock[0]]
-        yield f"  deadlock: {' awaits '.join(f'task {serial}' for serial in circle)}\n"
-    yield "\n"

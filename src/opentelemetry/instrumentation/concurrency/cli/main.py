@@ -1,4 +1,4 @@
-"""Reads the command line, runs one command, turns every failure into a paragraph and an exit code."""
+"""Entry point: runs one command and turns every failure into a paragraph and an exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 
 from ..version import __version__
 from .failures import FINE, INTERRUPTED, USAGE, CommandError
-from .sources import seconds
-from .terminal import say
+from .quantities import seconds
+from .terminal import clear_screen, escape_what_cannot_be_encoded, say
 
 COMMANDS: Final = (
     "ps",
@@ -34,27 +34,29 @@ COMMANDS: Final = (
     "demo",
     "completion",
 )
-_DESCRIPTION: Final = "Every Python process on this machine: what it runs, what it leaks, and by which line."
-_EXIT_CODES: Final = "exit codes: 0 fine, 1 leaks found, 2 usage, 3 target unreachable or timed out, 130 interrupted"
+_DESCRIPTION: Final = "Inspect the Python processes on this machine: live tasks and threads, leaks, and creation sites."
+_EXIT_CODES: Final = "exit codes: 0 success, 1 leaks, 2 usage error, 3 target unreachable or timed out, 130 interrupted"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one paragraph."""
+    """A parser whose error messages are one paragraph."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with the exit code of usage."""
-        self.exit(USAGE, f"{self.prog}: {message}. See: {self.prog} --help\n")
+        """Print the error and exit with the code of a usage error."""
+        say(f"{self.prog}: {message}. See: {self.prog} --help")
+        self.exit(USAGE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        argv: The arguments after the program's name; None for those of the process.
+        argv: The arguments after the program's name; None means those of the process.
 
     Returns:
         The exit code.
     """
+    escape_what_cannot_be_encoded()
     try:
         arguments = build_parser().parse_args(_with_command(list(sys.argv[1:] if argv is None else argv)))
         run: Callable[[argparse.Namespace], int] = arguments.run
@@ -65,10 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"otel-concurrency: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("\n" if sys.stderr.isatty() else "")
+        if sys.stderr.isatty():
+            say("")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has enough. What is left in the buffer must not complain at exit.
+        # The reader has closed the pipe. Flushing the buffer at exit must not raise.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
@@ -96,15 +99,15 @@ def _add(commands: argparse._SubParsersAction[_Parser], module: ModuleType) -> N
     module.configure(parser)
     form = parser.add_argument_group("output")
     short = [] if getattr(module, "TAKES_FILE", False) else ["-o"]
-    form.add_argument(*short, "--output", choices=("table", "wide", "json"), default="table", help="form of the output")
-    form.add_argument("--json", dest="output", action="store_const", const="json", help="the same as --output json")
-    form.add_argument("--no-headers", action="store_true", help="tables without headings")
-    form.add_argument("--watch", metavar="DURATION", help="again and again, such as 2s")
+    form.add_argument(*short, "--output", choices=("table", "wide", "json"), default="table", help="output format")
+    form.add_argument("--json", dest="output", action="store_const", const="json", help="same as --output json")
+    form.add_argument("--no-headers", action="store_true", help="omit the headings of tables")
+    form.add_argument("--watch", metavar="DURATION", help="repeat with this interval, such as 2s")
     parser.set_defaults(run=module.run)
 
 
 def _with_command(argv: list[str]) -> list[str]:
-    """Return the arguments with the default command where they name none."""
+    """Return the arguments, with the default command if they contain none."""
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
         return ["ps", *argv]
     return argv
@@ -117,8 +120,7 @@ def _indented(text: str) -> str:
 def _watched(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     interval_s = seconds(arguments.watch)
     while True:
-        if sys.stdout.isatty():
-            sys.stdout.write("\x1b[H\x1b[2J")
+        clear_screen()
         run(arguments)
         sys.stdout.flush()
         time.sleep(interval_s)

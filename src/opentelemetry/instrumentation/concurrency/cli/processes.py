@@ -1,4 +1,4 @@
-"""The Python processes of this machine, as they show from outside."""
+"""The Python processes on this machine, as seen from outside."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..agent.places import start_of
+from ..agent.socket_paths import start_of
 
 PROC: Final = Path("/proc")
 _PYTHON: Final = re.compile(r"(?:lib)?(?:python|pypy)(\d+(?:\.\d+)?)?(?:t|d)?(?:\.so.*)?")
 _MAX_BYTES: Final = 1 << 20
+_MAX_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,16 @@ class Process:
     """One process.
 
     Attributes:
-        process_id: Its number here.
-        parent_id: Its parent's; 0 if unknown.
+        process_id: Its number in this PID namespace.
+        parent_id: The number of its parent; 0 if unknown.
         uid: Its effective user.
-        start: Clock ticks since boot; 0 if unknown.
-        python: Version such as ``3.11`` as far as file names tell; empty if unknown.
-        threads: Operating-system threads; 0 if unknown.
-        uptime_s: Seconds since it was started; 0 if unknown.
+        start: Start time in clock ticks since boot; 0 if unknown.
+        python: Version such as ``3.11``, derived from file names; empty if unknown.
+        threads: Number of operating-system threads; 0 if unknown.
+        uptime_s: Seconds since its start; 0 if unknown.
         command: Its arguments, joined.
-        state: One letter as ``/proc`` has it: ``R``, ``S``, ``D``, ``T`` (stopped), ``Z`` (ended, not waited for).
-        inner_id: Its number as it knows itself, in a container.
+        state: Its state as in ``/proc``: ``R``, ``S``, ``D``, ``T`` (stopped), ``Z`` (zombie).
+        inner_id: Its number in its own PID namespace, for example in a container.
     """
 
     process_id: int
@@ -46,12 +47,12 @@ class Process:
 
 
 def has_proc() -> bool:
-    """Tell whether the system has Linux' ``/proc``."""
+    """Return whether the system has Linux's ``/proc``."""
     return (PROC / "self" / "stat").exists()
 
 
 def all_processes() -> Iterator[Process]:
-    """Yield every process of this machine that can be seen, Python or not, by number."""
+    """Yield all visible processes, Python or not, by number."""
     for name in sorted((entry for entry in os.listdir(PROC) if entry.isdigit()), key=int):  # noqa: PTH208 (names)
         process = read_process(int(name))
         if process is not None:
@@ -67,7 +68,7 @@ def python_processes() -> Iterator[Process]:
 
 
 def read_process(process_id: int) -> Process | None:
-    """Return what is known of a process from outside, or None if there is none."""
+    """Return a process as seen from outside, or None if it does not exist."""
     directory = PROC / str(process_id)
     try:
         status = _status(directory)
@@ -91,13 +92,18 @@ def read_process(process_id: int) -> Process | None:
         return None
 
 
+def process_number(text: str) -> int | None:
+    """Return a text as a process number, or None if it is not one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
 def still_runs(process: Process) -> bool:
-    """Tell whether this very process, not another with its number, is there."""
+    """Return whether this process still runs, rather than another process with its number."""
     return not has_proc() or start_of(process.process_id) == process.start
 
 
 def environment_of(process_id: int) -> dict[str, str]:
-    """Return the environment a process was started with; empty where that may not be read."""
+    """Return the initial environment of a process; empty if it is not readable."""
     try:
         items = _read(PROC / str(process_id) / "environ").split(b"\0")
     except OSError:
@@ -115,15 +121,16 @@ def _status(directory: Path) -> dict[str, str]:
 
 
 def _python_of(directory: Path, arguments: list[bytes]) -> str:
-    """Return the version of the Python that runs there, ``?`` for one without a version in its name, or nothing."""
+    """Return the version of a process's Python: ``?`` if its name has no version, empty if it is not Python."""
     try:
-        program = os.path.basename(os.readlink(directory / "exe")).removesuffix(" (deleted)")  # noqa: PTH115, PTH119
+        exe = os.readlink(directory / "exe")  # noqa: PTH115 (text, because the suffix is not part of the path)
+        program = os.path.basename(exe).removesuffix(" (deleted)")  # noqa: PTH119 (likewise)
     except OSError:
         program = os.path.basename(os.fsdecode(arguments[0])) if arguments else ""  # noqa: PTH119 (text only)
     match = _PYTHON.fullmatch(program)
     if match is not None:
         return match[1] or "?"
-    # A program that embeds Python, such as uWSGI, has its library mapped.
+    # A program that embeds Python, such as uWSGI, maps Python's library.
     try:
         found = re.search(rb"/libpython(\d+\.\d+)", _read(directory / "maps"))
     except OSError:

@@ -1,4 +1,4 @@
-"""``profile``: the profile of a process in any format, the difference over some time, or a flame graph."""
+"""``profile``: writes a profile in any format, the difference over an interval, or a flame graph."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from ..census.snapshot import LivePicture
 from ..render.difference import changes_by_site, changes_text
-from ..render.folded import folded
+from ..render.folded import folded, of_other_creations
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
-from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
-from ..render.snapshot_json import write_snapshot
+from ..sanitize import sanitize
+from ..snapshot.as_json import write_snapshot
+from ..snapshot.output import write_bytes, write_text
+from ..snapshot.values import LivePicture
 from .failures import FINE, UsageError
-from .files import refuse_terminal, write_file
+from .files import refuse_terminal, write_file, write_lines
+from .filters import add_filters, holds
 from .flame_graph import flame_graph
-from .sources import Counted, ProcessSource, Source, Taken, add_target, counted, one_source, seconds, taken_from
-from .stack import add_filters, holds
+from .quantities import seconds
+from .sources import ProcessSource, Source, add_target, one_source
+from .taken import Counted, Taken, counted, taken_from
 from .terminal import say
 
 NAME: Final = "profile"
@@ -33,18 +36,19 @@ otel-concurrency profile 4711 --name taskleak --format text
 otel-concurrency profile 4711 --flamegraph tasks.svg"""
 TAKES_FILE: Final = True
 
+_NAME_LIMIT: Final = 200
 _FORMATS: Final = ("pprof", "text", "full", "folded", "json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser, many=False)
-    parser.add_argument("--name", choices=("task", "thread", "taskleak"), default="task", help="which (default task)")
-    parser.add_argument("--format", choices=_FORMATS, help="default pprof into a file or pipe, text on a terminal")
-    parser.add_argument("--seconds", metavar="N", help="the difference over N seconds (pprof or text)")
-    parser.add_argument("--flamegraph", metavar="FILE", help="a self-contained picture: FILE.svg or FILE.html")
-    parser.add_argument("--by", choices=("wait", "creation"), default="wait", help="stacks of folded and flame graph")
-    parser.add_argument("-o", dest="file", metavar="FILE", default="-", help="where to (default standard output)")
+    parser.add_argument("--name", choices=("task", "thread", "taskleak"), default="task", help="profile (default task)")
+    parser.add_argument("--format", choices=_FORMATS, help="default: pprof into a file or pipe, text on a terminal")
+    parser.add_argument("--seconds", metavar="N", help="write the difference over N seconds (pprof or text)")
+    parser.add_argument("--flamegraph", metavar="FILE", help="write a self-contained flame graph, as .svg or .html")
+    parser.add_argument("--by", choices=("wait", "creation"), default="wait", help="stacks for folded and flame graph")
+    parser.add_argument("-o", dest="file", metavar="FILE", default="-", help="output file (default standard output)")
     add_filters(parser)
 
 
@@ -60,11 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seconds:
         _write_difference(arguments, source, form)
     elif form in ("full", "json"):
-        taken = _take(arguments, source)
-        write_file(arguments.file, lambda stream: _write_each(arguments, form, taken, stream))
+        _write_each(arguments, form, _take(arguments, source))
     else:
-        found = _count(arguments, source, split_loops=form == "pprof")
-        write_file(arguments.file, lambda stream: _write_counts(arguments, form, found, stream))
+        _write_counts(arguments, form, _count(arguments, source, split_loops=form == "pprof"))
     return FINE
 
 
@@ -97,33 +99,34 @@ def _count(arguments: argparse.Namespace, source: Source, *, split_loops: bool =
     return replace(found, counts=[each for each in found.counts if holds(arguments, each)])
 
 
-def _write_each(arguments: argparse.Namespace, form: str, taken: Taken, stream: IO[bytes]) -> None:
+def _write_each(arguments: argparse.Namespace, form: str, taken: Taken) -> None:
     if form == "json":
-        write_snapshot(taken.snapshot, stream, process=taken.process)
+        write_file(arguments.file, lambda stream: write_snapshot(taken.snapshot, stream, process=taken.process))
     else:
-        write_text(full_text(_pictures(arguments, taken)), stream)
+        write_lines(arguments.file, full_text(_pictures(arguments, taken)))
 
 
-def _write_counts(arguments: argparse.Namespace, form: str, found: Counted, stream: IO[bytes]) -> None:
+def _write_counts(arguments: argparse.Namespace, form: str, found: Counted) -> None:
     if form == "text":
-        write_text(grouped_text(arguments.name, found.counts), stream)
+        write_lines(arguments.file, grouped_text(arguments.name, found.counts))
     elif form == "folded":
-        write_text(folded(found.counts, by=arguments.by), stream)
+        write_lines(arguments.file, folded(found.counts, by=arguments.by))
     else:
         samples = samples_of(found.counts)
-        write_bytes(pprof_profile(arguments.name, samples, taken_at=found.taken_at, process=found.process), stream)
+        pieces = pprof_profile(arguments.name, samples, taken_at=found.taken_at, process=found.process)
+        write_file(arguments.file, lambda stream: write_bytes(pieces, stream))
 
 
 def _write_difference(arguments: argparse.Namespace, source: Source, form: str) -> None:
     if form not in ("pprof", "text"):
-        message = f"--seconds gives pprof or text, not {form}."
+        message = f"--seconds: expected --format pprof or text, got {form}."
         raise UsageError(message)
-    interval_s = seconds(arguments.seconds)
+    interval_s = seconds(arguments.seconds, bare=True)
     if form == "text":
         earlier = _take(arguments, source)
         _wait(interval_s)
         text = changes_text(changes_by_site(earlier.snapshot, _take(arguments, source).snapshot))
-        write_file(arguments.file, lambda stream: write_text(text, stream))
+        write_lines(arguments.file, text)
         return
     before = _count(arguments, source, split_loops=True)
     _wait(interval_s)
@@ -150,7 +153,11 @@ def _write_flame_graph(arguments: argparse.Namespace, source: Source) -> None:
         message = f"--flamegraph {arguments.flamegraph!r}: expected a file that ends with .svg or .html."
         raise UsageError(message)
     found = _count(arguments, source)
-    title = f"{arguments.name} profile of {found.process.service_name or 'process'} {found.process.process_id}"
+    service = sanitize(found.process.service_name or "process", _NAME_LIMIT)
+    title = f"{arguments.name} profile of {service} {found.process.process_id}"
+    of_another = of_other_creations(found.counts) if arguments.by == "creation" else 0
+    if of_another:
+        title += f"; {of_another} shown with the stack of another task created at the same line"
     stacks = folded(found.counts, by=arguments.by)
     picture = flame_graph(stacks, title=title, as_html=suffix != ".svg")
     write_file(arguments.flamegraph, lambda stream: write_text(picture, stream))

@@ -1,4 +1,4 @@
-"""``ps``: the Python processes of this user, and of everybody for root; those with an agent with what they run."""
+"""``ps``: lists the Python processes of this user (of all users for root), with counts from their agents."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from ..durations import short_duration
 from .connection import ask
 from .failures import FINE, CommandError, NotInstrumentedError
 from .processes import Process
-from .sources import agents_or_python, seconds
-from .terminal import emit, emit_json, short_duration, table
+from .quantities import seconds
+from .silent_loop_lines import silent_loop_sentence, silent_loops_of
+from .sources import agents_or_python
+from .terminal import emit, emit_json, table
 
 NAME: Final = "ps"
 HELP: Final = "list the Python processes of this user (of all users for root); * marks those with an agent"
@@ -36,8 +39,8 @@ _AT_ONCE: Final = 8
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--agents", action="store_true", help="only those with an agent")
-    parser.add_argument("--timeout", metavar="DURATION", default="2s", help="how long to wait for each (default 2s)")
+    parser.add_argument("--agents", action="store_true", help="list only processes with an agent")
+    parser.add_argument("--timeout", metavar="DURATION", default="2s", help="limit for each process (default 2s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _hello(process: Process, timeout_s: float) -> dict[str, Any] | str:
-    """Return what the agent says of itself, or why it says nothing: empty where there is no agent."""
+    """Return the agent's facts, or why it did not answer; empty if there is no agent."""
     try:
         return ask(process, "hello", timeout_s=timeout_s).facts
     except NotInstrumentedError:
@@ -81,6 +84,7 @@ def _row(process: Process, answer: dict[str, Any] | str) -> dict[str, Any]:
         "orphans": facts.get("orphans"),
         "unwakeable": facts.get("unwakeable"),
         "suspects": facts.get("suspects"),
+        "silent_loops": silent_loops_of(facts),
         "uptime_s": round(process.uptime_s or facts.get("uptime_s", 0.0), 1),
         "service": facts.get("service", ""),
         "command": process.command,
@@ -92,7 +96,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         value = row[name]
         return "-" if value is None else str(value)
 
-    mark = "" if not row["agent"] else "!" if row["problem"] else "*"
+    problems = [*filter(None, [row["problem"]]), *map(silent_loop_sentence, row["silent_loops"])]
+    mark = "" if not row["agent"] else "!" if problems else "*"
     return (
         number("pid"),
         number("parent"),
@@ -103,5 +108,5 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         number("orphans"),
         number("suspects"),
         short_duration(row["uptime_s"]),
-        row["command"] + (f"  ({row['problem']})" if row["problem"] else ""),
+        row["command"] + "".join(f"  ({each})" for each in problems),
     )

@@ -1,4 +1,4 @@
-"""``serve``: the debug pages of a process on loopback, through its agent: production needs no listening port."""
+"""``serve``: serves the debug pages of a process on loopback, through its agent, without a port in the process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
-from ..render.output import write_bytes, write_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
-from ..render.snapshot_json import write_snapshot
 from ..serve.overview import Facts, Selection, neighbours, overview, snapshot_of
 from ..settings import Settings
+from ..snapshot.as_json import write_snapshot
+from ..snapshot.output import write_bytes, write_text
 from .failures import FINE, CommandError, UsageError
-from .sources import Counted, ProcessSource, Taken, add_target, counted, one_source, taken_from
+from .sources import ProcessSource, add_target, one_source
+from .taken import Counted, Taken, counted, taken_from
 from .terminal import say
 
 NAME: Final = "serve"
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from ..serve.http import DebugServer
     except ImportError:
-        message = "This installation has no debug pages."
+        message = "This installation does not contain the debug pages."
         raise CommandError(message) from None
     source = one_source(arguments, usual_timeout_s=60.0)
     if not isinstance(source, ProcessSource):
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     server = DebugServer(Settings(debug_address=arguments.address), AgentPages(source))
     server.open()
     if not server.address:
-        message = f"{arguments.address} could not be opened: give another --address."
+        message = f"The address {arguments.address} could not be opened: give another --address."
         raise CommandError(message)
     say(f"The pages of process {source.label} are at {server.address} until Ctrl-C.")
     try:
@@ -77,7 +78,7 @@ def _is_local(address: str) -> bool:
 
 
 class AgentPages:
-    """What the pages show, asked from an agent.
+    """The content of the pages, requested from an agent.
 
     Args:
         source: The process.
@@ -87,9 +88,10 @@ class AgentPages:
         self._source = source
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many entries each profile has; -1 where counting would be dear."""
+        """Return the number of entries per profile; -1 if counting would be expensive."""
         facts = self._source.ask("hello").facts
-        return {"task": facts["tasks"], "thread": facts["threads"], "taskleak": -1}
+        counts = {kind: facts.get(f"{kind}s") for kind in ("task", "thread")}
+        return {**{kind: -1 if count is None else count for kind, count in counts.items()}, "taskleak": -1}
 
     def write_profile(self, name: str, stream: Any, debug: int) -> None:
         """Write a profile, as the public ``write_profile`` does."""
@@ -104,7 +106,7 @@ class AgentPages:
             write_bytes(pprof_profile(name, samples, taken_at=found.taken_at, process=found.process), stream)
 
     def write_difference(self, name: str, stream: Any, seconds: float) -> None:
-        """Write what a profile gained and lost in so many seconds, as gzip protobuf."""
+        """Write the difference of a profile over some seconds, as gzip protobuf."""
         before = self._count(name, split_loops=True)
         time.sleep(max(_MIN_DIFFERENCE_S, seconds))
         after = self._count(name, split_loops=True)
@@ -119,7 +121,7 @@ class AgentPages:
         stream.write(self._source.ask("snapshot").body)
 
     def write_overview(self, stream: Any) -> None:
-        """Write what the live page draws, as JSON."""
+        """Write the data of the live page as JSON."""
         tasks, threads = self._source.count("task"), self._source.count("thread")
         process = {
             "process_id": tasks.process.process_id,
@@ -134,7 +136,7 @@ class AgentPages:
         write_text([json.dumps(document, separators=(",", ":"))], stream)
 
     def write_selection(self, stream: Any, selection: Selection) -> None:
-        """Write the JSON snapshot of some tasks or threads."""
+        """Write the JSON snapshot of the selected tasks or threads."""
         taken = self._source.take()
         found = taken.snapshot.threads if selection.kind == "thread" else taken.snapshot.tasks
         if selection.around is None:

@@ -1,4 +1,4 @@
-"""``stats``: how many of what, how fast they come, which lines have most, how late the event loops are."""
+"""``stats``: live tasks and threads, creations per second, the largest sites, and event-loop delays."""
 
 from __future__ import annotations
 
@@ -7,61 +7,73 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .failures import FINE
-from .sources import Source, add_target, seconds, sources
-from .terminal import emit, emit_json, short_duration, table
+from ..durations import short_duration
+from .quantities import seconds
+from .several import Asked
+from .silent_loop_lines import silent_loop_block, silent_loops_of
+from .site_cells import SITE_HEADINGS, site_cells, site_key, site_of
+from .sources import Source, add_target, sources
+from .terminal import emit, emit_json, table
 
 NAME: Final = "stats"
-HELP: Final = "tasks, threads, event loops and their delay, what is created per second, top lines"
+HELP: Final = "tasks, threads, event loops and their delay, creations per second, top sites"
 EXAMPLES: Final = (
     "otel-concurrency stats 4711\notel-concurrency stats 4711 --interval 5s\notel-concurrency stats all --json"
 )
 
-_HEADINGS: Final = ("LIVE>", "ORPHANS>", "CREATED/s>", "OLDEST>", "KIND", "CREATED BY", "AT")
+_HEADINGS: Final = ("LIVE>", "ORPHANS>", "CREATED/s>", "OLDEST>", "KIND", *SITE_HEADINGS)
+_HEADINGS_OF_ENDED: Final = ("DESTROYED>", "UNRETRIEVED>", "CREATED>", *SITE_HEADINGS)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
-    parser.add_argument("--interval", metavar="DURATION", default="1s", help="over what the rate is taken (default 1s)")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many lines to show (default 10)")
+    parser.add_argument("--interval", metavar="DURATION", default="1s", help="interval for rates (default 1s)")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many sites to show (default 10)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = sources(arguments)
     interval_s = seconds(arguments.interval)
-    made = [(source, _measured(source, interval_s)) for source in found]
+    asked = Asked(found, lambda source: _measured(source, interval_s))
     if arguments.output == "json":
-        emit_json([facts for _, facts in made])
-        return FINE
-    for number, (_, facts) in enumerate(made):
+        emit_json([facts for _, facts in asked.in_order()])
+        return asked.exit_code
+    for number, (_, facts) in enumerate(asked):
         emit(["\n"] if number else [])
         emit(_lines(facts))
-        sites = facts.get("sites", [])[: max(0, arguments.top)]
-        wide = arguments.output == "wide"
-        emit(table(_HEADINGS, map(_cells, sites), wide=wide, with_headings=not arguments.no_headers))
-    return FINE
+        emit(_tables(arguments, facts.get("sites", [])))
+    return asked.exit_code
+
+
+def _tables(arguments: argparse.Namespace, sites: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the sites with the most live tasks, then the sites whose tasks were destroyed or failed, live or not."""
+    most = max(0, arguments.top)
+    form = {"wide": arguments.output == "wide", "with_headings": not arguments.no_headers}
+    yield from table(_HEADINGS, map(_cells, [site for site in sites if site["live"]][:most]), **form)
+    ended = [site for site in sites if site.get("destroyed") or site.get("unretrieved")]
+    if ended:
+        ended.sort(key=lambda site: -(site.get("destroyed", 0) + site.get("unretrieved", 0)))
+        yield "\n"
+        yield "tasks that were destroyed while pending, or whose exception was never retrieved:\n"
+        yield from table(_HEADINGS_OF_ENDED, map(_cells_of_ended, ended[:most]), **form)
 
 
 def _measured(source: Source, interval_s: float) -> dict[str, Any]:
-    """Ask twice and return the second answer, with rates."""
+    """Query twice and return the second answer, with rates."""
     before, began = source.ask("stats").facts, time.monotonic()
     time.sleep(interval_s)
     facts = source.ask("stats").facts
     elapsed = time.monotonic() - began
-    earlier = {_key(site): site["created"] for site in before.get("sites", [])}
+    earlier = {site_key(site): site["created"] for site in before.get("sites", [])}
     for site in facts.get("sites", []):
-        created = site["created"] - earlier.get(_key(site), site["created"])
+        created = site["created"] - earlier.get(site_key(site), site["created"])
         site["created_per_s"] = round(created / elapsed, 1)
     facts["created_per_s"] = {
         kind: round((count - before["created"][kind]) / elapsed, 1) for kind, count in facts["created"].items()
     }
     return facts
-
-
-def _key(site: dict[str, Any]) -> tuple[Any, ...]:
-    return site["kind"], site["function"], site["path"], site["line"]
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -71,13 +83,16 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         f"instrumented for {short_duration(facts['uptime_s'])}  package {facts['version']}\n"
     )
     rates = facts["created_per_s"]
-    orphans = f", orphans {facts['orphans']} (unwakeable {facts['unwakeable']})" if facts["orphans"] else ", no orphans"
-    suspects = f", growing lines {facts['suspects']}" if facts["suspects"] else ""
-    yield f"tasks    {facts['tasks']} live{orphans}{suspects}, {rates['tasks']:g} created a second\n"
+    yield f"tasks    {facts.get('tasks')} live{_verdicts(facts, 'tasks')}, {rates['tasks']:g} created per second\n"
     system = f", {facts['os_threads']} of the operating system" if facts.get("os_threads") else ""
-    yield f"threads  {facts['threads']} live{system}, {rates['threads']:g} created a second\n"
+    verdicts = _verdicts(facts, "threads")
+    yield f"threads  {facts.get('threads')} live{system}{verdicts}, {rates['threads']:g} created per second\n"
     for loop in facts.get("loops", []):
         yield f"loop     {loop['state']}  {loop['type']}\n"
+    for loop in silent_loops_of(facts):
+        lines = silent_loop_block(loop)
+        yield f"blocked  {next(lines)}"
+        yield from lines
     for name, delay in facts.get("delays", {}).items():
         yield f"delay    {delay * 1000:.1f} ms in {name}\n"
     yield f"scan     {facts['scan_age_s']:.1f} s ago, took {facts['scan_duration_s'] * 1000:.1f} ms\n"
@@ -87,6 +102,17 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     yield "\n"
 
 
+def _verdicts(facts: dict[str, Any], kind: str) -> str:
+    # An agent of an earlier version counts tasks and threads together, which gives neither number.
+    found = facts.get("verdicts", {}).get(kind)
+    if found is None:
+        return ""
+    proven = f" (unwakeable {found['unwakeable']})" if found["unwakeable"] else ""
+    orphans = f", orphans {found['orphans']}{proven}" if found["orphans"] else ", no orphans"
+    suspects = found["suspects"]
+    return orphans + (f", {suspects} growing site{'' if suspects == 1 else 's'}" if suspects else "")
+
+
 def _cells(site: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(site["live"]),
@@ -94,6 +120,10 @@ def _cells(site: dict[str, Any]) -> tuple[str, ...]:
         f"{site['created_per_s']:g}",
         short_duration(site["oldest_s"]),
         site["kind"],
-        site["function"],
-        f"{site['path']}:{site['line']}" if site["path"] else "",
+        *site_cells(site_of(site)),
     )
+
+
+def _cells_of_ended(site: dict[str, Any]) -> tuple[str, ...]:
+    destroyed, unretrieved = site.get("destroyed", 0), site.get("unretrieved", 0)
+    return str(destroyed), str(unretrieved), str(site["created"]), *site_cells(site_of(site))

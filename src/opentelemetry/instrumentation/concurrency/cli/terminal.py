@@ -1,8 +1,13 @@
-"""What goes to the terminal: tables, colour where it is wanted, and a word when something takes long."""
+"""Output of the commands: tables, colour and progress.
+
+Every text that a command prints goes through `emit`, `say` or `progress`, which sanitise it, or through `emit_json`,
+which writes ASCII. Commands never write to a stream themselves; a test enforces that.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -11,24 +16,37 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from ..render.shown import shown
+from ..sanitize import sanitize
 
 _PAINTED: Final = re.compile(r"\b(unwakeable|deadlock|orphaned|growing|no agent)\b")
 _COLOURS: Final = {"unwakeable": 31, "deadlock": 31, "orphaned": 33, "growing": 33, "no agent": 2}
 _CELL_LIMIT: Final = 4000
+_LEAST_WIDTH: Final = 12
+_GAP: Final = 2
 
 
 def wants_colour() -> bool:
-    """Tell whether output goes to a terminal that shows colour and nobody said no."""
+    """Return whether standard output is a terminal that supports colour and colour is not disabled."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def emit(lines: Iterable[str]) -> None:
-    """Write lines that end with a newline, in colour where that is wanted."""
+    """Write lines, sanitised, in colour if the terminal supports it.
+
+    Args:
+        lines: Each is one line and ends with a newline. A newline within a line is part of an untrusted name, not a
+            line break, and is shown as an escape.
+    """
     paints = wants_colour()
     for line in lines:
-        sys.stdout.write(_PAINTED.sub(_paint, line) if paints else line)
+        text = sanitize(line.removesuffix("\n"), keep="\t")
+        sys.stdout.write(f"{_PAINTED.sub(_paint, text) if paints else text}\n")
     sys.stdout.flush()
+
+
+def emit_script(text: str) -> None:
+    """Write a text of several lines that contains no untrusted names."""
+    emit(text.splitlines())
 
 
 def emit_json(value: Any) -> None:
@@ -37,50 +55,61 @@ def emit_json(value: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, wide: bool, with_headings: bool) -> Iterator[str]:
-    """Yield a table, line by line; on a terminal the last column is cut to what fits.
+    """Yield a table, line by line; on a terminal the lines are truncated to its width.
 
     Args:
-        headings: One a column; columns whose heading ends with ``>`` are set to the right.
+        headings: One per column; columns whose heading ends with ``>`` are right-aligned. A column whose heading
+            ends with ``<`` keeps the end of its cells if the terminal is too narrow.
         rows: The cells.
-        wide: Never cut.
+        wide: Whether to show complete cells, however long.
         with_headings: Whether to show the headings.
     """
-    names = [heading.rstrip(">") for heading in headings]
-    made = [[shown(cell, _CELL_LIMIT) for cell in row] for row in rows]
+    names = [heading.rstrip("<>") for heading in headings]
+    made = [[sanitize(cell, _CELL_LIMIT) for cell in row] for row in rows]
     if with_headings:
         made.insert(0, names)
     if not made:
         return
     widths = [max(len(row[at]) for row in made) for at in range(len(names))]
     limit = 0 if wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
+    for at, heading in enumerate(headings):
+        if limit and heading.endswith("<"):
+            # The last column of the terminal is kept free for the mark of a truncated line.
+            widths[at] = min(widths[at], max(_LEAST_WIDTH, limit - 1 - sum(width + _GAP for width in widths[:at])))
+            for row in made:
+                row[at] = _end_of(row[at], widths[at])
     for row in made:
         cells = [
             cell.rjust(width) if heading.endswith(">") else cell.ljust(width)
             for cell, width, heading in zip(row, widths, headings, strict=True)
         ]
-        line = "  ".join(cells).rstrip()
+        line = (" " * _GAP).join(cells).rstrip()
         yield (line[: limit - 1] + "…" if limit > 1 and len(line) > limit else line) + "\n"
 
 
+def _end_of(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"…{cell[len(cell) - width + 1 :]}"
+
+
 class Progress:
-    """Says on the terminal what is waited for, after the first second, and takes it away again."""
+    """A progress line on the terminal, shown after the first second and removed at the end."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._length = 0
 
     def __call__(self, waited_s: float, received: int) -> None:
-        """Show how long it has been and how much has come."""
+        """Show the time waited and the bytes received."""
         if waited_s < 1 or not sys.stderr.isatty():
             return
         size = f", {received / 1e6:.1f} MB" if received > 100_000 else ""
-        text = f"{self._what} … {waited_s:.0f} s{size}"
+        text = sanitize(f"{self._what} … {waited_s:.0f} s{size}")
         sys.stderr.write("\r" + text.ljust(self._length))
         sys.stderr.flush()
         self._length = len(text)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._length:
             sys.stderr.write("\r" + " " * self._length + "\r")
             sys.stderr.flush()
@@ -88,7 +117,7 @@ class Progress:
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Progress]:
-    """Show what is waited for inside the block."""
+    """Show a progress line during the block."""
     shown_progress = Progress(what)
     try:
         yield shown_progress
@@ -96,17 +125,28 @@ def progress(what: str) -> Iterator[Progress]:
         shown_progress.clear()
 
 
-def say(text: str) -> None:
-    """Write a paragraph to the error stream."""
-    sys.stderr.write(f"{text}\n")
+def say(text: str, *, end: str = "\n") -> None:
+    """Write a paragraph, sanitised, to standard error.
+
+    Args:
+        text: One line, however long.
+        end: Written after it.
+    """
+    sys.stderr.write(sanitize(text) + end)
+    sys.stderr.flush()
 
 
-def short_duration(seconds: float) -> str:
-    """Return a duration in few characters: ``48s``, ``12m``, ``3h``, ``2d``."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "m"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{int(seconds // unit)}{name}"
-    return f"{int(seconds // 86400)}d"
+def clear_screen() -> None:
+    """Clear the terminal, if output goes to one."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Make both streams write an escape for characters that their encoding lacks instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _paint(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""``top``: a live full-screen table of lines, sortable, filterable, with what is behind each; in the extra ``cli``."""
+"""``top``: a live full-screen table of sites with their stacks; requires the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import sys
 from typing import Final
 
 from .failures import FINE, CommandError, UsageError
-from .sources import ProcessSource, add_target, one_source, seconds
+from .quantities import seconds
+from .sources import ProcessSource, add_target, one_source
 
 NAME: Final = "top"
-HELP: Final = "watch the lines of a process live, full-screen (extra cli)"
+HELP: Final = "watch the sites of a process live, full-screen (requires the extra cli)"
 EXAMPLES: Final = """otel-concurrency top 4711
 otel-concurrency top 4711 --interval 500ms
-keys: s sort, r reverse, / filter, Enter what waits there, Escape back, p pause, q quit"""
+keys: s sort, r reverse, / filter, Enter stacks of a site, Escape back, p pause, q quit"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser, many=False)
-    parser.add_argument("--interval", metavar="DURATION", default="2s", help="between two looks (default 2s)")
+    parser.add_argument("--interval", metavar="DURATION", default="2s", help="refresh interval (default 2s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     interval_s = seconds(arguments.interval)
     source = one_source(arguments)
     if not isinstance(source, ProcessSource):
-        raise UsageError("top asks an agent: give a PID on the machine. otel-concurrency stack --url shows a picture.")
+        raise UsageError("top needs an agent: give a PID on this machine, or use otel-concurrency stack --url.")
     try:
         from .top_app import TopApp
     except ImportError:

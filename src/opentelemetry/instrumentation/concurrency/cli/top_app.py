@@ -12,11 +12,12 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from ..census.snapshot import CreationSite
+from ..durations import short_duration
 from ..render.grouped_text import grouped_text
+from ..sanitize import sanitize
 from .failures import CommandError
-from .terminal import short_duration
-from .top_rows import COLUMNS, Rows, key_of
+from .site_cells import site_key, site_of
+from .top_rows import COLUMNS, Rows
 
 if TYPE_CHECKING:
     from .sources import ProcessSource
@@ -27,10 +28,10 @@ class TopApp(App[None]):
 
     Args:
         source: The process.
-        interval_s: Between two looks.
+        interval_s: Refresh interval in seconds.
 
     Attributes:
-        failure: Why it ended, if the process went away; empty if the user did.
+        failure: Reason for the end if the process became unreachable; empty if the user quit.
     """
 
     CSS = "#head { height: 2; } Input { display: none; } Input.open { display: block; } DataTable { height: 1fr; }"
@@ -55,20 +56,20 @@ class TopApp(App[None]):
         self._sites: dict[str, dict[str, Any]] = {}
 
     def compose(self) -> ComposeResult:
-        """Make the widgets."""
+        """Create the widgets."""
         yield Static(id="head", markup=False)
-        yield Input(placeholder="show lines that contain …")
+        yield Input(placeholder="show sites that contain …")
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Start refreshing."""
         self.query_one(DataTable).focus()
-        self.set_interval(self._interval_s, self._look)
-        self._look()
+        self.set_interval(self._interval_s, self._scan)
+        self._scan()
 
     @work(thread=True, exclusive=True)
-    def _look(self) -> None:
+    def _scan(self) -> None:
         if self._is_paused:
             return
         try:
@@ -91,10 +92,15 @@ class TopApp(App[None]):
         paused = "  PAUSED" if self._is_paused else ""
         delays = ", ".join(f"{name} {delay * 1000:.1f} ms" for name, delay in facts.get("delays", {}).items())
         self.query_one("#head", Static).update(
-            f"process {facts['pid']} {facts.get('service', '')}  Python {facts['python']}  "
-            f"instrumented for {short_duration(facts['uptime_s'])}{paused}\n"
-            f"tasks {facts['tasks']}  threads {facts['threads']}  orphans {facts['orphans']}  "
-            f"growing {facts['suspects']}{f'  delay {delays}' if delays else ''}"
+            sanitize(
+                f"process {facts['pid']} {facts.get('service', '')}  Python {facts['python']}  "
+                f"instrumented for {short_duration(facts['uptime_s'])}{paused}"
+            )
+            + "\n"
+            + sanitize(
+                f"tasks {facts.get('tasks')}  threads {facts.get('threads')}  orphans {facts['orphans']}  "
+                f"growing {facts['suspects']}{f'  delay {delays}' if delays else ''}"
+            )
         )
         table = self.query_one(DataTable)
         row, column = table.cursor_coordinate
@@ -103,10 +109,10 @@ class TopApp(App[None]):
         table.add_columns(*(f"{name} {mark}" if at == self._rows.column else name for at, name in enumerate(COLUMNS)))
         self._sites = {}
         for site, cells in self._rows.shown():
-            key = repr(key_of(site))
+            key = repr(site_key(site))
             self._sites[key] = site
-            style = "red" if site["unwakeable"] else "yellow" if site["orphans"] or site.get("suspect") else ""
-            table.add_row(*(Text(cell, style=style) for cell in cells), key=key)
+            style = "red" if site["unwakeable"] else "yellow" if _is_suspicious(site) else ""
+            table.add_row(*(Text(sanitize(cell), style=style) for cell in cells), key=key)
         table.move_cursor(row=min(row, table.row_count - 1), column=column)
 
     def action_sort(self) -> None:
@@ -115,33 +121,33 @@ class TopApp(App[None]):
         self._paint()
 
     def action_reverse(self) -> None:
-        """Turn the order around."""
+        """Reverse the order."""
         self._rows.is_reversed = not self._rows.is_reversed
         self._paint()
 
     def action_pause(self) -> None:
-        """Stop looking, or go on."""
+        """Pause or resume refreshing."""
         self._is_paused = not self._is_paused
         self._paint()
 
     def action_filter(self) -> None:
-        """Ask what the lines must contain."""
+        """Open the filter field."""
         field = self.query_one(Input)
         field.add_class("open")
         field.focus()
 
     def action_unfilter(self) -> None:
-        """Show all lines."""
+        """Show all sites."""
         self.query_one(Input).value = ""
         self._close_filter()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show what contains the text."""
+        """Show the sites that contain the text."""
         self._rows.wanted = event.value
         self._paint()
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
-        """Keep the filter and go back to the table."""
+        """Keep the filter and return to the table."""
         self._close_filter()
 
     def _close_filter(self) -> None:
@@ -149,14 +155,18 @@ class TopApp(App[None]):
         self.query_one(DataTable).focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Show what waits behind a line."""
+        """Show the stacks of the selected site."""
         site = self._sites.get(str(event.row_key.value))
         if site is not None:
             self.push_screen(SiteScreen(self._source, site))
 
 
+def _is_suspicious(site: dict[str, Any]) -> bool:
+    return bool(site["orphans"] or site.get("suspect") or site["destroyed"] or site["unretrieved"])
+
+
 class SiteScreen(Screen[None]):
-    """What the tasks or threads of one site wait for, grouped.
+    """The stacks of the tasks or threads of one site, grouped.
 
     Args:
         source: The process.
@@ -171,13 +181,13 @@ class SiteScreen(Screen[None]):
         self._site = site
 
     def compose(self) -> ComposeResult:
-        """Make the widgets."""
+        """Create the widgets."""
         with VerticalScroll():
-            yield Static("Asking …", id="stacks", markup=False)
+            yield Static("Querying …", id="stacks", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Ask."""
+        """Query the stacks."""
         self.query_one(VerticalScroll).focus()
         self._ask()
 
@@ -185,9 +195,10 @@ class SiteScreen(Screen[None]):
     def _ask(self) -> None:
         site = self._site
         try:
-            wanted = CreationSite(site["function"], site["path"], site["line"])
+            wanted = site_of(site)
             chosen = [each for each in self._source.count(site["kind"]).counts if each.site == wanted]
-            text = "".join(grouped_text(site["kind"], chosen)).expandtabs(4)
+            lines = [sanitize(line.removesuffix("\n"), keep="\t") for line in grouped_text(site["kind"], chosen)]
+            text = "\n".join(lines).expandtabs(4)
         except CommandError as error:
-            text = str(error)
+            text = sanitize(error)
         self.app.call_from_thread(self.query_one("#stacks", Static).update, text)

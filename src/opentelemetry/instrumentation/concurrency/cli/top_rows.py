@@ -1,4 +1,4 @@
-"""The rows of ``top``: lines of code with their numbers, as one look shows them; no terminal in here."""
+"""The rows of ``top``: sites with their numbers, independent of a terminal."""
 
 from __future__ import annotations
 
@@ -6,22 +6,49 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..render.shown import shown
-from .terminal import short_duration
+from ..durations import short_duration
+from ..render.name_text import sanitize_name
+from .site_cells import site_cells, site_key, site_of
 
-COLUMNS: Final = ("LIVE", "ORPHANS", "CREATED/s", "OLDEST", "KIND", "CREATED BY", "AT")
-_KEYS: Final = ("live", "orphans", "created_per_s", "oldest_s", "kind", "function", "path")
-_NUMBERS: Final = 4
+COLUMNS: Final = (
+    "LIVE",
+    "ORPHANS",
+    "CREATED/s",
+    "OLDEST",
+    "KIND",
+    "CREATED BY",
+    "RUNS",
+    "THROUGH",
+    "AT",
+    "DESTROYED",
+    "UNRETRIEVED",
+)
+_KEYS: Final = (
+    "live",
+    "orphans",
+    "created_per_s",
+    "oldest_s",
+    "kind",
+    "function",
+    "runs",
+    "through",
+    "path",
+    "destroyed",
+    "unretrieved",
+)
+_TEXTS: Final = frozenset({"kind", "function", "runs", "path", "through"})
+_UNKNOWN: Final = {"runs": "", "destroyed": 0, "unretrieved": 0}
+"""Defaults for facts that agents of earlier versions do not send."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """What is shown, and how.
+    """The sites to show, with order and filter.
 
     Attributes:
-        column: Index of the column that sorts.
-        is_reversed: Least first.
-        wanted: Only lines whose function or path contains this.
+        column: Index of the column to sort by.
+        is_reversed: Whether the order is reversed.
+        wanted: Show only sites whose creating function, file, line or running function contains this text.
     """
 
     column: int = 0
@@ -32,15 +59,17 @@ class Rows:
     _taken_at: float = 0.0
 
     def take(self, facts: dict[str, Any], now: float | None = None) -> None:
-        """Take a new look: the answer to ``stats``."""
+        """Replace the sites by those of a new answer to ``stats``."""
         now = time.monotonic() if now is None else now
         elapsed = now - self._taken_at if self._taken_at else 0.0
-        sites = [dict(site) for site in facts.get("sites", ())]
+        sites = [{**_UNKNOWN, **site} for site in facts.get("sites", ())]
         for site in sites:
-            before = self._created.get(key_of(site))
+            site["through"] = [line["function"] for line in site.get("via", ())]
+        for site in sites:
+            before = self._created.get(site_key(site))
             rate = (site["created"] - before) / elapsed if before is not None and elapsed > 0 else 0.0
             site["created_per_s"] = round(rate, 1)
-        self._created = {key_of(site): site["created"] for site in sites}
+        self._created = {site_key(site): site["created"] for site in sites}
         self._sites, self._taken_at = sites, now
 
     def sort_next(self) -> None:
@@ -50,26 +79,30 @@ class Rows:
     def shown(self) -> list[tuple[dict[str, Any], tuple[str, ...]]]:
         """Return each site with its cells, in order."""
         wanted = self.wanted.lower()
-        chosen = [site for site in self._sites if wanted in f"{site['function']} {site['path']}:{site['line']}".lower()]
+        chosen = [site for site in self._sites if wanted in _searched(site).lower()]
         key = _KEYS[self.column]
-        # Numbers begin with the most, texts with A.
-        descending = (self.column < _NUMBERS) != self.is_reversed
+        # Numbers sort in descending order, texts in ascending order.
+        descending = (key not in _TEXTS) != self.is_reversed
         chosen.sort(key=lambda site: (site[key], site["line"]), reverse=descending)
         return [(site, _cells(site)) for site in chosen]
 
 
-def key_of(site: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what tells a site from another."""
-    return site["kind"], site["function"], site["path"], site["line"]
+def _searched(site: dict[str, Any]) -> str:
+    return f"{site['function']} {site['path']}:{site['line']} {site['runs']}"
 
 
 def _cells(site: dict[str, Any]) -> tuple[str, ...]:
+    created_by, runs, through, at = site_cells(site_of(site))
     return (
         str(site["live"]),
         (str(site["orphans"]) if site["orphans"] else "-") + (" growing" if site.get("suspect") else ""),
         f"{site['created_per_s']:g}",
         short_duration(site["oldest_s"]),
         site["kind"],
-        shown(site["function"]),
-        shown(f"{site['path']}:{site['line']}", 1000) if site["path"] else "",
+        sanitize_name(created_by),
+        sanitize_name(runs),
+        sanitize_name(through, 1000),
+        sanitize_name(at, 1000),
+        str(site["destroyed"] or "-"),
+        str(site["unretrieved"] or "-"),
     )

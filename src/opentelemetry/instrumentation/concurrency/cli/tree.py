@@ -1,28 +1,32 @@
-"""``tree``: who awaits whom, or who created whom; orphans first at the root, cycles shown, alike leaves as one line."""
+"""``tree``: tasks by owner or by creator; orphans first, similar leaves merged into one line."""
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Final
 
-from ..census.snapshot import LivePicture
+from ..render.name_text import quoted, sanitize_name
 from ..render.place_text import function_text, state_text
-from ..render.shown import quoted
-from .failures import FINE
+from ..snapshot.values import LivePicture
+from .filters import add_filters, holds
 from .json_forms import pictures_json
-from .sources import Taken, add_target, sources
-from .stack import add_filters, holds
+from .several import Asked
+from .sources import add_target, sources
+from .taken import Taken
 from .terminal import emit, emit_json
 
 NAME: Final = "tree"
-HELP: Final = "who awaits whom (--created: who created whom), orphans at the root"
+HELP: Final = "tasks by the task that awaits them (--created: by the task that created them), orphans at the root"
 EXAMPLES: Final = (
     "otel-concurrency tree 4711\notel-concurrency tree 4711 --created\notel-concurrency tree 4711 --site 'shop.*'"
 )
 
 _MAX_DEPTH: Final = 100
+_LINES_PER_TASK: Final = 4
+"""Limit of lines: tasks that share owners at every level make a tree that doubles with each level."""
 
 Children = Callable[[LivePicture], list[LivePicture]]
 
@@ -30,21 +34,22 @@ Children = Callable[[LivePicture], list[LivePicture]]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
-    parser.add_argument("--created", action="store_true", help="who created whom, not who awaits whom")
+    parser.add_argument("--created", action="store_true", help="group by creator instead of by owner")
     add_filters(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    taken = [source.take() for source in sources(arguments)]
+    found = sources(arguments)
+    asked = Asked(found, lambda source: source.take())
     if arguments.output == "json":
-        emit_json([pictures_json(each, _chosen(arguments, each)) for each in taken])
-        return FINE
-    for each in taken:
-        if len(taken) > 1:
-            emit([f"process {each.snapshot.process_id}\n"])
-        emit(tree_lines(each.snapshot.tasks, lambda one: holds(arguments, one), created=arguments.created))
-    return FINE
+        emit_json([pictures_json(taken, _chosen(arguments, taken)) for _, taken in asked.in_order()])
+        return asked.exit_code
+    for _, taken in asked:
+        if len(found) > 1:
+            emit([f"process {taken.snapshot.process_id}\n"])
+        emit(tree_lines(taken.snapshot.tasks, lambda one: holds(arguments, one), created=arguments.created))
+    return asked.exit_code
 
 
 def _chosen(arguments: argparse.Namespace, taken: Taken) -> Iterable[LivePicture]:
@@ -58,8 +63,8 @@ def tree_lines(
 
     Args:
         tasks: All tasks of a process.
-        chooses: Tells which roots to show: those chosen, and those above a chosen one.
-        created: By creator, not by who awaits.
+        chooses: Returns whether to show a task; roots above such a task are shown too.
+        created: Whether to group by creator instead of by owner.
     """
     everything = {picture.serial: picture for picture in tasks}
     below: defaultdict[int, list[LivePicture]] = defaultdict(list)
@@ -69,12 +74,16 @@ def tree_lines(
         above = [serial for serial in above if serial in everything and serial != picture.serial]
         for serial in above:
             below[serial].append(picture)
-        # Of a circle each awaits another: without this it would have no root and never show.
+        # In a cycle every task has an owner: without this the cycle would have no root and would not be shown.
         if not above or (picture.deadlock and picture.serial == min(picture.deadlock)):
             roots.append(picture)
     shown_roots = [root for root in roots if any(map(chooses, _family(root, below)))]
     shown_roots.sort(key=lambda root: (root.verdict is None, root.serial))
-    yield from _forest(shown_roots, below, "", ())
+    most = _LINES_PER_TASK * len(everything) + _MAX_DEPTH
+    lines = _forest(shown_roots, below, "", ())
+    yield from islice(lines, most)
+    if next(lines, None) is not None:
+        yield f"… (tasks with several owners are shown below each; only the first {most} lines are shown)\n"
 
 
 def _family(root: LivePicture, below: dict[int, list[LivePicture]]) -> Iterator[LivePicture]:
@@ -90,7 +99,7 @@ def _family(root: LivePicture, below: dict[int, list[LivePicture]]) -> Iterator[
 def _forest(
     siblings: list[LivePicture], below: dict[int, list[LivePicture]], indent: str, path: tuple[int, ...]
 ) -> Iterator[str]:
-    """Yield siblings with what is below each; leaves that are alike are one line."""
+    """Yield siblings with their descendants; similar leaves are merged into one line."""
     alike: dict[object, list[LivePicture]] = {}
     for picture in siblings:
         is_leaf = not below.get(picture.serial) and not picture.deadlock
@@ -113,9 +122,13 @@ def _label(group: list[LivePicture]) -> str:
     what = f"{len(group)} tasks like" if len(group) > 1 else "task"
     stall = max((one.stalled_s for one in group if one.stalled_s is not None), default=None)
     state = state_text(first.wait_reason, stall, first.verdict)
-    line = f":{first.site.line}" if first.site.line else ""
-    text = f"{what} {first.serial} {quoted(first.name)} {state} created by {function_text(first.site)}{line}"
+    site = first.site
+    line = f":{site.line}" if site.line else ""
+    runs = f"runs {sanitize_name(site.runs)}, " if site.runs else ""
+    text = f"{what} {first.serial} {quoted(first.name)} {state} {runs}created by {function_text(site)}{line}"
+    if site.via:
+        text += f", through {', '.join(map(function_text, site.via))}"
     if first.deadlock:
-        circle = " awaits ".join(f"task {serial}" for serial in (*first.deadlock, first.deadlock[0]))
-        text += f"  deadlock: {circle}"
+        cycle = " awaits ".join(f"task {serial}" for serial in (*first.deadlock, first.deadlock[0]))
+        text += f"  deadlock: {cycle}"
     return text

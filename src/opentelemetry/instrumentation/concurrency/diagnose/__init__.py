@@ -1,1 +1,1 @@
-"""diagnose."""
+"""Diagnosis: from scans to verdicts."""

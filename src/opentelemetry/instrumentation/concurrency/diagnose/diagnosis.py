@@ -1,41 +1,44 @@
-"""From scans to verdicts: everything that remembers earlier scans, asked in one order after each of them."""
+"""The diagnosis: all rules that use earlier scans, applied after each scan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any, Final
 
 from ..census.census import Census
 from ..census.columns import Columns
-from ..census.look import Look
 from ..census.pace import paced, rows_marked
-from ..record.greenlets import threads_are_greenlets
+from ..census.scan import Scan
+from ..record.long_lived import declared_function, declared_task
 from ..record.site import Kind, Site
 from ..settings import Settings
-from .crowds import are_declared, are_of_connections, crowded_without_owner
-from .destroyed import DestroyedBook
-from .fields import is_daemon
-from .group import Group, choose_representative, representative_of
-from .growth import GrowthWatch, growth_clause
-from .ignored import IgnoreList
+from .destroyed import DestroyedTasks
+from .executors import ExecutorWatch
+from .growth.growing import GrowingSites
+from .growth.spawning_lines import accuse_spawners
+from .growth.stack_requests import StackRequests
+from .introspection.fields import is_daemon
+from .introspection.last_waits import LastWaits
+from .introspection.stalls import StallTracker
 from .left_at_exit import left_at_exit
-from .orphans import OrphanSearch, SiteOrphans
-from .proof_schedule import ProofSchedule
-from .residents import ResidentMemory
-from .stalls import StallBook
-
-ORPHANED: Final = 1
-UNWAKEABLE: Final = 2
-"""Values of ``Columns.is_orphan``."""
+from .left_over_threads import threads_left_at_exit, young_left_over_threads
+from .ownership.ignored import IgnoreList
+from .ownership.orphans import OrphanSearch, SiteOrphans
+from .ownership.residents import ResidentMemory
+from .proof.schedule import ProofSchedule
+from .states import ProofState, RowVerdict
+from .verdict.alike_groups import join_at_exit, merge_alike
+from .verdict.group import Group, Verdict
+from .verdict.representative import Members
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 
 
 @dataclass(slots=True)
 class SiteVerdicts:
-    """How many of a site's live ones are orphans, each in exactly one of the two."""
+    """Number of orphans of a site, each counted under exactly one verdict."""
 
     orphaned: int = 0
     unwakeable: int = 0
@@ -43,25 +46,27 @@ class SiteVerdicts:
 
 @dataclass(slots=True)
 class Diagnosed:
-    """What one scan found.
+    """The result of diagnosing one scan.
 
     Attributes:
-        groups: What may be reported.
-        orphans: By site, how many of which verdict.
-        suspects: The sites that grow or are crowded.
+        groups: Groups that may be reported.
+        orphans: Number of orphans per verdict, by site.
+        suspects: Sites that grow or exceed the live limit.
+        unexamined: Number of old tasks that the proof has not examined.
     """
 
     groups: list[Group] = field(default_factory=list)
     orphans: dict[Site, SiteVerdicts] = field(default_factory=dict)
     suspects: set[Site] = field(default_factory=set)
+    unexamined: int = 0
 
 
 class Diagnosis:
-    """Judges every scan.
+    """Derives verdicts from every scan.
 
     Args:
-        settings: What was configured.
-        started_at: When the process was instrumented, in seconds of the age clock.
+        settings: The settings.
+        started_at: When instrumentation started, in seconds of the age clock.
     """
 
     def __init__(self, settings: Settings, started_at: float) -> None:
@@ -69,8 +74,9 @@ class Diagnosis:
         self._started_at = started_at
         self._since: dict[tuple[Site, str], float] = {}
         self.reasons: dict[int, str] = {}
-        self.stalls = StallBook()
-        self.destroyed = DestroyedBook()
+        self.stalls = StallTracker()
+        self._last_waits = LastWaits()
+        self.destroyed = DestroyedTasks(self._last_waits)
         self._ignored = IgnoreList(settings.ignore)
         self._residents = ResidentMemory(settings.resident_limit, settings.resident_window)
         self._orphans = OrphanSearch(
@@ -80,62 +86,97 @@ class Diagnosis:
             ignored=self._ignored,
             stalls=self.stalls,
         )
+        self._executors = ExecutorWatch(settings.thread_age, self._ignored)
         self.proofs = ProofSchedule(settings.proof_interval)
-        self._growth: GrowthWatch[Site] = GrowthWatch(
-            window_s=settings.growth_window, scans=settings.growth_scans, minimum=settings.growth_min
-        )
+        self._growing = GrowingSites(settings, self._ignored)
+        self._stacks = StackRequests()
 
     @property
     def ages_s(self) -> tuple[float, ...]:
-        """Ages in seconds that the census has to count by, for the growth rule."""
-        return self._growth.ages_s
+        """Ages in seconds for which the census counts older tasks and threads, for the growth rule."""
+        return self._growing.ages_s
 
     def ignores(self, site: Site, task: Any) -> bool:
-        """Tell whether somebody said that a task is no leak. Cost: one await chain if fingerprints are ignored."""
+        """Return whether a task is ignored by the settings. Cost: one await chain if fingerprints are ignored."""
         return self._ignored.holds_site(site) or self._ignored.holds_task(site, task)
 
-    def look(self, census: Census, look: Look, pause: Callable[[], None]) -> Diagnosed:
-        """Judge a scan. The caller holds the census' lock.
+    def scan(self, census: Census, scan: Scan, pause: Callable[[], None]) -> Diagnosed:
+        """Diagnose a scan. The caller holds the census' lock.
 
         Args:
-            census: Where the rows are.
-            look: The scan.
+            census: The census.
+            scan: The scan.
             pause: Called between slices of work.
         """
-        diagnosed = Diagnosed()
-        if look.after_gap:
-            self._growth.gap()
+        diagnosed = Diagnosed(unexamined=self.proofs.unexamined)
+        if scan.after_gap:
+            self._growing.gap()
             self.proofs.gap()
             return diagnosed
-        self.stalls.begin_look()
+        self.stalls.begin_scan()
         self.reasons = {}
         for kind in _KINDS:
-            found = self._orphans.search(kind, census, look, pause)
+            found = self._orphans.search(kind, census, scan, pause)
             if kind == "task":
-                self.proofs.look(census.tasks, found, self._orphans, look, census.loops, pause)
+                self.proofs.scan(census.tasks, found, self._orphans, scan, census.loops, pause)
+                diagnosed.unexamined = self.proofs.unexamined
+            is_task = kind == "task"
+            columns = census.tasks if is_task else census.threads
+            sites = (census.recorder.task_sites if is_task else census.recorder.thread_sites).sites
+            if not is_task:
+                known = {orphans.site for orphans in found}
+                found += [stuck for stuck in self._executors.search(census, scan) if stuck.site not in known]
             for orphans in found:
-                columns = census.tasks if kind == "task" else census.threads
-                self._add_orphans(columns, orphans, diagnosed, look, pause)
-        self.stalls.end_look()
-        self._add_proven_residents(census, diagnosed, look)
-        self._add_growing(census, look, diagnosed, pause)
-        diagnosed.groups += self.destroyed.groups(look.at)
+                self._add_orphans(columns, sites, orphans, diagnosed, scan, pause)
+            accuse_spawners(diagnosed.groups, sites, {orphans.site for orphans in found})
+        self.stalls.end_scan()
+        self._add_other_proven(census, diagnosed, scan, pause)
+        self._add_growing(census, scan, diagnosed, pause)
+        self._request_stacks(census, diagnosed, pause)
+        self._last_waits.scan(census.tasks, pause)
+        diagnosed.groups += self.destroyed.groups(scan.at)
         seen = {(group.site, group.verdict) for group in diagnosed.groups}
         self._since = {key: since for key, since in self._since.items() if key in seen}
+        diagnosed.groups = merge_alike(diagnosed.groups)
         return diagnosed
 
-    def look_at_exit(self, census: Census, look: Look) -> list[Group]:
-        """Return what `asyncio.run` is about to cancel, by site. The caller holds the census' lock."""
-        old = look.at - self._started_at >= self._settings.resident_window
-        return left_at_exit(census, look, self._residents, self._ignored, old_process=old)
+    def scan_at_exit(self, census: Census, scan: Scan, known: list[Group], loop: Any, evidence: str) -> list[Group]:
+        """Return the groups of a final scan, with the tasks that end with their loop, one group per site.
+
+        Args:
+            census: The census; its lock is held.
+            scan: The scan.
+            known: The groups found by `scan`.
+            loop: The event loop that ends.
+            evidence: How the loop ends, one of the clauses in `left_at_exit`.
+        """
+        old = scan.at - self._started_at >= self._settings.resident_window
+        left = left_at_exit(census, scan, self._residents, self._ignored, loop=loop, evidence=evidence, old_process=old)
+        return join_at_exit(known, merge_alike(left))
+
+    def scan_at_process_exit(self, census: Census, scan: Scan) -> list[Group]:
+        """Return the threads that end with the process, grouped by site. The caller holds the census' lock."""
+        return merge_alike(threads_left_at_exit(census, scan, self._ignored, self._settings.resident_limit))
+
+    def young_threads(self, census: Census, scan: Scan) -> list[Group]:
+        """Return threads that will be leaks if they continue, grouped by site. The caller holds the census' lock."""
+        age = self._settings.thread_age
+        return merge_alike(young_left_over_threads(census, scan, self._ignored, self._residents, age))
 
     def _add_orphans(
-        self, columns: Columns, orphans: SiteOrphans, diagnosed: Diagnosed, look: Look, pause: Callable[[], None]
+        self,
+        columns: Columns,
+        sites: Sequence[Site],
+        orphans: SiteOrphans,
+        diagnosed: Diagnosed,
+        scan: Scan,
+        pause: Callable[[], None],
     ) -> None:
-        proven = [row for row in paced(orphans.rows, pause) if columns.proof[row] == self.proofs.PROVEN]
+        is_proven, orphaned = ProofState.PROVEN, RowVerdict.ORPHANED
+        proven = [row for row in paced(orphans.rows, pause) if columns.proof[row] == is_proven]
         for row in proven:
-            columns.is_orphan[row] = UNWAKEABLE
-        others = [row for row in paced(orphans.rows, pause) if columns.is_orphan[row] == ORPHANED]
+            columns.verdict[row] = RowVerdict.UNWAKEABLE
+        others = [row for row in paced(orphans.rows, pause) if columns.verdict[row] == orphaned]
         if orphans.site.kind == "task":
             self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in paced(others, pause))
             self.reasons.update(
@@ -149,76 +190,105 @@ class Diagnosis:
         counted.orphaned += len(others)
         counted.unwakeable += len(proven)
         everything = len(orphans.rows) >= orphans.live
-        for verdict, rows in (("orphaned", others), ("unwakeable", proven)):
+        sorted_out: tuple[tuple[Verdict, list[int]], ...] = (("orphaned", others), ("unwakeable", proven))
+        for verdict, rows in sorted_out:
             if not rows:
                 continue
-            chosen, spans = choose_representative(columns, rows)
-            if verdict == "orphaned":
-                evidence = f"{orphans.evidence[chosen]}, nothing waits for it{_blocks_exit(columns, chosen)}"
-            else:
-                evidence = self.reasons[columns.serials[chosen]]
-            group = self._group(orphans.site, verdict, columns, chosen, evidence, len(rows), look)
-            group.spans, group.is_complete = spans, everything
+            members = Members(columns, rows, sites)
+            members.clause = self._clause(verdict, orphans, members)
+            group = self._group(orphans.site, verdict, members, scan)
+            group.is_complete = everything
             group.awaits_proof = self.proofs.awaits(columns, others)
             diagnosed.groups.append(group)
 
-    def _add_proven_residents(self, census: Census, diagnosed: Diagnosed, look: Look) -> None:
-        """Report residents that can never wake: a proof needs no age and no recurrence."""
-        columns = census.tasks
+    def _clause(self, verdict: str, orphans: SiteOrphans, members: Members) -> Callable[[int], str]:
+        columns = members.columns
+        if verdict == "unwakeable":
+            return self._proof_of(columns)
+        # Only the evidence of these rows: the closure lives until the next scan.
+        evidence = {row: orphans.evidence[row] for row in members.rows}
+        if orphans.says_all:
+            return evidence.__getitem__
+        return lambda row: f"{evidence[row]}, and nothing waits for it{_blocks_exit(columns, row)}"
+
+    def _proof_of(self, columns: Columns) -> Callable[[int], str]:
+        reasons, serials, unexamined_at = self.reasons, columns.serials, self.proofs.unexamined_at
+
+        def clause(row: int) -> str:
+            unexamined = unexamined_at.get(columns.sites[row], 0)
+            more = f"; {unexamined} more of the same site have not been examined" if unexamined else ""
+            return reasons.get(serials[row], "") + more
+
+        return clause
+
+    def _add_other_proven(self, census: Census, diagnosed: Diagnosed, scan: Scan, pause: Callable[[], None]) -> None:
+        """Report unwakeable tasks that are not orphans: a proof needs neither age nor recurrence nor a creator."""
+        columns, sites = census.tasks, census.recorder.task_sites.sites
         by_site: dict[int, list[int]] = {}
-        for row in rows_marked(columns.proof, self.proofs.PROVEN):
-            if not columns.is_orphan[row]:
+        for row in paced(rows_marked(columns.proof, ProofState.PROVEN), pause):
+            if not columns.verdict[row] and self._may_be_reported(columns, row, sites[columns.sites[row]]):
                 by_site.setdefault(columns.sites[row], []).append(row)
         for number, rows in by_site.items():
-            site = census.recorder.task_sites.sites[number]
-            if self._ignored.holds_site(site):
-                continue
             for row in rows:
-                columns.is_orphan[row] = UNWAKEABLE
+                columns.verdict[row] = RowVerdict.UNWAKEABLE
             self.reasons.update((columns.serials[row], self.proofs.evidence(columns.references[row]())) for row in rows)
-            chosen, spans = choose_representative(columns, rows)
-            evidence = self.reasons[columns.serials[chosen]]
-            group = self._group(site, "unwakeable", columns, chosen, evidence, len(rows), look)
-            group.spans = spans
-            diagnosed.groups.append(group)
-            diagnosed.orphans.setdefault(site, SiteVerdicts()).unwakeable += len(rows)
+            members = Members(columns, rows, sites, self._proof_of(columns))
+            diagnosed.groups.append(self._group(sites[number], "unwakeable", members, scan))
+            diagnosed.orphans.setdefault(sites[number], SiteVerdicts()).unwakeable += len(rows)
 
-    def _add_growing(self, census: Census, look: Look, diagnosed: Diagnosed, pause: Callable[[], None]) -> None:
-        threads = () if threads_are_greenlets() else look.threads
-        tallies = {tally.site: tally for tally in (*look.tasks, *threads)}
-        older = {site: tally.older for site, tally in tallies.items() if not self._ignored.holds_site(site)}
-        evidence = {
-            growth.site: growth_clause(growth, growth.site.kind)
-            for growth in self._growth.look(look.at, older)
-            if growth.window_s > self._settings.growth_window or not are_of_connections(census, growth.site)
-        }
-        for tally in look.tasks:
-            if tally.live > self._settings.live_limit and tally.site not in evidence and tally.site in older:
-                crowd = crowded_without_owner(census.tasks, tally, self._settings.live_limit)
-                if crowd is not None:
-                    evidence[tally.site] = crowd
-        for site, clause in evidence.items():
-            columns = census.tasks if site.kind == "task" else census.threads
-            rows = [row for row, number in enumerate(paced(columns.sites, pause)) if number == site.number]
-            if site not in tallies or not rows or are_declared(columns, rows, site.kind):
+    def _may_be_reported(self, columns: Columns, row: int, site: Site) -> bool:
+        """Return whether a task is neither declared long-lived nor ignored."""
+        task = columns.references[row]()
+        if task is None or self._ignored.holds_site(site) or declared_function(site.runs) is not None:
+            return False
+        if declared_task(task, columns.creators[row]) is not None:
+            return False
+        return not (self._ignored.has_fingerprints and self._ignored.holds_task(site, task))
+
+    def _add_growing(self, census: Census, scan: Scan, diagnosed: Diagnosed, pause: Callable[[], None]) -> None:
+        for growing in self._growing.scan(census, scan, pause):
+            verdicts = [found for tally in growing.tallies if (found := diagnosed.orphans.get(tally.site)) is not None]
+            orphans = sum(found.orphaned + found.unwakeable for found in verdicts)
+            is_line = growing.site.number < 0
+            if is_line and 2 * orphans >= growing.old:
                 continue
-            diagnosed.suspects.add(site)
-            if site not in diagnosed.orphans:
-                # Where there are orphans they are the leak, and say more.
-                chosen, spans = choose_representative(columns, rows)
-                group = self._group(site, "growing", columns, chosen, clause, tallies[site].live, look)
-                group.spans, group.is_complete = spans, True
-                diagnosed.groups.append(group)
+            diagnosed.suspects.add(growing.site)
+            if verdicts and not is_line:
+                # If the site has orphans, they are the leak, and their report contains more.
+                continue
+            is_task = growing.site.kind == "task"
+            table = census.recorder.task_sites if is_task else census.recorder.thread_sites
+            columns = census.tasks if is_task else census.threads
+            members = Members(columns, growing.rows, table.sites)
+            group = self._group(growing.site, "growing", members, scan)
+            group.evidence, group.count, group.callers = growing.evidence, growing.count, growing.callers
+            group.is_complete = True
+            diagnosed.groups.append(group)
 
-    def _group(
-        self, site: Site, verdict: Any, columns: Columns, row: int, evidence: str, count: int, look: Look
-    ) -> Group:
-        since = self._since.setdefault((site, verdict), look.at)
-        return Group(site, verdict, count, evidence, since, representative_of(columns, row))
+    def _request_stacks(self, census: Census, diagnosed: Diagnosed, pause: Callable[[], None]) -> None:
+        """Request the creation stack of every further creation at suspected sites."""
+        if not self._settings.stack_sampling:
+            return
+        everything: set[Site] = set()
+        for kind in _KINDS:
+            is_task = kind == "task"
+            columns = census.tasks if is_task else census.threads
+            age = self._settings.task_age if is_task else self._settings.thread_age
+            watched = dict(self._orphans.watched[kind])
+            for group in diagnosed.groups:
+                if group.site.kind == kind and group.site.number >= 0 and group.members is not None:
+                    watched.setdefault(group.site, group.count)
+            self._stacks.scan(watched, columns, census.clock, age, pause)
+            everything |= watched.keys()
+        self._stacks.end(everything)
+
+    def _group(self, site: Site, verdict: Verdict, members: Members, scan: Scan) -> Group:
+        since = self._since.setdefault((site, verdict), scan.at)
+        return Group(site, verdict, members.total, "", since, members=members)
 
 
 def _blocks_exit(columns: Columns, row: int) -> str:
     found = columns.references[row]()
     if issubclass(type(found), Thread) and not is_daemon(found):
-        return ", it keeps the process from ending because it is no daemon"
+        return ", it keeps the process from ending because it is not a daemon"
     return ""

@@ -1,1 +1,1 @@
-"""record."""
+"""Recording of tasks and threads at their creation, on the application's own path."""

@@ -1,6 +1,6 @@
-"""Who created a task or thread: the task or thread that ran the code, and the span current there.
+"""Creators: the task or thread that ran a creation, and the span current in it.
 
-Spans are weakly referenced; their context, name and kind are kept as values, because a leaked task outlives its span.
+- Spans are weakly referenced. Their context, name and kind are kept as values, because a leaked task outlives its span.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 from opentelemetry import context as context_api
 
 _modules: Final[dict[str, Any]] = sys.modules
-_threads: Final[dict[int, threading.Thread]] = threading._active  # type: ignore[attr-defined]
+_threads: Final[dict[int, threading.Thread]] = threading._active  # type: ignore[attr-defined]  # private
 _ENTRY_KINDS: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 
 
 class CreatorSpan:
-    """The span that was current at a creation, held weakly, with what must survive it."""
+    """The span that was current at a creation: a weak reference, and the values that must outlive it."""
 
     __slots__ = ("_name", "context", "is_entry", "reference")
 
@@ -29,12 +29,12 @@ class CreatorSpan:
         self.reference: ReferenceType[Any] = ref(span)
         self.context: SpanContext = span.get_span_context()
         self._name: str = getattr(span, "name", "") or ""
-        # Only a span with a kind says anything: an unsampled one has none and is never recording.
+        # Only a span with a kind counts: an unsampled span has none and never records.
         self.is_entry: bool = getattr(span, "kind", None) in _ENTRY_KINDS
 
     @property
     def name(self) -> str:
-        """The span's name, as it is now if the span still exists: frameworks rename it when the route is known."""
+        """The span's name, read again while the span exists: frameworks rename it once the route is known."""
         span = self.reference()
         if span is not None:
             self._name = getattr(span, "name", self._name) or ""
@@ -46,28 +46,28 @@ class CreatorSpan:
         return self.context.is_valid and self.context.trace_flags.sampled
 
     def entry_ended(self) -> bool:
-        """Tell whether this was an entry span (``SERVER``, ``CONSUMER``) and has ended."""
+        """Return whether this was an entry span (``SERVER``, ``CONSUMER``) and has ended."""
         if not self.is_entry:
             return False
         span = self.reference()
         return span is None or getattr(span, "end_time", None) is not None
 
     def recording_span(self) -> Any | None:
-        """Return the span itself while it still records, else None."""
+        """Return the span while it still records, else None."""
         span = self.reference()
         return span if span is not None and span.is_recording() else None
 
 
 class _NoSpan:
-    """Stands where no record is remembered: its span is none."""
+    """Placeholder for a missing record; refers to no span."""
 
     @staticmethod
     def reference() -> None:
-        """Return no span."""
+        """Return None."""
 
 
 class _LatestSpan:
-    """Holds the record of the span under which something was created last."""
+    """Holder of the record of the span under which the last creation took place."""
 
     __slots__ = ("record",)
 
@@ -76,11 +76,11 @@ class _LatestSpan:
 
 
 latest_span: Final = _LatestSpan()
-"""Most creations follow another one under the same span; the hook of tasks asks here itself, which saves a call."""
+"""Most creations have the same span as the previous one. The task hook reads this directly, which saves a call."""
 
 
 def creator_span(span: Any) -> CreatorSpan | None:
-    """Return the record of ``span``, the same one for creations that follow each other under one span."""
+    """Return the record of ``span``; consecutive creations under one span share it."""
     latest = latest_span.record
     if latest.reference() is span and isinstance(latest, CreatorSpan):
         return latest
@@ -95,20 +95,20 @@ def creator_span(span: Any) -> CreatorSpan | None:
 
 
 def forget_latest_span() -> None:
-    """Drop the remembered span record, when the instrumentation is taken out."""
+    """Drop the remembered span record when the instrumentation is removed."""
     latest_span.record = _NoSpan()
 
 
 def current_thread_reference() -> ReferenceType[threading.Thread] | None:
-    """Return a weak reference to the running thread, or None for one that `threading` does not know."""
-    # current_thread() would invent a _DummyThread and leave it behind.
+    """Return a weak reference to the running thread, or None if `threading` does not know the thread."""
+    # current_thread() would create a _DummyThread that stays registered.
     thread = _threads.get(threading.get_ident())
     return None if thread is None else ref(thread)
 
 
 def current_creator() -> ReferenceType[Any] | None:
-    """Return a weak reference to the running task, or to the running thread where no task runs."""
-    # asyncio is not imported for the question.
+    """Return a weak reference to the running task, or to the running thread if no task runs."""
+    # asyncio is not imported here: without it, no task runs.
     asyncio = _modules.get("asyncio")
     if asyncio is not None:
         loop = asyncio._get_running_loop()
@@ -121,16 +121,16 @@ def current_creator() -> ReferenceType[Any] | None:
 
 
 def raw_context() -> tuple[Callable[[], Any], str]:
-    """Return a function that gives the current OpenTelemetry context, and the key of the span in it.
+    """Return a function that returns the current OpenTelemetry context, and the key of the span in it.
 
-    The context variable itself answers in 30 ns, ``get_current_span()`` in 270 ns. Where the runtime context is not
-    the standard one, the public function stands in.
+    Reading the context variable takes 30 ns, ``get_current_span()`` 270 ns. If the runtime context is not the standard
+    one, the public function is used instead.
     """
     try:
         from opentelemetry.trace.propagation import _SPAN_KEY
 
         context_api.get_current()  # loads the runtime context
-        variable = context_api._RUNTIME_CONTEXT._current_context  # type: ignore[attr-defined]
+        variable = context_api._RUNTIME_CONTEXT._current_context  # type: ignore[attr-defined]  # private
         variable.get()
     except (ImportError, AttributeError, LookupError):
         return (lambda: {"span": get_current_span()}), "span"

@@ -1,25 +1,26 @@
-"""What happens when one of our hooks raises: it is taken out, said once, counted; the application goes on."""
+"""Failing hooks: a hook that raises is removed, logged once and counted."""
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, Final
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+from ..own_log import own_logger
+
+_logger = own_logger()
 
 _TRANSIENT: Final = (RecursionError, MemoryError)
-"""The application's own straits, which say nothing about the hook: counted, and the hook stays."""
+"""Errors caused by the application's state rather than by the hook; counted, and the hook stays installed."""
 
 
 class HookFailure:
-    """Takes one hook out after its first exception.
+    """Removes a hook after its first exception.
 
     Args:
-        hook: What the hook is on, for the log line.
+        hook: The hooked function, for the log line.
         on_failure: Called with ``hook`` at each failure, to count it.
     """
 
@@ -31,21 +32,21 @@ class HookFailure:
         self._said_unreferable = False
 
     def __call__(self, error: Exception, disarm: Callable[[], None], result: Any = None) -> Any:
-        """Record ``error`` and call ``disarm`` unless it says nothing about the hook.
+        """Record ``error``, and call ``disarm`` unless the hook is not to blame.
 
         Returns:
-            ``result``, what the hook owes its caller all the same.
+            ``result``, the value that the hook must return in any case.
 
         Raises:
-            Exception: ``error`` itself, where a signal handler of the application raised it while the hook ran. The
-                hook's caller gets it, as it would without us.
+            Exception: ``error`` itself, if a signal handler of the application raised it while the hook ran. The
+                hook's caller receives it, as it would without the instrumentation.
         """
         is_theirs = False
         try:
             is_theirs = _is_of_signal_handler(error)
             if not is_theirs:
                 self._record(error, disarm)
-        except Exception:  # noqa: BLE001, S110 (no stack left, or a logging handler raises; there is no one left to tell)
+        except Exception:  # noqa: BLE001, S110 (stack exhausted or a logging handler raised: not reportable)
             pass
         if is_theirs:
             raise error
@@ -60,8 +61,8 @@ class HookFailure:
             return
         disarm()
         _logger.error(
-            "The hook on %s failed and has been taken out; the application is not affected, "
-            "but what is created through it from now on is found only by the census.",
+            "The hook on %s failed and has been removed. The application is unaffected, "
+            "but tasks and threads created through it from now on are found only by scans.",
             self._hook,
             exc_info=error,
         )
@@ -71,15 +72,15 @@ class HookFailure:
             return
         self._said_unreferable = True
         _logger.warning(
-            "What was created through %s is not recorded, as it cannot be weakly referenced (%s). "
-            "It is counted, and said only once; the hook stays.",
+            "An object created through %s is not recorded because it cannot be weakly referenced (%s). "
+            "Further occurrences are counted but not logged; the hook stays installed.",
             self._hook,
             error,
         )
 
 
 def _is_of_signal_handler(error: Exception) -> bool:
-    """Tell whether one of the functions that Python now calls for signals stands in the traceback of ``error``."""
+    """Return whether a signal handler that is currently set appears in the traceback of ``error``."""
     if isinstance(error, _TRANSIENT) or threading.get_ident() != threading.main_thread().ident:
         return False
     handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
@@ -95,10 +96,10 @@ def _code_of(handler: Any) -> CodeType | None:
     try:
         code = getattr(getattr(handler, "__func__", handler), "__code__", None)
         return code if isinstance(code, CodeType) else None
-    except Exception:  # noqa: BLE001 (an object of the application, which may answer as it likes)
+    except Exception:  # noqa: BLE001 (attributes of an application object may raise anything)
         return None
 
 
 def _is_unreferable(error: Exception) -> bool:
-    """Tell whether ``error`` is CPython's (3.10 to 3.15) for an object of a type without weak references."""
+    """Return whether ``error`` is CPython's (3.10 to 3.15) for an object without weak reference support."""
     return isinstance(error, TypeError) and str(error).startswith("cannot create weak reference to ")

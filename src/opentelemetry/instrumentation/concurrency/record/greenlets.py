@@ -1,7 +1,7 @@
-"""Whether the threads of this process are greenlets, because gevent or eventlet patched `threading`.
+"""Detection of greenlets in place of threads, as patched in by gevent or eventlet.
 
-Greenlets count as threads. They get no verdict: they are started by the thousand as tasks are, and nothing of the
-interpreter tells what they wait for.
+Greenlets are counted as threads but get no verdict: like tasks, they are started by the thousand, and the interpreter
+has no information about what they wait for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 
 
 def threads_are_greenlets() -> bool:
-    """Tell whether `threading.Thread` makes greenlets now. Never raises; imports nothing."""
+    """Return whether `threading.Thread` creates greenlets. Never raises and imports nothing."""
     try:
         gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
         return (gevent is not None and bool(gevent.is_module_patched("threading"))) or (
             eventlet is not None and bool(eventlet.is_monkey_patched("thread"))
         )
-    except Exception:  # noqa: BLE001 (half imported, or another version: then they are taken for threads)
+    except Exception:  # noqa: BLE001 (partly imported or unknown version: treated as threads)
         return False

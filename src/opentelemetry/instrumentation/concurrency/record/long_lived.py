@@ -1,8 +1,8 @@
-"""What the application declares to be meant to stay: tasks and threads started in a `long_lived` block.
+"""Declarations of long-lived tasks and threads, made with `long_lived`.
 
-The declaration travels in a context variable, which a new task copies; recording reads nothing of it for tasks. Whether
-a task was started directly in the block, and not by something that was, is told by its creator, so that a declared
-server does not hide the leaks of its requests.
+The declaration is kept in a context variable, which a new task copies; recording a task does not read it. The creator
+of a task shows whether the task was started directly in the block, rather than by something that was. A declared server
+therefore does not hide the leaks of its requests.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import Any, Final, TypeVar
 from weakref import ReferenceType, ref
 
 from .creator import current_creator
+from .raw_fields import attributes_of, type_dict, type_mro
+from .started import functions_behind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Declaration:
-    """One entered block: why what it starts is meant to stay, and which task or thread entered it."""
+    """An entered block: the reason for what it starts to stay, and the task or thread that entered it."""
 
     __slots__ = ("covers_creator", "creator", "reason")
 
@@ -34,39 +36,47 @@ class Declaration:
 
 _DECLARATION: Final[ContextVar[Declaration | None]] = ContextVar("otel_concurrency_long_lived", default=None)
 _threads: Final[dict[int, tuple[ReferenceType[Any], str]]] = {}
-"""By address: a thread may have a hash of its own."""
+"""Reasons by address of the thread: threads may define their own hash."""
+
+_functions: Final[dict[str, str]] = {}
+"""Reasons by the qualified name of the decorated function, in the form of `Site.runs`."""
+
+_REASON: Final = "_otel_concurrency_long_lived"
+"""Attribute of a declared function that threads may run."""
 
 EVER_DECLARED: Final[list[bool]] = []
-"""Empty until the first block is entered, so that the thread hook asks for nothing in a process without any."""
+"""Empty until the first block is entered, so that the thread hook does no work in processes without declarations."""
 
 
 class long_lived:  # noqa: N801 (used as a decorator and in `with`, as `contextlib.suppress` is)
-    """Declare that tasks and threads are meant to stay: never orphans, never suspects, still counted and shown.
+    """Declare tasks and threads as long-lived: never orphans, never suspects, but still counted and shown.
 
-    As a context manager it covers what the block starts directly::
+    As a context manager, it covers tasks and threads that the block starts directly::
 
         with long_lived("polls the feature flags"):
             self._poller = asyncio.create_task(self._poll())
 
-    As a decorator of a coroutine function it covers the task that runs it and what that starts directly; of a plain
-    function, what the call starts directly. What those start in turn is not covered: a declared server does not hide
-    the leaks of its requests. Works, and costs a microsecond, whether the process is instrumented or not.
+    As a decorator of a coroutine function, it covers the task that runs the function, however that was started, and
+    everything that the task starts directly. As a decorator of a plain function, it covers the thread that runs the
+    function and everything that the call starts directly. Indirect descendants are not covered: a declared server does
+    not hide the leaks of its requests. It works, and costs a microsecond, whether or not the process is instrumented.
 
     Args:
-        reason: Why, for the people who read the snapshot. Not empty.
+        reason: Why they stay, shown in snapshots. Must not be empty.
 
     Raises:
-        TypeError: ``reason`` is no string; also where the decorator was written without one.
+        TypeError: ``reason`` is not a string, for example because the decorator was written without one.
         ValueError: ``reason`` is empty.
     """
 
     def __init__(self, reason: str) -> None:
         if not isinstance(reason, str):
             raise TypeError(
-                f'long_lived() takes the reason as text, got {type(reason).__name__}: write @long_lived("why it stays")'
+                "long_lived() takes the reason as a string, "
+                f'got {type(reason).__name__}: write @long_lived("why it stays")'
             )
         if not reason.strip():
-            raise ValueError("long_lived() needs a reason that is not empty: it is what an operator will read")
+            raise ValueError("long_lived() needs a non-empty reason: it is shown to operators")
         self._reason = reason
         self._covers_creator = False
         self._tokens: list[Token[Declaration | None]] = []
@@ -85,51 +95,74 @@ class long_lived:  # noqa: N801 (used as a decorator and in `with`, as `contextl
     def __call__(self, function: F) -> F:
         """Decorate a function or a coroutine function."""
         reason = self._reason
+        name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
+        _functions[name.replace("<locals>.", "")] = reason
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
-            async def run(*args: Any, **kwargs: Any) -> Any:
+            async def run_long_lived(*args: Any, **kwargs: Any) -> Any:
                 block = long_lived(reason)
                 block._covers_creator = True
                 with block:
                     return await function(*args, **kwargs)
 
-            return run  # type: ignore[return-value]
+            return run_long_lived  # type: ignore[return-value]  # has the signature of the function
 
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call_long_lived(*args: Any, **kwargs: Any) -> Any:
             with long_lived(reason):
                 return function(*args, **kwargs)
 
-        return call  # type: ignore[return-value]
+        # Set on the function itself, so that it is found behind bound methods, partials and further decorators.
+        call_long_lived.__dict__[_REASON] = reason
+        return call_long_lived  # type: ignore[return-value]  # has the signature of the function
 
 
 def note_thread(thread: Any) -> None:
-    """Remember a thread that is started in a declared block; called by the hook on `threading.Thread.start`."""
+    """Remember a thread that is started in a declared block. Called by the hook on `threading.Thread.start`."""
     declaration = _DECLARATION.get()
     if declaration is not None and _is_same(declaration.creator, current_creator()):
         key = id(thread)
         _threads[key] = (ref(thread, lambda _: _threads.pop(key, None)), declaration.reason)
 
 
+def declared_function(runs: str) -> str | None:
+    """Return the reason declared for a function, or None if the function is not decorated.
+
+    Args:
+        runs: The qualified name with module, without ``<locals>.``.
+    """
+    return _functions.get(runs) if runs else None
+
+
 def declared_thread(thread: Any) -> str | None:
-    """Return why a thread is meant to stay, or None if nobody said so."""
+    """Return the reason declared for a thread that was started in a declared block or runs a declared function.
+
+    Returns:
+        The reason, or None without a declaration.
+    """
     reference, reason = _threads.get(id(thread), (None, ""))
-    return reason if reference is not None and reference() is thread else None
+    if reference is not None and reference() is thread:
+        return reason
+    target = attributes_of(thread).get("_target")
+    if target is None:
+        target = next((type_dict(base)["run"] for base in type_mro(type(thread)) if "run" in type_dict(base)), None)
+    reasons = (attributes_of(function).get(_REASON) for function in functions_behind(target))
+    return next((each for each in reasons if type(each) is str), None)
 
 
 def declared_task(task: Any, creator: ReferenceType[Any] | None) -> str | None:
-    """Return why a task is meant to stay, or None if nobody said so.
+    """Return the reason declared for a task, or None without a declaration.
 
     Args:
         task: The task.
-        creator: The weak reference that was recorded of its creator.
+        creator: The recorded weak reference to its creator.
 
-    Cost: half a microsecond; nothing in a process that never declared anything.
+    Cost: half a microsecond; nothing in a process without declarations.
     """
     if not EVER_DECLARED:
         return None
-    # The context of a task has no public name before 3.12; its garbage collector knows it in all versions.
+    # Before 3.12, a task's context has no public name; the garbage collector reports it in all versions.
     for found in gc.get_referents(task):
         if type(found) is Context:
             declaration = found.get(_DECLARATION)
@@ -144,5 +177,5 @@ def declared_task(task: Any, creator: ReferenceType[Any] | None) -> str | None:
 
 def _is_same(one: ReferenceType[Any] | None, other: ReferenceType[Any] | None) -> bool:
     # Plain weak references to one object are one object as long as one of them lives, and the declaration holds one:
-    # that tells even when the creator is gone.
+    # the comparison is valid even when the creator is gone.
     return one is not None and one is other

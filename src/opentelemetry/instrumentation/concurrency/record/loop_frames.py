@@ -1,9 +1,9 @@
-"""Which frame runs an event loop: where the walk outwards to a creation site has to end.
+"""Frames that run an event loop, where the walk outwards to a creation site ends.
 
-The loop of the standard library runs each callback in ``Handle._run``. On uvloop a callback runs straight from C, so
-the next frame outwards is the one that stands in ``run_forever()`` or ``run_until_complete()``; the line of
-`asyncio.run` behind it created nothing. Whether a frame stands in such a call, and not in another one on the same line,
-is told by the instructions between the look-up of the method and the call.
+The standard library's loop runs each callback in ``Handle._run``. On uvloop, a callback runs directly from C, so the
+next frame outwards is the one that calls ``run_forever()`` or ``run_until_complete()``; the line of `asyncio.run`
+behind it created nothing. The instructions between the lookup of the method and the call show whether a frame is in
+such a call and not in another one on the same line.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _RUN_CALLS: Final = frozenset({"run_forever", "run_until_complete"})
 
 
 def may_run_loop(code: CodeType) -> bool:
-    """Tell whether code names a method that runs a loop, so that frames of it need a look at where they stand."""
+    """Return whether code refers to a method that runs a loop, so that `stands_in_run_call` must check its frames."""
     return not _RUN_CALLS.isdisjoint(code.co_names)
 
 
 def stands_in_run_call(code: CodeType, lasti: int) -> bool:
-    """Tell whether the instruction at ``lasti`` (bytes) calls a method that runs a loop. Cost: a millisecond."""
-    instructions = [each for each in dis.get_instructions(code) if each.offset <= lasti]
+    """Return whether the instruction at ``lasti`` (bytes) calls a method that runs a loop. Cost: a millisecond."""
+    instructions = [instruction for instruction in dis.get_instructions(code) if instruction.offset <= lasti]
     for place in range(len(instructions) - 1, -1, -1):
         each = instructions[place]
         if each.argval in _RUN_CALLS and each.opname.startswith(("LOAD_METHOD", "LOAD_ATTR")):
@@ -32,17 +32,17 @@ def stands_in_run_call(code: CodeType, lasti: int) -> bool:
 
 
 def is_handle_run(code: CodeType) -> bool:
-    """Tell whether code is asyncio's ``Handle._run``, which runs every callback of the standard library's loop."""
+    """Return whether code is asyncio's ``Handle._run``, which runs every callback of the standard library's loop."""
     return code.co_name == "_run" and code.co_filename == _handle_path()
 
 
 def _consumes(following: list[dis.Instruction]) -> bool:
-    """Tell whether the last instruction is the call of the method that was on the stack before the first."""
+    """Return whether the last instruction calls the method that was on the stack before the first."""
     depth = 0
     for each in following:
         depth += dis.stack_effect(each.opcode, each.arg if each.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
         if depth < 0:
-            # Method and self, or method and null, have become one result.
+            # Method and self (or NULL) have become one result.
             return depth == -1 and each is following[-1]
     return False
 

@@ -1,6 +1,6 @@
-"""What a piece of code is called: module, qualified function, file and line.
+"""Names of code: module, qualified function, file and line.
 
-Naming is slow and happens only when somebody reads; recording keeps code objects and instruction offsets.
+Naming is slow and happens only when a name is read. Recording keeps code objects and instruction offsets.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ import re
 import sys
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _COMPREHENSION: Final = re.compile(r"\.<(?:list|set|dict)comp>")
 _HAS_QUALNAME = sys.version_info >= (3, 11)
+
+
+class CodeLine(NamedTuple):
+    """A line of code as text: qualified function, absolute path, line number."""
+
+    function: str
+    path: str
+    line: int
 
 
 def line_of(code: CodeType, lasti: int) -> int:
@@ -32,22 +40,22 @@ def function_name(code: CodeType, module: str) -> str:
         code: The code object to name.
         module: The ``__name__`` of the module whose globals the code runs with; empty if unknown.
 
-    Cost: one attribute on Python ≥ 3.11; one search through the module, remembered, on 3.10.
+    Cost: one attribute access on Python ≥ 3.11; one cached search through the module on 3.10.
     """
     if _HAS_QUALNAME:
-        qualified: str = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
+        qualified: str = code.co_qualname  # type: ignore[attr-defined,unused-ignore]  # since 3.11
     else:
         qualified = _search_qualified_name(code, module)
-    # Up to 3.11 a comprehension is a function of its own; the same line must have the same name on all versions.
+    # Up to 3.11, a comprehension is a function of its own; a line must have the same name on all versions.
     qualified = _COMPREHENSION.sub("", qualified.replace("<locals>.", ""))
     return f"{module}.{qualified}" if module else qualified
 
 
 @lru_cache(maxsize=4096)
 def relative_path(path: str) -> str:
-    """Return ``path`` relative to the longest ``sys.path`` entry that holds it, or unchanged if there is none.
+    """Return ``path`` relative to the longest ``sys.path`` entry that contains it, or unchanged if there is none.
 
-    Metrics carry this form, so that the same line is the same series in every image and checkout.
+    Metrics use this form, so that a line belongs to the same series in every image and checkout.
     """
     best = ""
     for entry in sys.path:
@@ -62,7 +70,7 @@ def absolute_path(path: str) -> str:
     """Return ``path`` made absolute, leaving names such as ``<string>`` as they are."""
     if path.startswith("<"):
         return path
-    # Not abspath() for all: it asks for the working directory, which detectors of blocking calls forbid in a loop.
+    # abspath() is avoided where possible: it reads the working directory, which detectors of blocking calls forbid.
     return os.path.normpath(path) if os.path.isabs(path) else os.path.abspath(path)  # noqa: PTH100, PTH117 (text only)
 
 
@@ -75,13 +83,13 @@ def _search_qualified_name(code: CodeType, module: str) -> str:
         names = _names_of_module[module] = {}
         for owner in list(vars(sys.modules.get(module, object())).values()) if module in sys.modules else ():
             _collect_names(owner, module, names)
-        # A code object that nothing in the module leads to keeps its bare name; remember that as well.
+        # A code object that is not reachable from the module keeps its bare name; that result is cached as well.
         names.setdefault(id(code), (code, code.co_name))
     return names[id(code)][1]
 
 
 def _collect_names(owner: Any, module: str, names: dict[int, tuple[CodeType, str]]) -> None:
-    # By type and never by __class__: a lazy object of a module would begin to work when asked for it.
+    # Checked by type, never by __class__: accessing an attribute of a lazy object would initialize it.
     if type(owner) is staticmethod or type(owner) is classmethod:
         owner = owner.__func__
     if type(owner) is property:

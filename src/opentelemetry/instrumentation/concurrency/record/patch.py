@@ -1,7 +1,7 @@
-"""One reversible replacement of an attribute, installed by wrapt and taken out without touching anybody else's.
+"""A reversible replacement of an attribute, installed with wrapt.
 
-Ours always goes innermost: beneath wrapt wrappers that are there already. Other instrumentations remove the outermost
-wrapper whoever owns it, so whatever they take out is then their own.
+The hook is placed innermost, beneath wrapt wrappers that exist already. Other instrumentations remove the outermost
+wrapper whichever it is, so the wrapper that they remove is always one of their own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import wrapt
 
 _MISSING = object()
 _left_behind: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Hooks that pass through because another recorder's hook stood on them, which takes them along when it goes; and
-whether each was the first to give its owner the attribute."""
+"""Disarmed hooks that could not be removed because the hook of another recorder wraps them; they disappear with it. The
+value states whether the hook was the first to give its owner the attribute."""
 # wrapt 2 split the base of its function wrappers from ObjectProxy.
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 
@@ -28,7 +28,7 @@ class Patch:
     Args:
         owner: A class or module.
         name: The attribute.
-        build: Given the original, returns the replacement and a function that makes it pass through for good.
+        build: Takes the original; returns the replacement and a function that permanently disables the hook in it.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class Patch:
         self._shadows = False
 
     def install(self) -> None:
-        """Put the hook in. Does nothing if it is in."""
+        """Install the hook. Does nothing if it is installed."""
         if self._hook is not None:
             return
         self._shadows = self.name not in vars(self.owner)
         below = _innermost_proxy(vars(self.owner).get(self.name))
         if below is None:
-            wrapt.wrap_object(self.owner, self.name, self._replacement)  # type: ignore[arg-type, unused-ignore]
+            wrapt.wrap_object(self.owner, self.name, self._replacement)  # type: ignore[arg-type, unused-ignore]  # wrapt < 2
         else:
             below.__wrapped__ = self._replacement(below.__wrapped__)
 
     def remove(self) -> None:
-        """Take the hook out, wherever in the chain it stands; if that is impossible it passes through for good."""
+        """Remove the hook, wherever in the chain it is; if that is impossible, disable it permanently."""
         hook, self._hook = self._hook, None
         if hook is None:
             return
@@ -77,7 +77,7 @@ class Patch:
             _left_behind[hook] = shadows
 
     def is_installed(self) -> bool:
-        """Tell whether the hook is still reached from the attribute, through whatever wraps it."""
+        """Return whether the hook is still reachable from the attribute, through any wrappers."""
         seen = vars(self.owner).get(self.name)
         for _ in range(100):
             if seen is self._hook:
@@ -89,14 +89,14 @@ class Patch:
 
     def _replacement(self, original: Any) -> Any:
         hook, self._disarm = self._build(original)
-        # The name, the signature and the way back, for `inspect` and for tools that unwrap.
+        # Sets name, signature and __wrapped__, for `inspect` and for tools that unwrap.
         update_wrapper(hook, original)
         self._hook = hook
         return hook
 
 
 def _was_left_behind(found: Any) -> bool:
-    # Anything else may have a hash of its own.
+    # Objects of other types may define their own hash.
     return type(found) is FunctionType and found in _left_behind
 
 

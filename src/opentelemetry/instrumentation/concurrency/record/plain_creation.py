@@ -1,8 +1,8 @@
-"""Whether the hook on `BaseEventLoop.create_task` may make the task itself instead of calling the method below it.
+"""Conditions under which the hook on `create_task` may create the task itself.
 
-Without a task factory the method makes a `Task` and does nothing else. The hook does that in its place where it may,
-and so gives back what it costs: one Python call, 0.2 µs of a creation. Where anything is unlike what this page knows
-(a patch of somebody else, a Python of tomorrow), the hook calls the method.
+Without a task factory, the method creates a `Task` and does nothing else. If that is certain, the hook does the same
+instead of calling the method, which saves one Python call, 0.2 µs per creation. If the method differs from the known
+ones (another patch, a future Python), the hook calls it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from types import FunctionType
 from typing import Any, Final
 
 _NAMES: Final = {"_check_closed", "_task_factory", "tasks", "Task", "_source_traceback", "_set_task_name", "set_name"}
-"""All that the method names from Python 3.10 to 3.15; whoever uses these alone can do little else."""
+"""All names that the method uses from Python 3.10 to 3.15; a function limited to these can do little else."""
 _CONSTANTS: Final = {None, -1, "loop", "name", "context"}
 _DEFAULTS: Final[dict[str, Any]] = {"name": None, "context": None}
 
 
 def task_module_below(create: object) -> Any | None:
-    """Return the module whose ``Task`` a ``create_task`` makes if it makes just that, or None if it may do more.
+    """Return the module whose ``Task`` a ``create_task`` creates if it does nothing else, or None if it may do more.
 
     Args:
         create: The method that is being hooked.
@@ -28,7 +28,7 @@ def task_module_below(create: object) -> Any | None:
     if not isinstance(create, FunctionType) or create.__globals__ is not vars(asyncio.base_events):
         return None
     code = create.__code__
-    constants = set(_flat(each for each in code.co_consts if each is None or each != create.__doc__))
+    constants = set(_flat(constant for constant in code.co_consts if constant is None or constant != create.__doc__))
     plain = (
         code.co_varnames[:2] == ("self", "coro")
         and code.co_argcount == 2

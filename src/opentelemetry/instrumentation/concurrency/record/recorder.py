@@ -1,43 +1,51 @@
-"""Everything that records, put in and taken out in mirrored pairs."""
+"""The recorder: installs and removes all recording hooks, in mirrored pairs."""
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import wrapt
 
-from .creator import forget_latest_span
-from .endings import Ending, cancel_all_tasks_hook, exception_handler_hook
+from ..own_log import own_logger
+from .application import ApplicationCode
+from .creator import current_creator, forget_latest_span
+from .endings import Ending, cancel_all_tasks_hook, exception_handler_hook, raise_signal_hook
 from .failure import HookFailure
+from .garbage_collection import CollectionWatch
 from .patch import Patch
-from .site import Site, SiteTable
-from .tasks import create_task_hook, task_is_gone
-from .threads import executor_init_hook, thread_is_gone, thread_start_hook
+from .site import Kind, Site
+from .site_table import MAX_SITES_KNOWN, SiteTable
+from .tasks import create_task_hook, task_is_finished, threadsafe_hook
+from .threads import executor_init_hook, thread_is_finished, thread_start_hook
 from .young import YoungList
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 _LOOP_MODULES: Final = ("asyncio", "uvloop", "concurrent.futures.thread")
 
 
 def _nothing() -> None:
-    """Wait for the thread to start: its hook calls then."""
+    """Do nothing when a new thread site is found: the hook calls ``on_record`` after the thread has started."""
 
 
 class Recorder:
-    """The hooks, the sites and the young lists of this process.
+    """The hooks, sites and young lists of this process.
 
     Args:
-        stack_depth: Frames kept of a creation stack, at least 1.
-        stack_sampling: One creation in so many records its stack besides the first of a site; 0 = none does.
-        on_record: Called when a site is met for the first time or again after a fork; starts the census.
-        before_cancel_all: Called with the loop before ``asyncio.run`` cancels what outlived main.
-        locate: Given the address of a task, returns its site if the census has entered it.
+        stack_depth: Maximum number of frames in a creation stack, at least 1.
+        stack_sampling: Besides the first creation of a site, one in this many records its stack; 0 disables stacks.
+        on_record: Called when a site is new, or seen again after a fork; starts the census.
+        before_cancel_all: Called with the loop before ``asyncio.run`` cancels the tasks that outlived main.
+        locate: Takes the address of a task; returns its site if the census has entered the task.
         on_destroyed: Called with the site of a task that is garbage-collected while pending, and the task.
+        before_signal: Called with the number of a signal that the process is about to send to itself; None for no hook.
+        locate_living: Takes a finished task that is still referenced; returns its site if the census has entered it.
+        spawners: The setting ``SPAWNERS``.
+        application: The setting ``APPLICATION``.
     """
 
     def __init__(
@@ -49,28 +57,40 @@ class Recorder:
         before_cancel_all: Callable[[Any], None],
         locate: Callable[[int], Site | None],
         on_destroyed: Callable[[Site, Any], None],
+        before_signal: Callable[[int], None] | None = None,
+        locate_living: Callable[[Any], Site | None] = lambda _: None,
+        spawners: Iterable[str] = (),
+        application: Iterable[str] = (),
     ) -> None:
+        own = ApplicationCode(application, spawners)
+        depth, sampling = stack_depth, stack_sampling
         self.task_sites = SiteTable(
-            "task", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=on_record
+            "task", stack_depth=depth, stack_sampling=sampling, on_new_site=on_record, application=own
         )
         self.thread_sites = SiteTable(
-            "thread", stack_depth=stack_depth, stack_sampling=stack_sampling, on_new_site=_nothing
+            "thread", stack_depth=depth, stack_sampling=sampling, on_new_site=_nothing, application=own
         )
-        self.young_tasks = YoungList(task_is_gone)
-        self.young_threads = YoungList(thread_is_gone)
+        self.task_sites.locate = self._site_of_living
+        self.collections = CollectionWatch()
+        self.young_tasks = YoungList(task_is_finished, self.collections.is_under_way)
+        self.young_threads = YoungList(thread_is_finished)
         self.executor_sites: WeakKeyDictionary[Any, Site] = WeakKeyDictionary()
         self.hook_failures = 0
         self._on_record = on_record
         self._before_cancel_all = before_cancel_all
+        self._before_signal = before_signal
         self._locate = locate
         self._on_destroyed = on_destroyed
+        self._locate_living = locate_living
         self._patches: list[Patch] = []
         self._reported_missing: set[str] = set()
+        self._logged_folding: set[Kind] = set()
 
     def install(self) -> None:
-        """Put in the hooks: threads now, asyncio, executors and uvloop when they are imported."""
+        """Install the hooks: on threads now; on asyncio, executors and uvloop when they are imported."""
         if self not in _active:
             _active.append(self)
+        self.collections.install()
         self._add(
             threading.Thread,
             "start",
@@ -81,10 +101,11 @@ class Recorder:
                 self.executor_sites,
                 self._failure("Thread.start"),
                 self._on_record,
+                self._site_of_running_task,
             ),
         )
         if _registered_modules:
-            # The post-import hooks of an earlier installation are spent where the module is in.
+            # The post-import hooks of an earlier installation do not run again for modules that are already imported.
             for name in _LOOP_MODULES:
                 _on_import_of(name)
             return
@@ -93,16 +114,17 @@ class Recorder:
             wrapt.register_post_import_hook(_on_import, name)
 
     def uninstall(self) -> None:
-        """Take the hooks out in reverse order. What was recorded stays readable."""
+        """Remove the hooks in reverse order. Recorded data remains readable."""
         if self in _active:
             _active.remove(self)
         for patch in reversed(self._patches):
             patch.remove()
         self._patches.clear()
+        self.collections.uninstall()
         forget_latest_span()
 
     def patch_loop_class(self, loop_class: type) -> None:
-        """Put the task hooks on a loop class. Does nothing for a class that has them."""
+        """Install the task hooks on a loop class. Does nothing if the class has them."""
         if any(patch.owner is loop_class for patch in self._patches):
             return
         name = loop_class.__qualname__
@@ -122,7 +144,7 @@ class Recorder:
         )
 
     def missing_hooks(self) -> list[str]:
-        """Return the attributes where our hook was replaced by somebody else's, each once in a process."""
+        """Return the attributes whose hook was replaced by other code, each once per process."""
         missing = []
         for patch in self._patches:
             name = f"{getattr(patch.owner, '__qualname__', patch.owner)}.{patch.name}"
@@ -132,15 +154,33 @@ class Recorder:
         return missing
 
     def replaced_hooks(self) -> list[str]:
-        """Return the attributes where our hook is not reached any more, however often it is asked."""
+        """Return the attributes whose hook is no longer reachable, at every call."""
         return [
             f"{getattr(patch.owner, '__qualname__', patch.owner)}.{patch.name}"
             for patch in self._patches
             if not patch.is_installed()
         ]
 
+    def folded(self) -> dict[Kind, int]:
+        """Return how many tasks and threads were created at sites beyond the limit; empty if there are none."""
+        others = [table.other for table in (self.task_sites, self.thread_sites)]
+        return {other.kind: other.created for other in others if other is not None}
+
+    def log_folding(self) -> None:
+        """Log, once for tasks and once for threads, that further sites are folded into one."""
+        for kind in self.folded():
+            if kind not in self._logged_folding:
+                self._logged_folding.add(kind)
+                _logger.warning(
+                    "More than %d sites create %ss in this process; further sites are counted as one site, _OTHER. "
+                    "Code that is generated repeatedly (exec, eval, templates) creates new sites without end.",
+                    MAX_SITES_KNOWN,
+                    kind,
+                )
+
     def start_empty(self) -> None:
-        """Forget what was created, in a forked child: sites and hooks stay, counters begin again."""
+        """Drop all records in a forked child: sites and hooks stay, counters restart."""
+        self.collections.forget()
         self.young_tasks.forget()
         self.young_threads.forget()
         self.task_sites.start_empty()
@@ -149,13 +189,21 @@ class Recorder:
         forget_latest_span()
 
     def wake(self) -> None:
-        """Make the next creation take the slow path, which starts the census."""
-        self.task_sites.forget_lines()
-        self.thread_sites.forget_lines()
+        """Let the next creation take the slow path, which starts the census."""
+        self.task_sites.forget_paths()
+        self.thread_sites.forget_paths()
 
     def on_asyncio(self, module: Any) -> None:
-        """Put the hooks on asyncio."""
+        """Install the hooks on asyncio."""
         self.patch_loop_class(module.BaseEventLoop)
+        for owner in (module, module.tasks):
+            self._add(
+                owner,
+                "run_coroutine_threadsafe",
+                lambda wrapped: threadsafe_hook(
+                    wrapped, self.task_sites, self._failure("asyncio.run_coroutine_threadsafe")
+                ),
+            )
         self._add(
             module.runners,
             "_cancel_all_tasks",
@@ -163,14 +211,24 @@ class Recorder:
                 wrapped, self._before_cancel_all, self._failure("asyncio.runners._cancel_all_tasks")
             ),
         )
+        if (before := self._before_signal) is not None:
+            self._add(
+                sys.modules.get("signal"),
+                "raise_signal",
+                lambda wrapped: raise_signal_hook(wrapped, before, self._failure("signal.raise_signal")),
+            )
 
     def on_executors(self, module: Any) -> None:
-        """Put the hook on thread pool executors."""
+        """Install the hook on thread pool executors."""
         self._add(
             module.ThreadPoolExecutor,
             "__init__",
             lambda wrapped: executor_init_hook(
-                wrapped, self.thread_sites, self.executor_sites, self._failure("ThreadPoolExecutor.__init__")
+                wrapped,
+                self.thread_sites,
+                self.executor_sites,
+                self._failure("ThreadPoolExecutor.__init__"),
+                self._site_of_running_task,
             ),
         )
 
@@ -197,21 +255,31 @@ class Recorder:
         else:
             site.unretrieved += 1
 
+    def _site_of_running_task(self) -> Site | None:
+        """Return the site of the running task, or None if no task runs. Cost: one search through the addresses in C."""
+        creator = current_creator()
+        task = creator() if creator is not None else None
+        return None if task is None or issubclass(type(task), threading.Thread) else self._site_of_living(task)
+
+    def _site_of_living(self, task: Any) -> Site | None:
+        return self.young_tasks.site_at(id(task)) or self._locate_living(task)
+
     def _site_of_dying(self, task: Any, ending: Ending) -> Site:
-        site = self.young_tasks.site_at(id(task)) or self._locate(id(task))
-        if site is not None:
-            return site
         coro = task.get_coro()
+        site = self.young_tasks.site_at(id(task)) or self._locate(id(task))
+        # An address is reused, and the later task may have bypassed the hooks.
+        if site is not None and self.task_sites.may_start(site, coro):
+            return site
         if ending == "unretrieved":
-            # It failed a while ago and was forgotten as ended. If one line alone starts such tasks, it was that one.
-            sites = self.task_sites.sites_of_coroutine(coro)
-            if len(sites) == 1:
-                return sites[0]
+            # The failed task is no longer recorded. If a single site starts such tasks, it belongs to that site.
+            only = self.task_sites.only_site_of(coro)
+            if only is not None:
+                return only
         return self.task_sites.of_callable(coro)
 
 
 _active: list[Recorder] = []
-"""The installed ones: that of the instrumented process, and that of a leak test, which ends on its own."""
+"""The installed recorders: that of the instrumented process and that of a leak test, each with its own lifetime."""
 _registered_modules: set[str] = set()
 
 
@@ -228,14 +296,11 @@ def _put_hooks_on(module: Any, recorder: Recorder) -> None:
             recorder.patch_loop_class(module.Loop)
         else:
             recorder.on_executors(module)
-    except Exception:
-        # An import of the application's must not fail because of us.
-        _logger.exception("Could not put the hooks on %s; what it creates is found only by the census.", module)
+    except Exception:  # the application's import must not fail because of this package
+        _logger.exception("Could not install the hooks on %s; what it creates is found only by scans.", module)
 
 
 def _on_import_of(name: str) -> None:
-    import sys
-
     module = sys.modules.get(name)
     if module is not None:
         _on_import(module)

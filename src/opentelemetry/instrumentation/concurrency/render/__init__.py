@@ -1,1 +1,1 @@
-"""Shows snapshots to people and tools: grouped and full text, pprof, folded stacks, JSON, differences. Values only."""
+"""Renders snapshots as grouped and full text, pprof, folded stacks, JSON and differences; works on values only."""

@@ -1,12 +1,13 @@
-"""What changed between two snapshots, by creation site: the line that grew leaks."""
+"""The difference of two snapshots by creation site."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ..census.snapshot import CreationSite, LiveGroup, Snapshot
+from ..snapshot.values import CreationSite, LiveGroup, Snapshot
+from .name_text import sanitize_name
 from .place_text import function_text, position_text
 
 _HEADINGS: Final = ("KIND", "CHANGE", "BEFORE", "AFTER", "ORPHANS")
@@ -14,15 +15,15 @@ _HEADINGS: Final = ("KIND", "CHANGE", "BEFORE", "AFTER", "ORPHANS")
 
 @dataclass(frozen=True, slots=True)
 class SiteChange:
-    """How many live ones one creation site had and has.
+    """The number of live tasks or threads of one creation site, before and after.
 
     Attributes:
         kind: ``task`` or ``thread``.
-        site: Where they were created.
-        before: How many there were.
-        after: How many there are.
-        orphans_before: How many of them were orphans.
-        orphans_after: How many of them are.
+        site: The creation site.
+        before: Number in the earlier snapshot.
+        after: Number in the later snapshot.
+        orphans_before: Number of orphans in the earlier snapshot.
+        orphans_after: Number of orphans in the later snapshot.
     """
 
     kind: Literal["task", "thread"]
@@ -34,18 +35,20 @@ class SiteChange:
 
     @property
     def change(self) -> int:
-        """How many more there are; negative for less."""
+        """The difference; negative if the number fell."""
         return self.after - self.before
 
 
 def changes_by_site(before: Snapshot, after: Snapshot) -> tuple[SiteChange, ...]:
-    """Return the sites whose number of live ones or orphans changed, most growth first.
+    """Return the sites whose number of live tasks, live threads or orphans changed, largest growth first.
 
     Args:
         before: The earlier snapshot.
-        after: The later one; of another process too, since sites are compared by function, file and line.
+        after: The later snapshot, also of another process. Sites are compared by function, file, line and the function
+            that they run; the latter is ignored if a snapshot of an earlier version does not contain it.
     """
-    earlier, later = _by_site(before.by_site), _by_site(after.by_site)
+    with_runs = _knows_what_runs(before) and _knows_what_runs(after)
+    earlier, later = _by_site(before.by_site, with_runs=with_runs), _by_site(after.by_site, with_runs=with_runs)
     changes = []
     for kind, site in {**later, **earlier}:
         was, now = earlier.get((kind, site)), later.get((kind, site))
@@ -86,13 +89,33 @@ def _columns(change: SiteChange) -> tuple[str, ...]:
 
 def _place(site: CreationSite) -> str:
     position = position_text(site)
-    return f"{function_text(site)} ({position})" if position else function_text(site)
+    place = f"{function_text(site)} ({position})" if position else function_text(site)
+    runs = [f"runs {sanitize_name(site.runs)}"] if site.runs else []
+    return ", ".join([place, *runs, *(f"through {function_text(spawner)}" for spawner in site.via)])
 
 
-def _by_site(groups: Iterable[LiveGroup]) -> dict[tuple[Literal["task", "thread"], CreationSite], LiveGroup]:
-    return {(group.kind, group.site): group for group in groups}
+def _knows_what_runs(snapshot: Snapshot) -> bool:
+    """Return whether a snapshot contains the functions that its sites run."""
+    sites = [group.site for group in snapshot.by_site if group.site.path]
+    return not sites or any(site.runs for site in sites)
+
+
+def _by_site(
+    groups: Iterable[LiveGroup], *, with_runs: bool
+) -> dict[tuple[Literal["task", "thread"], CreationSite], LiveGroup]:
+    made: dict[tuple[Literal["task", "thread"], CreationSite], LiveGroup] = {}
+    for group in groups:
+        site = group.site if with_runs else replace(group.site, runs="", via=())
+        known = made.get((group.kind, site))
+        made[group.kind, site] = (
+            group
+            if known is None
+            else replace(known, count=known.count + group.count, orphans=known.orphans + group.orphans)
+        )
+    return made
 
 
 def _order(change: SiteChange) -> tuple[object, ...]:
     more_orphans = change.orphans_after - change.orphans_before
-    return -change.change, -more_orphans, change.kind, change.site.function, change.site.path, change.site.line
+    site = change.site
+    return -change.change, -more_orphans, change.kind, site.function, site.path, site.line, site.runs

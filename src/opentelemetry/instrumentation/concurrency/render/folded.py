@@ -1,13 +1,14 @@
-"""Folded stacks, one line each with its count: what flame graph tools and speedscope read."""
+"""Folded stacks, one line each with its count, for flame graph tools and speedscope."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from ..census.snapshot import CreationSite, StackEntry
-from .shown import shown
-from .tally import Tally
+from ..snapshot.tally import Tally
+from ..snapshot.values import StackEntry
+from .creation_text import creation_frames
+from .name_text import sanitize_name
 
 _NAME_LIMIT: Final = 200
 
@@ -16,9 +17,9 @@ def folded(tallies: Iterable[Tally], *, by: Literal["wait", "creation"] = "wait"
     """Yield folded stacks, line by line, in the order of their text.
 
     Args:
-        tallies: What was counted.
-        by: ``wait``: where they are suspended, with the wait reason at the tip; ``creation``: where they were created,
-            the whole stack where one was sampled.
+        tallies: The counts.
+        by: ``wait`` folds the stacks where they are suspended, with the wait reason at the tip; ``creation`` folds the
+            creation stacks, complete if recorded, with the function that runs at the tip.
 
     Raises:
         ValueError: If ``by`` is neither.
@@ -36,15 +37,25 @@ def folded(tallies: Iterable[Tally], *, by: Literal["wait", "creation"] = "wait"
 
 
 def _waiting(tally: Tally) -> list[str]:
-    return [*map(_name, tally.stack), f"[{tally.wait_reason}]"]
+    return [*map(_name, tally.stack), f"[{_without_separator(tally.wait_reason)}]"]
+
+
+def of_other_creations(tallies: Iterable[Tally]) -> int:
+    """Return the number of tasks and threads that are folded with the creation stack of another one of their site."""
+    return sum(tally.count for tally in tallies if tally.creation_sampled)
 
 
 def _created(tally: Tally) -> list[str]:
-    outer = tally.creation_stack[:-1]
-    return [*map(_name, outer), _name(tally.site)]
+    site = tally.site
+    names = [_name(entry) for entry in creation_frames(site, tally.creation_stack)]
+    return [*names, _name(StackEntry(site.runs, "", 0))] if site.runs else names
 
 
-def _name(entry: StackEntry | CreationSite) -> str:
-    # A semicolon separates frames, and no tool knows an escape for it.
-    name = shown(entry.function, _NAME_LIMIT).replace(";", ",")
+def _name(entry: StackEntry) -> str:
+    name = _without_separator(entry.function)
     return f"{name}:{entry.line}" if entry.line else name
+
+
+def _without_separator(text: str) -> str:
+    # A semicolon separates frames; tools support no escape for it.
+    return sanitize_name(text, _NAME_LIMIT).replace(";", ",")

@@ -1,8 +1,9 @@
-"""The grouped text (``debug=1``), as Go prints its goroutines: one block for all that are alike, most first.
+"""The grouped text (``debug=1``), as Go prints its goroutines: one block per group of tasks, largest first.
 
-``go tool pprof`` reads the counts out of it too: its reader for Go's older text takes the row of addresses and skips
-what begins with ``#``. Addresses are made from function, file and line, so the same frame has the same address in every
-profile and ``-diff_base`` subtracts like from like.
+``go tool pprof`` can read the counts: its parser for Go's legacy text format uses the row of addresses and ignores
+lines that begin with ``#``. The row continues from the outermost frame to the spawners and the creating line.
+Addresses are derived from function, file and line, so that a frame has the same address in every profile, as
+``-diff_base`` requires.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
-from ..census.snapshot import CreationSite, StackEntry
+from ..snapshot.tally import Tally
+from ..snapshot.values import CreationSite, StackEntry
+from .creation_text import started_lines
+from .name_text import sanitize_name
 from .place_text import function_text, position_text, state_text
-from .shown import shown
-from .tally import Tally
 
 _ADDRESS_BYTES: Final = 5
 
@@ -24,44 +26,54 @@ def grouped_text(name: str, tallies: Iterable[Tally], *, note: str = "") -> Iter
 
     Args:
         name: The name of the profile.
-        tallies: What was counted, in the order to show.
-        note: What a reader has to know of the whole; empty for nothing.
+        tallies: The counts, in order of output.
+        note: A remark on the whole text; empty for none.
     """
     tallies = list(tallies)
     addresses = _Addresses()
     yield f"{name} profile: total {sum(tally.count for tally in tallies)}\n"
     if note:
-        yield f"# {shown(note, 1000)}\n"
+        yield f"# {sanitize_name(note, 1000)}\n"
     for tally in tallies:
         yield from _block(tally, addresses)
 
 
 def _block(tally: Tally, addresses: _Addresses) -> Iterator[str]:
     frames = [(addresses.of(entry), entry) for entry in reversed(tally.stack)]
-    row = [address for address, _ in frames] + [addresses.of(tally.site)]
+    site = tally.site
+    row = [address for address, _ in frames]
+    row += [addresses.of(spawner, of_creation=True) for spawner in site.via]
+    row.append(addresses.of(site, of_creation=True))
     yield f"{tally.count} @ {' '.join(row)}\n"
     yield f"# {state_text(tally.wait_reason, tally.longest_stall_s, tally.verdict)}\n"
     for address, entry in frames:
         yield f"#\t{address}\t{function_text(entry)}\t{position_text(entry)}\n"
     if tally.note:
-        yield f"# ({shown(tally.note)})\n"
-    position = position_text(tally.site)
-    yield f"# created by {function_text(tally.site)}{chr(9) if position else ''}{position}\n\n"
+        yield f"# ({sanitize_name(tally.note)})\n"
+    position = position_text(site)
+    yield f"# created by {function_text(site)}{chr(9) if position else ''}{position}\n"
+    yield from started_lines(site, "# ", "\t")
+    yield "\n"
 
 
 class _Addresses:
-    """The synthetic address of each frame and site, made once."""
+    """The synthetic addresses of frames and sites, cached."""
 
     def __init__(self) -> None:
-        self._made: dict[StackEntry | CreationSite, str] = {}
+        self._made: dict[tuple[str, str, str, int], str] = {}
 
-    def of(self, entry: StackEntry | CreationSite) -> str:
-        """Return the address of a frame or site, the same in every process."""
-        made = self._made.get(entry)
+    def of(self, entry: StackEntry | CreationSite, *, of_creation: bool = False) -> str:
+        """Return the address of a frame or site, the same in every process.
+
+        Args:
+            entry: The frame or site.
+            of_creation: Whether it belongs to the creation stack rather than to the stack of the wait.
+        """
+        key = ("created" if of_creation else "runs", entry.function, entry.path, entry.line)
+        made = self._made.get(key)
         if made is None:
-            kind = "created" if isinstance(entry, CreationSite) else "runs"
-            text = f"{kind}\0{entry.function}\0{entry.path}\0{entry.line}".encode("utf-8", "replace")
+            text = "\0".join(map(str, key)).encode("utf-8", "replace")
             number = int.from_bytes(blake2b(text, digest_size=_ADDRESS_BYTES).digest(), "big")
-            # The reader takes one off each address, and 0 is none.
-            made = self._made[entry] = f"0x{max(number, 2):010x}"
+            # pprof's parser subtracts one from each address, and 0 means that there is none.
+            made = self._made[key] = f"0x{max(number, 2):010x}"
         return made

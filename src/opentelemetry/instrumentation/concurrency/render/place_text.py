@@ -1,32 +1,32 @@
-"""How the text forms say where something is, what it waits for and for how long."""
+"""Positions and wait states in the text forms."""
 
 from __future__ import annotations
 
-from ..census.snapshot import CreationSite, StackEntry
-from ..diagnose.verdict import duration_text
-from .shown import NAME_LIMIT, shown
+from ..durations import duration_text
+from ..snapshot.values import CreationSite, StackEntry
+from .name_text import NAME_LIMIT, sanitize_name
 
 _PATH_LIMIT = 1000
 
 
 def function_text(entry: StackEntry | CreationSite) -> str:
     """Return the function of a frame or site."""
-    return shown(entry.function, NAME_LIMIT)
+    return sanitize_name(entry.function, NAME_LIMIT)
 
 
 def position_text(entry: StackEntry | CreationSite) -> str:
-    """Return ``path:line``; empty where only a name is known."""
-    return f"{shown(entry.path, _PATH_LIMIT)}:{entry.line}" if entry.path else ""
+    """Return ``path:line``; empty if only a name is known."""
+    return f"{sanitize_name(entry.path, _PATH_LIMIT)}:{entry.line}" if entry.path else ""
 
 
 def state_text(wait_reason: str, stalled_s: float | None, verdict: str | None, *more: str) -> str:
     """Return ``[queue.put, 12 minutes, unwakeable]``.
 
     Args:
-        wait_reason: What is waited for.
-        stalled_s: Seconds for which it is the very same thing; None if unknown, and under 1 it is not said.
-        verdict: What it was judged to be, or None.
-        more: What else is to be said, before the verdict.
+        wait_reason: The wait reason.
+        stalled_s: Seconds of the wait for the same object; None if unknown; omitted below 1.
+        verdict: The verdict, or None.
+        more: Further words, placed before the verdict.
     """
     parts = [wait_reason]
     if stalled_s is not None and stalled_s >= 1:

@@ -1,9 +1,10 @@
-"""The profile that pprof and its kin read (``debug=0``): ``profile.proto``, compressed, written in pieces.
+"""Profiles in pprof's format (``debug=0``): ``profile.proto``, compressed, written in pieces.
 
-Each sample is a stack with labels for what the tasks share. Ages are a value and no label: labels that change with time
-would keep ``-diff_base`` from subtracting like from like.
+Each sample is a stack with labels for the common properties of the tasks. The spawners and the creating line follow
+after the outermost frame, as in the text form. Ages are a value rather than a label, because ``-diff_base`` can't match
+samples whose labels change with time.
 
-(https://github.com/google/pprof/blob/main/proto/profile.proto)
+The format: https://github.com/google/pprof/blob/main/proto/profile.proto
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ..census.snapshot import StackEntry
-from .interned import Interned
-from .process_info import ProcessInfo
+from ..snapshot.interned import Interned
+from ..snapshot.process_info import ProcessInfo
+from ..snapshot.tally import Tally
+from ..snapshot.values import CreationSite, StackEntry
+from .name_text import sanitize_name
 from .protobuf import bytes_field, number_field, packed_field
-from .shown import shown
-from .tally import Tally
 
 # Fields of the messages Profile, ValueType, Sample, Label, Mapping, Location, Line and Function.
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING = 1, 2, 3, 4, 5, 6
@@ -40,12 +41,12 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of a profile.
+    """One sample of a profile.
 
     Attributes:
-        tally: What the counted ones share.
-        count: How many; in a difference how many more, so it may be negative.
-        age_s: The sum of their ages in seconds; in a difference how much more.
+        tally: The common properties of the tasks or threads.
+        count: Their number; in a difference the change, which may be negative.
+        age_s: The sum of their ages in seconds; in a difference the change.
     """
 
     tally: Tally
@@ -59,7 +60,7 @@ def samples_of(tallies: Iterable[Tally]) -> list[Sample]:
 
 
 def difference(before: Iterable[Tally], after: Iterable[Tally]) -> list[Sample]:
-    """Return what is more and, negative, what is less ``after`` than ``before``; what is as many is left out."""
+    """Return the change of each count from ``before`` to ``after``, without unchanged counts."""
     made: dict[tuple[object, ...], Sample] = {
         _key(tally): Sample(tally, tally.count, tally.age_total_s) for tally in after
     }
@@ -83,13 +84,13 @@ def pprof_profile(
 
     Args:
         name: The name of the profile; its sample types are this with the unit ``count``, and ``age``.
-        samples: What was counted, split by event loop.
+        samples: The counts, split by event loop.
         taken_at: Seconds since the epoch.
-        process: Which process it shows.
-        duration_s: Seconds that a difference spans.
-        note: What a reader has to know of the whole; empty for nothing.
+        process: The profiled process.
+        duration_s: Duration of a difference in seconds.
+        note: A remark on the whole profile; empty for none.
 
-    Cost: about 20 µs a sample with a stack of ten frames.
+    Cost: about 20 µs per sample with a stack of ten frames.
     """
     compressor = zlib.compressobj(wbits=_GZIP)
     message = _Message(name)
@@ -107,14 +108,14 @@ def pprof_profile(
 
 
 class _Message:
-    """Numbers texts, functions and locations while samples are written; their tables follow."""
+    """Assigns numbers to texts, functions and locations while samples are written; their tables follow."""
 
     def __init__(self, name: str) -> None:
         self._texts: Interned[str] = Interned()
         self._texts.number("")
         self._functions: Interned[tuple[str, str]] = Interned()
         self._locations: Interned[StackEntry] = Interned()
-        self._stacks: dict[int, tuple[tuple[StackEntry, ...], bytes]] = {}
+        self._stacks: dict[tuple[int, int], tuple[tuple[StackEntry, ...], CreationSite, bytes]] = {}
         self._name = name
 
     def sample(self, sample: Sample) -> bytes:
@@ -125,6 +126,7 @@ class _Message:
             "wait_reason": tally.wait_reason,
             "verdict": tally.verdict or "",
             "creation_site": tally.site.function + line,
+            "runs": tally.site.runs,
             "loop": tally.loop,
         }
         message = [self._stack(tally), packed_field(_VALUE, (sample.count, round(sample.age_s * _MILLISECONDS)))]
@@ -135,25 +137,28 @@ class _Message:
         return bytes_field(_SAMPLE, b"".join(message))
 
     def _stack(self, tally: Tally) -> bytes:
-        """Return the locations of a stack, innermost first as the format wants it."""
-        # pprof drops samples without a place.
+        """Return the locations of a stack and its creation, innermost first as the format requires."""
+        # pprof drops samples without a location.
         stack = tally.stack or (StackEntry(f"[{tally.wait_reason}]", "", 0),)
-        known = self._stacks.get(id(stack))
+        site = tally.site
+        known = self._stacks.get((id(stack), id(site)))
         if known is None:
-            numbers = [self._locations.number(entry) + 1 for entry in reversed(stack)]
-            known = self._stacks[id(stack)] = (stack, packed_field(_LOCATION_ID, numbers))
-        return known[1]
+            creation = (*site.via, StackEntry(site.function, site.path, site.line))
+            numbers = [self._locations.number(entry) + 1 for entry in (*reversed(stack), *creation)]
+            # The object is kept as well, so that its identity is not reused.
+            known = self._stacks[id(stack), id(site)] = (stack, site, packed_field(_LOCATION_ID, numbers))
+        return known[2]
 
     def _text(self, text: str) -> int:
-        return self._texts.number(shown(text, _TEXT_LIMIT))
+        return self._texts.number(sanitize_name(text, _TEXT_LIMIT))
 
     def rest(self, program: str, comments: list[str]) -> Iterator[bytes]:
-        """Yield all that samples refer to."""
+        """Yield the tables that samples refer to."""
         yield bytes_field(_SAMPLE_TYPE, self._type(self._name, "count"))
         yield bytes_field(_SAMPLE_TYPE, self._type("age", "milliseconds"))
         yield bytes_field(_PERIOD_TYPE, self._type(self._name, "count")) + number_field(_PERIOD, 1)
         yield number_field(_DEFAULT_SAMPLE_TYPE, self._text(self._name))
-        # With all of these set pprof looks for no binary to take names from.
+        # With all of these set pprof does not search for a binary to resolve names.
         yield bytes_field(
             _MAPPING,
             number_field(_ID, _THE_MAPPING)

@@ -1,6 +1,6 @@
-"""The few bytes of protobuf's wire format that a profile needs: the protobuf package is no core dependency.
+"""The parts of protobuf's wire format that a profile needs; the protobuf package is not a core dependency.
 
-(https://protobuf.dev/programming-guides/encoding/)
+The format: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _BITS: Final = 64
 
 
 def varint(value: int) -> bytes:
-    """Return a whole number of 64 bits, negative ones as their two's complement."""
+    """Encode an integer of 64 bits, negative ones as two's complement."""
     value &= (1 << _BITS) - 1
     if value < 0x80:
         return bytes((value,))
@@ -27,7 +27,7 @@ def varint(value: int) -> bytes:
 
 
 def number_field(field: int, value: int) -> bytes:
-    """Return a field with a number; nothing for 0, which is what an absent field means."""
+    """Return a field with a number; empty for 0, the default of an absent field."""
     return varint(field << 3 | _VARINT) + varint(value) if value else b""
 
 
@@ -37,6 +37,6 @@ def bytes_field(field: int, value: bytes) -> bytes:
 
 
 def packed_field(field: int, values: Iterable[int]) -> bytes:
-    """Return a field with a list of numbers; nothing for an empty one."""
+    """Return a field with a list of numbers; empty for an empty list."""
     packed = b"".join(map(varint, values))
     return bytes_field(field, packed) if packed else b""

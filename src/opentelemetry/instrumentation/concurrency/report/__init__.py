@@ -1,1 +1,1 @@
-"""report."""
+"""Reports and metrics."""

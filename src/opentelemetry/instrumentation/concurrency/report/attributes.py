@@ -1,4 +1,4 @@
-"""The names and values that a report carries, the same for span events and log records."""
+"""Names and values of report attributes, for span events and log records."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Final
 
 from opentelemetry.util.types import AttributeValue
 
-from ..diagnose.fingerprint import NamedFrame
-from ..diagnose.verdict import Finding
-from ..record.naming import relative_path
+from ..diagnose.introspection.fingerprint import NamedFrame
+from ..diagnose.verdict.finding import Finding
+from ..record.naming import CodeLine, relative_path
+from ..record.site import Kind
 from .stack_text import stack_text
 
 TASK_ORPHANED: Final = "python.asyncio.task.orphaned"
@@ -28,6 +29,7 @@ CODE_STACKTRACE: Final = "code.stacktrace"
 WAITING_AT: Final = "python.leak.waiting_at"
 CREATION_STACKTRACE: Final = "python.leak.creation_stacktrace"
 CREATION_SAMPLED: Final = "python.leak.creation_stacktrace_sampled"
+SPAWNED_VIA: Final = "python.leak.spawned_via"
 CREATOR_SPAN_NAME: Final = "python.leak.creator.span_name"
 VERDICT: Final = "python.leak.verdict"
 REASON: Final = "python.leak.reason"
@@ -48,14 +50,32 @@ THREAD_NAME: Final = "thread.name"
 THREAD_ID: Final = "thread.id"
 THREAD_AGE: Final = "python.thread.age"
 THREAD_DAEMON: Final = "python.thread.daemon"
+THREAD_TARGET: Final = "python.thread.target"
+OTEL_EVENT_NAME: Final = "otel.event.name"
+
+RUNS_ATTRIBUTES: Final[dict[Kind, str]] = {"task": TASK_COROUTINE, "thread": THREAD_TARGET}
+"""Attributes for the function that a site runs, by kind."""
 
 STACK_ATTRIBUTES: Final = (CODE_STACKTRACE, CREATION_STACKTRACE, CREATION_SAMPLED)
+
+SPAN_ATTRIBUTES: Final = (
+    CODE_FUNCTION_NAME,
+    CODE_FILE_PATH,
+    CODE_LINE_NUMBER,
+    TASK_COROUTINE,
+    THREAD_TARGET,
+    VERDICT,
+    COUNT,
+    FINGERPRINT,
+    REASON,
+)
+"""Attributes of the short span of a report, for backends that search spans but not their events."""
 
 Attributes = dict[str, AttributeValue]
 
 
 def event_name(finding: Finding) -> str:
-    """Return the event's name for a finding."""
+    """Return the event name for a finding."""
     if finding.verdict == "growing":
         return SUSPECTED
     if finding.verdict == "destroyed":
@@ -69,11 +89,11 @@ def report_attributes(
     """Return the attributes of a report.
 
     Args:
-        finding: What was found.
-        report_id: The same on span event and log record.
-        stack_text_limit: Bytes of each stack text.
-        with_source: Show source lines in stacks.
-        with_names: Show task and thread names.
+        finding: The finding.
+        report_id: The identifier shared by span event and log record.
+        stack_text_limit: Maximum number of bytes of each stack text.
+        with_source: Whether stacks include source lines.
+        with_names: Whether to include task and thread names.
     """
     attributes: Attributes = {
         **site_attributes(finding),
@@ -83,9 +103,9 @@ def report_attributes(
         FINGERPRINT: finding.fingerprint,
         REPORT_ID: report_id,
     }
-    stack = stack_text(finding.sight.chain, limit_bytes=stack_text_limit, with_source=with_source)
-    if finding.sight.chain_note:
-        stack = f"{stack}\n  ({finding.sight.chain_note})".lstrip("\n")
+    stack = stack_text(finding.observation.chain, limit_bytes=stack_text_limit, with_source=with_source)
+    if finding.observation.chain_note:
+        stack = f"{stack}\n  ({finding.observation.chain_note})".lstrip("\n")
     if stack:
         attributes[CODE_STACKTRACE] = stack
     if finding.waiting_at is not None:
@@ -101,34 +121,38 @@ def report_attributes(
     return attributes
 
 
-def frame_attribute(frame: NamedFrame) -> str:
-    """Return one frame as ``shop.search.ask (shop/search.py:24)``."""
+def frame_attribute(frame: NamedFrame | CodeLine) -> str:
+    """Return a frame as ``shop.search.ask (shop/search.py:24)``."""
     return f"{frame.function} ({relative_path(frame.path)}:{frame.line})"
 
 
 def site_attributes(finding: Finding) -> Attributes:
-    """Return the creation site of a finding, its path absolute."""
+    """Return the creation site of a finding: creating line with an absolute path, function and spawners."""
     attributes: Attributes = {CODE_FUNCTION_NAME: finding.function}
     if finding.path:
         attributes[CODE_FILE_PATH] = finding.path
         attributes[CODE_LINE_NUMBER] = finding.line
+    if finding.runs:
+        attributes[RUNS_ATTRIBUTES[finding.kind]] = finding.runs
+    if finding.via:
+        attributes[SPAWNED_VIA] = tuple(map(frame_attribute, finding.via))
     return attributes
 
 
 def _representative(finding: Finding, *, with_names: bool) -> Attributes:
-    sight = finding.sight
+    observation = finding.observation
     if finding.kind == "thread":
         attributes: Attributes = {
-            THREAD_ID: sight.thread_id,
+            THREAD_ID: observation.thread_id,
             THREAD_AGE: finding.age_s,
-            THREAD_DAEMON: sight.is_daemon,
+            THREAD_DAEMON: observation.is_daemon,
         }
         if with_names:
-            attributes[THREAD_NAME] = sight.name
+            attributes[THREAD_NAME] = observation.name
         return attributes
-    attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: sight.wait_reason}
-    if sight.coroutine:
-        attributes[TASK_COROUTINE] = sight.coroutine
+    attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: observation.wait_reason}
+    if observation.coroutine and not finding.runs:
+        attributes[TASK_COROUTINE] = observation.coroutine
     if with_names:
-        attributes[TASK_NAME] = sight.name
+        attributes[TASK_NAME] = observation.name
     return attributes

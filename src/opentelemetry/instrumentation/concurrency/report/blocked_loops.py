@@ -1,7 +1,7 @@
-"""Event loops that do not answer: one report with the stack that blocks them, and its length when it ends.
+"""Reports on blocked event loops, with the blocking stack and the duration.
 
-There is none in the first minute of a process, when everything is imported; none under a debugger or in a notebook,
-where people stop programs on purpose; and none for time in which the process could not run.
+No reports are sent in the first minute of a process, while modules are imported, nor under a debugger or in a notebook,
+where programs are stopped on purpose. Time in which the process could not run does not count.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry._logs import SeverityNumber
 
-from ..diagnose.fingerprint import NamedFrame, named_frame, waiting_at
-from ..diagnose.verdict import duration_text
+from ..diagnose.introspection.fingerprint import NamedFrame, named_frame, waiting_at
+from ..durations import duration_text
 from .attributes import (
     BLOCKED_FOR,
     CODE_STACKTRACE,
@@ -34,23 +34,23 @@ from .sinks import Sinks
 from .stack_text import stack_text
 
 QUIET_S: Final = 60.0
-"""Seconds after the start of a process in which nothing is reported."""
+"""Seconds after the start of a process without reports."""
 _GAP_S: Final = 5.0
 _MAX_FRAMES: Final = 200
 _DEBUGGER_MODULES: Final = frozenset({"bdb", "pdb", "pydevd", "_pydevd_bundle", "debugpy", "IPython", "ipykernel"})
 
 
 class BlockedLoops:
-    """Watches the pings that were not answered.
+    """Checks unanswered pings.
 
     Args:
-        blocked_age: Seconds without an answer after which a loop is blocked; 0 = never.
-        sinks: Where reports go.
-        stack_text_limit: Bytes of the stack text.
-        with_source: Show source lines in the stack.
-        clock: Monotonic seconds.
-        cpu: Seconds of CPU time of this process.
-        frames: Like ``sys._current_frames``.
+        blocked_age: Seconds without an answer after which a loop is blocked; 0 disables the reports.
+        sinks: The sinks.
+        stack_text_limit: Maximum number of bytes of the stack text.
+        with_source: Whether the stack includes source lines.
+        clock: Monotonic clock, in seconds.
+        cpu: CPU time of this process, in seconds.
+        frames: A function like ``sys._current_frames``.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class BlockedLoops:
         self._blocks: WeakKeyDictionary[Any, Attributes] = WeakKeyDictionary()
 
     def wait_s(self, pending: Iterable[Ping]) -> float | None:
-        """Return after how many seconds `check` wants to be called, or None if no loop owes an answer."""
+        """Return the seconds until `check` must be called, or None if no ping is unanswered."""
         return self._blocked_age if self._blocked_age and any(True for _ in pending) else None
 
     def check(self, pending: Iterable[Ping]) -> None:
-        """Report the loops that have not answered for the age limit, each once. Cost: one stack a blocked loop."""
+        """Report loops that have not answered for the age limit, once per block. Cost: one stack per blocked loop."""
         now, cpu = self._clock(), self._cpu()
         last, last_cpu = self._last_check, self._last_cpu
         self._last_check, self._last_cpu = now, cpu
         for ping in pending:
             silent = now - max(last, ping.sent_at)
-            # A process that was stopped used no processor; one whose C code kept the interpreter lock did.
+            # A stopped process used no processor time; one whose C code held the interpreter lock did.
             if silent > 3 * self._blocked_age + _GAP_S and cpu - last_cpu < silent / 2:
                 ping.is_void = True
         if not self._blocked_age or now - self._started_at < QUIET_S or "ipykernel" in sys.modules:
@@ -96,12 +96,12 @@ class BlockedLoops:
             if loop is None or ping.is_void or loop in self._blocks or now - ping.sent_at < self._blocked_age:
                 continue
             frame = self._frames().get(ping.thread_id)
-            stack = _stack(frame)
-            if stack is not None:
+            stack = stack_of_frame(frame)
+            if stack:
                 self._report(loop, ping, stack, now - ping.sent_at)
 
     def answered(self, loop: Any, delay_s: float) -> None:
-        """Note that a loop has answered; the end of a reported block is told with its length, in seconds."""
+        """Note an answer and its delay in seconds; the end of a reported block is reported with its duration."""
         attributes = self._blocks.pop(loop, None)
         if attributes is not None:
             reason = f"The event loop answers again; it was blocked for {duration_text(delay_s)}."
@@ -124,14 +124,14 @@ class BlockedLoops:
         self._sinks.send(LOOP_BLOCKED, attributes, severity=SeverityNumber.WARN)
 
 
-def _stack(frame: Any) -> tuple[NamedFrame, ...] | None:
-    """Return the stack, outermost first, or None where there is none or a debugger holds it."""
+def stack_of_frame(frame: Any) -> tuple[NamedFrame, ...]:
+    """Return the stack, outermost first; empty without a frame or in a debugger."""
     frames: list[NamedFrame] = []
     while frame is not None and len(frames) < _MAX_FRAMES:
         module = frame.f_globals.get("__name__")
         name = module if isinstance(module, str) else ""
         if name.partition(".")[0] in _DEBUGGER_MODULES:
-            return None
+            return ()
         frames.append(named_frame(frame.f_code, frame.f_lineno or 0, name))
         frame = frame.f_back
-    return tuple(reversed(frames)) or None
+    return tuple(reversed(frames))

@@ -1,8 +1,9 @@
-"""How late each event loop is: the scan thread sends a ping and times the answer.
+"""Event-loop delay: the scan thread pings each loop and times the answer.
 
-No timer and no task of ours lives in the application's loop. An idle loop is left asleep and counts as a delay of 0,
-for it would answer at once; a loop whose thread cannot be seen from Python (uvloop) is pinged once in twelve scans; one
-that overrides how it tells time or runs its callbacks is not pinged at all.
+- No timer or task of this package exists in the application's loop.
+- An idle loop is not woken and counts as a delay of 0, because it would answer at once.
+- A loop whose thread is not visible from Python (uvloop) is pinged at every twelfth scan.
+- A loop that overrides how it determines the time or runs callbacks is not pinged.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ _OWN_METHODS: Final = ("time", "_run_once", "call_soon_threadsafe")
 
 
 class Ping:
-    """One unanswered question to a loop.
+    """A ping to a loop.
 
     Attributes:
-        loop: The loop, weakly.
-        sent_at: When it was asked, monotonic seconds.
-        thread_id: Of the thread that runs the loop; 0 if unknown.
-        thread_name: Its name.
-        is_void: Whether the process could not run meanwhile, so that the answer says nothing.
+        loop: Weak reference to the loop.
+        sent_at: Time of the ping, in monotonic seconds.
+        thread_id: Identifier of the thread that runs the loop; 0 if unknown.
+        thread_name: The name of that thread.
+        is_void: Whether the process could not run meanwhile, so that the delay is meaningless.
+        is_answered: Whether the loop has answered.
     """
 
-    __slots__ = ("is_void", "loop", "sent_at", "thread_id", "thread_name")
+    __slots__ = ("is_answered", "is_void", "loop", "sent_at", "thread_id", "thread_name")
 
     def __init__(self, loop: Any, sent_at: float, thread_id: int, thread_name: str) -> None:
         self.loop: ReferenceType[Any] = ref(loop)
@@ -41,15 +43,20 @@ class Ping:
         self.thread_id = thread_id
         self.thread_name = thread_name
         self.is_void = False
+        self.is_answered = False
+
+    def answer(self) -> None:
+        """Mark the ping as answered; called by the loop."""
+        self.is_answered = True
 
 
 class DelayProbe:
-    """Pings loops, one sample a loop and scan from the second scan on.
+    """Pings loops, with one sample per loop and scan from the second scan on.
 
     Args:
-        record: Takes a delay in seconds and the name of the loop's thread.
-        on_answer: Takes a loop and its delay in seconds.
-        clock: Monotonic seconds.
+        record: Called with a delay in seconds and the name of the loop's thread.
+        on_answer: Called with a loop and its delay in seconds.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -64,30 +71,30 @@ class DelayProbe:
         self._answers: deque[tuple[Ping, float, int, str]] = deque()
         self._pending: WeakKeyDictionary[Any, Ping] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[Any, tuple[int, str]] = WeakKeyDictionary()
-        self._looks = 0
+        self._scans = 0
         self._names: set[str] = set()
 
-    def look(self, loops: Iterable[Any]) -> None:
-        """Record the answers that came in and send new pings."""
+    def scan(self, loops: Iterable[Any]) -> None:
+        """Record the answers received and send new pings."""
         self.collect()
-        self._looks += 1
-        if self._looks < 2:
+        self._scans += 1
+        if self._scans < 2:
             return
-        # Their code alone: a frame keeps what its variables hold, and one that is kept in a variable of itself, as ours
-        # would be, keeps it until the next collection.
+        # Only the code objects: frames keep their variables alive, and a frame referenced from its own locals, as the
+        # current one would be, is a cycle that only the collector frees.
         codes = {thread_id: frame.f_code for thread_id, frame in sys._current_frames().items()}
         for loop in loops:
             thread_id = getattr(loop, "_thread_id", None) or 0
             code = codes.get(thread_id)
             if not self._may_ping(loop, code):
                 continue
-            if code is None or not _is_selecting(code):
+            if code is None or not is_selecting(code):
                 self._ping(loop)
-            elif (thread := threading._active.get(thread_id)) is not None:  # type: ignore[attr-defined]
+            elif (thread := threading._active.get(thread_id)) is not None:  # type: ignore[attr-defined]  # private
                 self._record(0.0, self._bounded(thread.name))
 
     def collect(self) -> None:
-        """Record the answers that came in."""
+        """Record the answers received."""
         while self._answers:
             ping, delay, thread_id, name = self._answers.popleft()
             loop = ping.loop()
@@ -103,29 +110,38 @@ class DelayProbe:
         self.collect()
         return list(self._pending.values())
 
+    def unanswered(self) -> list[Ping]:
+        """Return the unanswered pings without recording answers; may be called in any thread."""
+        pings = [self._pending.get(loop) for each in self._pending.keyrefs() if (loop := each()) is not None]
+        return [ping for ping in pings if ping is not None and not ping.is_answered]
+
+    def thread_of(self, loop: Any) -> tuple[int, str]:
+        """Return identifier and name of the thread that runs a loop; 0 and empty if unknown (uvloop, at first)."""
+        known_id, known_name = self._threads.get(loop, (0, ""))
+        thread_id = getattr(loop, "_thread_id", None) or known_id
+        thread = threading._active.get(thread_id)  # type: ignore[attr-defined]  # private
+        return thread_id, thread.name if thread is not None else known_name
+
     def _may_ping(self, loop: Any, code: CodeType | None) -> bool:
         if loop in self._pending or loop.is_closed() or not loop.is_running():
             return False
-        base: Any = sys.modules["asyncio"].BaseEventLoop
-        if not isinstance(loop, base):
-            return type(loop).__module__.startswith("uvloop") and self._looks % _SELDOM == 2
-        return code is not None and all(getattr(type(loop), name) is getattr(base, name) for name in _OWN_METHODS)
+        if _is_uvloop(loop):
+            return self._scans % _SELDOM == 2
+        return code is not None and may_be_pinged(loop)
 
     def _ping(self, loop: Any) -> None:
-        known_id, known_name = self._threads.get(loop, (0, ""))
-        thread_id = getattr(loop, "_thread_id", None) or known_id
-        thread = threading._active.get(thread_id)  # type: ignore[attr-defined]
-        ping = Ping(loop, self._clock(), thread_id, thread.name if thread is not None else known_name)
+        ping = Ping(loop, self._clock(), *self.thread_of(loop))
         answers, clock = self._answers, self._clock
 
         def answer() -> None:
             delay = clock() - ping.sent_at
+            ping.answer()
             answers.append((ping, delay, threading.get_ident(), threading.current_thread().name))
 
         self._pending[loop] = ping
         try:
             loop.call_soon_threadsafe(answer)
-        except RuntimeError:  # closed in the meantime
+        except RuntimeError:  # the loop was closed meanwhile
             self._pending.pop(loop, None)
 
     def _bounded(self, thread_name: str) -> str:
@@ -137,5 +153,18 @@ class DelayProbe:
         return name
 
 
-def _is_selecting(code: CodeType) -> bool:
+def may_be_pinged(loop: Any) -> bool:
+    """Return whether a loop determines the time and runs callbacks like the standard library's or uvloop."""
+    base: Any = sys.modules["asyncio"].BaseEventLoop
+    if not isinstance(loop, base):
+        return _is_uvloop(loop)
+    return all(getattr(type(loop), name) is getattr(base, name) for name in _OWN_METHODS)
+
+
+def _is_uvloop(loop: Any) -> bool:
+    return type(loop).__module__.startswith("uvloop")
+
+
+def is_selecting(code: CodeType) -> bool:
+    """Return whether the innermost frame of a loop's thread waits for the network, so that the loop is idle."""
     return code.co_name == "select" and code.co_filename.endswith("selectors.py")

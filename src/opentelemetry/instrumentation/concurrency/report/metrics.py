@@ -1,12 +1,12 @@
-"""The instruments. Their callbacks read the last census; they never walk tasks, and run in any thread.
+"""The metric instruments, whose callbacks read the last census.
 
-Instruments cannot be removed from a meter, and the callback of a second one with the same name is ignored. So the
-callbacks are functions of this module that ask whatever source is current, and yield nothing when there is none.
+- Callbacks never iterate over tasks and may run in any thread.
+- Instruments cannot be removed from a meter, and the callback of a second one with the same name is ignored. Callbacks
+  are therefore functions of this module that read the current source, and yield nothing without one.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,13 @@ from typing import Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
+from ..own_log import own_logger
 from ..record.site import Kind
 from .attributes import THREAD_DAEMON, VERDICT
 from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 DROP_REASON: Final = "python.leak.drop_reason"
 KIND: Final = "python.leak.kind"
@@ -28,22 +29,22 @@ _SCAN_BOUNDARIES_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5,
 
 
 class MetricSource(Protocol):
-    """What the callbacks ask."""
+    """The values that the callbacks read."""
 
     def publication(self) -> Publication:
-        """Return the last publication, and note that it was read."""
+        """Return the last publication and mark it as read."""
 
     def age_of(self, created_at: float) -> float:
-        """Return the present age in seconds of something created at a time of the age clock."""
+        """Return the current age in seconds of an object created at a time of the age clock."""
 
     def reports_dropped(self) -> dict[str, int]:
-        """Return how many reports were dropped, by reason."""
+        """Return the number of dropped reports, by reason."""
 
     def hook_failures(self) -> int:
-        """Return how many times a hook of ours raised."""
+        """Return how many times a hook has raised."""
 
     def scan_age_s(self) -> float:
-        """Return the seconds since the last scan, or since the start if there was none."""
+        """Return the seconds since the last scan, or since the start before the first one."""
 
     def uptime_s(self) -> float:
         """Return the seconds since instrumentation, or since the fork."""
@@ -53,44 +54,44 @@ _source: MetricSource | None = None
 
 
 def set_metric_source(source: MetricSource | None) -> None:
-    """Make ``source`` what all instruments of this module report; None for nothing."""
+    """Set the source of all instruments of this module; None for no values."""
     global _source
     _source = source
 
 
 class Histograms:
-    """The two instruments that are told, not asked. One that raises is a warning once, and never stops a scan."""
+    """The synchronous instruments. A failure is logged once and never interrupts a scan."""
 
     def __init__(self, meter: Meter) -> None:
         self._failed = False
         self._eventloop_delay: Histogram = meter.create_histogram(
             "python.asyncio.eventloop.delay",
             unit="s",
-            description="How late the event loop answers a ping.",
+            description="Time until the event loop answers a ping.",
             explicit_bucket_boundaries_advisory=DELAY_BOUNDARIES_S,
         )
         self._scan_duration: Histogram = meter.create_histogram(
             "python.concurrency.scan.duration",
             unit="s",
-            description="How long one look at all live tasks and threads takes.",
+            description="Duration of one scan of all live tasks and threads.",
             explicit_bucket_boundaries_advisory=_SCAN_BOUNDARIES_S,
         )
 
     def record_delay(self, delay_s: float, thread_name: str) -> None:
-        """Record how late the loop of a thread answered, in seconds. Never raises."""
+        """Record the delay of a thread's loop in seconds. Never raises."""
         self._record(self._eventloop_delay, delay_s, {"thread.name": thread_name})
 
     def record_scan(self, duration_s: float) -> None:
-        """Record how long a scan took, in seconds. Never raises."""
+        """Record the duration of a scan in seconds. Never raises."""
         self._record(self._scan_duration, duration_s, {})
 
     def _record(self, histogram: Histogram, value: float, attributes: dict[str, str]) -> None:
         try:
             histogram.record(value, attributes)
-        except Exception:
+        except Exception:  # a provider may raise anything
             if not self._failed:
                 self._failed = True
-                _logger.warning("The meter provider failed; later failures are passed over.", exc_info=True)
+                _logger.warning("The meter provider failed; later failures are not logged.", exc_info=True)
 
 
 Reader = Callable[[MetricSource], Iterator[Observation]]
@@ -98,38 +99,40 @@ Reader = Callable[[MetricSource], Iterator[Observation]]
 
 def _counted(kind: Kind, counter: Counter) -> Reader:
     def read(source: MetricSource) -> Iterator[Observation]:
-        for attributes, values in series_of(source.publication(), kind):
-            yield Observation(values.counters[counter], attributes)
+        for series in series_of(source.publication(), kind):
+            yield Observation(series.counters[counter], series.attributes)
 
     return read
 
 
 def _oldest(kind: Kind) -> Reader:
     def read(source: MetricSource) -> Iterator[Observation]:
-        for attributes, values in series_of(source.publication(), kind):
-            yield Observation(0.0 if values.oldest_at is None else source.age_of(values.oldest_at), attributes)
+        for series in series_of(source.publication(), kind):
+            yield Observation(0.0 if series.oldest_at is None else source.age_of(series.oldest_at), series.attributes)
 
     return read
 
 
 def _orphans(kind: Kind) -> Reader:
     def read(source: MetricSource) -> Iterator[Observation]:
-        for attributes, values in series_of(source.publication(), kind):
-            yield Observation(values.orphaned, {**attributes, VERDICT: "orphaned"})
-            yield Observation(values.unwakeable, {**attributes, VERDICT: "unwakeable"})
+        for series in series_of(source.publication(), kind):
+            for verdict, count in series.orphans.items():
+                if verdict in series.verdicts:
+                    yield Observation(count, {**series.attributes, VERDICT: verdict})
 
     return read
 
 
 def _live_tasks(source: MetricSource) -> Iterator[Observation]:
-    for attributes, values in series_of(source.publication(), "task"):
-        yield Observation(values.live, attributes)
+    for series in series_of(source.publication(), "task"):
+        yield Observation(series.live, series.attributes)
 
 
 def _live_threads(source: MetricSource) -> Iterator[Observation]:
-    for attributes, values in series_of(source.publication(), "thread"):
-        yield Observation(values.daemons, {**attributes, THREAD_DAEMON: True})
-        yield Observation(values.live - values.daemons, {**attributes, THREAD_DAEMON: False})
+    for series in series_of(source.publication(), "thread"):
+        for is_daemon, count in ((True, series.daemons), (False, series.live - series.daemons)):
+            if is_daemon in series.daemon_values:
+                yield Observation(count, {**series.attributes, THREAD_DAEMON: is_daemon})
 
 
 def _suspects(source: MetricSource) -> Iterator[Observation]:
@@ -151,7 +154,7 @@ def _one(value: Callable[[MetricSource], float]) -> Reader:
 
 
 _MANY: Final = 20
-"""Series of one instrument above which its callback makes a pause."""
+"""Number of series of one instrument above which its callback pauses."""
 _MOMENT_S: Final = 0.00005
 
 _UP_DOWN: Final = "create_observable_up_down_counter"
@@ -159,14 +162,20 @@ _COUNTER: Final = "create_observable_counter"
 _GAUGE: Final = "create_observable_gauge"
 
 OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
-    (_UP_DOWN, "python.asyncio.task.count", "{task}", "Live tasks by creation site.", _live_tasks),
-    (_UP_DOWN, "python.thread.count", "{thread}", "Live threads by creation site.", _live_threads),
+    (_UP_DOWN, "python.asyncio.task.count", "{task}", "Live tasks.", _live_tasks),
+    (_UP_DOWN, "python.thread.count", "{thread}", "Live threads.", _live_threads),
     (_COUNTER, "python.asyncio.task.created", "{task}", "Tasks created.", _counted("task", "created")),
     (_COUNTER, "python.thread.created", "{thread}", "Threads started.", _counted("thread", "created")),
     (_GAUGE, "python.asyncio.task.age.max", "s", "Age of the oldest live task.", _oldest("task")),
     (_GAUGE, "python.thread.age.max", "s", "Age of the oldest live thread.", _oldest("thread")),
-    (_UP_DOWN, "python.asyncio.task.orphan.count", "{task}", "Tasks nobody waits for, left over.", _orphans("task")),
-    (_UP_DOWN, "python.thread.orphan.count", "{thread}", "Threads left over.", _orphans("thread")),
+    (
+        _UP_DOWN,
+        "python.asyncio.task.orphan.count",
+        "{task}",
+        "Tasks without an owner that outlived their creator.",
+        _orphans("task"),
+    ),
+    (_UP_DOWN, "python.thread.orphan.count", "{thread}", "Threads that outlived their creator.", _orphans("thread")),
     (
         _COUNTER,
         "python.asyncio.task.destroyed",
@@ -178,25 +187,38 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         _COUNTER,
         "python.asyncio.task.unretrieved",
         "{task}",
-        "Tasks that failed and nobody looked.",
+        "Tasks whose exception was never retrieved.",
         _counted("task", "unretrieved"),
     ),
-    (_UP_DOWN, "python.leak.suspect.count", "{site}", "Sites whose tasks or threads grow in number.", _suspects),
+    (
+        _UP_DOWN,
+        "python.leak.suspect.count",
+        "{site}",
+        "Sites whose number of live tasks or threads keeps growing.",
+        _suspects,
+    ),
     (
         _UP_DOWN,
         "python.concurrency.site.count",
         "{site}",
-        "Creation sites known.",
+        "Known creation sites.",
         _one(lambda source: source.publication().sites_known),
     ),
     (
         _UP_DOWN,
         "python.concurrency.site.overflow",
         "{site}",
-        "Creation sites with survivors that found no room for series of their own.",
+        "Sites folded into _OTHER because MAX_SITES was reached.",
         _one(lambda source: source.publication().sites_overflowing),
     ),
-    (_COUNTER, "python.concurrency.report.dropped", "{report}", "Reports that did not get out.", _dropped),
+    (
+        _UP_DOWN,
+        "python.concurrency.proof.unexamined",
+        "{task}",
+        "Old tasks that the proof has not examined yet, or could not.",
+        _one(lambda source: source.publication().tasks_unexamined),
+    ),
+    (_COUNTER, "python.concurrency.report.dropped", "{report}", "Reports that were not sent.", _dropped),
     (
         _GAUGE,
         "python.concurrency.scan.age",
@@ -209,15 +231,15 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         _COUNTER,
         "python.concurrency.hook.failed",
         "{failure}",
-        "Times that a hook of ours raised.",
+        "Exceptions raised by the hooks and scans of this package.",
         _one(lambda source: source.hook_failures()),
     ),
 )
-"""Method of the meter, name, unit, description and reader of every observed instrument."""
+"""Method of the meter, name, unit, description and reader of every observable instrument."""
 
 
 def create_instruments(meter: Meter) -> Histograms:
-    """Create all instruments on ``meter``. May raise what the meter raises."""
+    """Create all instruments on ``meter``. Raises what the meter raises."""
     for method, name, unit, description, read in OBSERVED:
         getattr(meter, method)(name, callbacks=[_callback(read)], unit=unit, description=description)
     return Histograms(meter)
@@ -235,9 +257,9 @@ def _callback(read: Reader) -> Callable[[CallbackOptions], Iterable[Observation]
 
 
 def _let_loops_run() -> None:
-    """Give the interpreter away for a moment, unless an event loop of this very thread is what asks for metrics.
+    """Release the interpreter for a moment, unless the metrics are collected in the thread of an event loop.
 
-    The SDK takes six milliseconds for a hundred sites, and who waits for the interpreter gets it only after five.
+    The SDK takes six milliseconds for a hundred sites, and another thread gets the interpreter only after five.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is None:

@@ -1,18 +1,18 @@
-"""From groups of orphans to reports that got out, or are counted as dropped."""
+"""The reporter: sends reports on groups, or counts them as dropped."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Hashable
+import time
+from collections.abc import Callable, Container, Hashable
 from typing import Any, Final
 
 from opentelemetry._logs import SeverityNumber
 
-from ..census.ageing import AgeClock
-from ..census.look import Look
-from ..diagnose.group import Group
-from ..diagnose.stalls import StallBook
-from ..diagnose.verdict import Finding, describe
+from ..census.scan import Scan
+from ..diagnose.verdict.finding import Finding
+from ..diagnose.verdict.group import Group
+from ..record.repeated_failure import RepeatedFailure
 from ..record.site import Site
 from .attributes import (
     COUNT,
@@ -26,7 +26,7 @@ from .attributes import (
     report_attributes,
     site_attributes,
 )
-from .book import ReportBook
+from .scheduler import ReportScheduler
 from .sinks import Sinks
 
 _SEVERITY: Final = {
@@ -38,24 +38,22 @@ _SEVERITY: Final = {
 
 
 class Reporter:
-    """Sends what is due after each scan.
+    """Sends the reports due after each scan.
 
     Args:
-        sinks: Where to.
-        book: When.
-        clock: The age clock.
-        stalls: Since when tasks wait for the same thing.
-        stack_text_limit: Bytes of each stack text.
-        with_source: Show source lines in stacks.
-        with_names: Show task and thread names.
+        sinks: The sinks.
+        scheduler: The schedule of reports.
+        describe: Turns a group into values at the scan that found it; returns None if it has just ended.
+        stack_text_limit: Maximum number of bytes of each stack text.
+        with_source: Whether stacks include source lines.
+        with_names: Whether to include task and thread names.
     """
 
     def __init__(
         self,
         sinks: Sinks,
-        book: ReportBook[Group],
-        clock: AgeClock,
-        stalls: StallBook,
+        scheduler: ReportScheduler,
+        describe: Callable[[Group], Finding | None],
         *,
         stack_text_limit: int,
         with_source: bool,
@@ -63,43 +61,54 @@ class Reporter:
     ) -> None:
         self.dropped: dict[str, int] = {}
         self._sinks = sinks
-        self._book = book
-        self._clock = clock
-        self._stalls = stalls
+        self._scheduler = scheduler
+        self._describe = describe
         self._stack_text_limit = stack_text_limit
         self._with_source = with_source
         self._with_names = with_names
+        self._failure = RepeatedFailure("A leak report could not be created; the next scan tries again.")
         self._last: dict[Hashable, tuple[Finding, str]] = {}
         self._sites: dict[Hashable, Site] = {}
 
     def drop(self, reason: str) -> None:
-        """Count one report that did not get out."""
+        """Count a report that was not sent."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    def scan(self, groups: list[Group], look: Look) -> None:
-        """Send what is due after a scan. The caller holds the census' lock."""
+    def newest_report_age_s(self) -> float | None:
+        """Return the seconds since the last report was passed to a provider, or None before the first."""
+        newest = self._sinks.newest_report_at
+        return None if newest is None else time.monotonic() - newest
+
+    def scan(self, groups: list[Group], scan: Scan) -> None:
+        """Send the reports due after a scan. The caller holds the census' lock."""
         if self._sinks.is_off:
             return
         keyed = [((group.site.kind, group.site.number, group.verdict), group) for group in groups]
-        due = self._book.scan(keyed, look.at, final=look.final)
+        due = self._scheduler.scan(keyed, scan.at, final=scan.final)
         for _ in range(due.newly_limited):
             self.drop("limit")
         for key, group in due.reports:
-            self._report(key, group)
-        # What ends with the process was not mended, and what has another verdict now is not gone.
+            try:
+                self._report(key, group)
+            except Exception as error:  # noqa: BLE001 (logged; the other reports are due as well)
+                self._failure.note(error)
+                self._scheduler.not_made(key)
+                if scan.final:
+                    self.drop("error")
+        # Tasks that end with the process are not resolved, nor are sites that now have another verdict.
         judged = {group.site for group in groups}
-        for key in () if look.final else due.resolved:
+        for key in () if scan.final else due.resolved:
             site = self._sites.pop(key, None)
             if site is not None and site not in judged:
                 self._resolve(key)
 
     def end_with_main(self, sites: Container[Site]) -> None:
-        """Never say that the groups of these sites are gone: `asyncio.run` ends their tasks, and mends nothing."""
+        """Never report the groups of these sites as resolved: `asyncio.run` ends their tasks, but the leak remains."""
         for key in [key for key, site in self._sites.items() if site in sites]:
             del self._sites[key]
 
     def _report(self, key: Hashable, group: Group) -> None:
-        finding = describe(group, self._clock, self._stalls)
+        finding = self._describe(group)
         if finding is None:
             return
         report_id = os.urandom(8).hex()
@@ -129,14 +138,15 @@ class Reporter:
         finding, report_id = last
         if finding.verdict == "destroyed":
             return
-        noun = f"{finding.kind}{'' if finding.count == 1 else 's'}"
-        gone = f"The {finding.count} {noun} reported at this line are gone."
+        reason = f"The {finding.count} {finding.kind}s reported at this site have ended."
+        if finding.count == 1:
+            reason = f"The {finding.kind} reported at this site has ended."
         if finding.verdict == "growing":
-            gone = f"The number of {finding.kind}s created at this line has stopped growing."
+            reason = f"The number of {finding.kind}s of this site has stopped growing."
         attributes: Attributes = {
             **site_attributes(finding),
             VERDICT: finding.verdict,
-            REASON: gone,
+            REASON: reason,
             COUNT: 0,
             FINGERPRINT: finding.fingerprint,
             REPORT_ID: report_id,

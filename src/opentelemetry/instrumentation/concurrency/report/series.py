@@ -1,9 +1,15 @@
-"""Which sites have metric series of their own, and what each series says.
+"""Metric series: the allocation of series to sites, and their values.
 
-A site gets its own series once something of it has survived a scan, while there is room; a quarter of the room is kept
-for sites with orphans or suspected of growing. All others are summed in one series named ``_OTHER``. A site keeps its
-series for the life of the process, no counter ever falls, and what ``_OTHER`` has exported it does not give back. The
-sum over all series is the whole.
+Sites with equal attributes share one series. Invariants:
+
+- A series exists for the life of the process, and its counters never decrease. Counts that ``_OTHER`` has exported stay
+  with it.
+- The sum over all series is the total.
+- At most ``max_sites`` series are allocated. Three quarters are available to every site with an object that survived a
+  scan. The rest is reserved for sites that leak, half of it also for sites with a destroyed task or an exception that
+  was never retrieved.
+- A value that has always been zero is exported if its first change would otherwise be missed, and omitted if it cannot
+  change.
 """
 
 from __future__ import annotations
@@ -11,53 +17,84 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, or_
+from threading import RLock
 from typing import Final, Literal, NamedTuple
 
-from ..census.look import Look, Tally
+from ..census.scan import Scan, Tally
 from ..diagnose.diagnosis import Diagnosed
 from ..record.naming import relative_path
 from ..record.site import Kind, Site
-from .attributes import CODE_FILE_PATH, CODE_FUNCTION_NAME, CODE_LINE_NUMBER, Attributes
+from ..record.threads import MACHINERY_SITES
+from .attributes import CODE_FILE_PATH, CODE_FUNCTION_NAME, CODE_LINE_NUMBER, RUNS_ATTRIBUTES, Attributes
 
 OTHER: Final = "_OTHER"
 Counter = Literal["created", "destroyed", "unretrieved"]
 COUNTERS: Final[tuple[Counter, ...]] = ("created", "destroyed", "unretrieved")
-SeriesKey = tuple[str, str, int]
+OrphanVerdict = Literal["orphaned", "unwakeable"]
 Counted = dict[tuple[Kind, Counter], "array[int]"]
 Granularity = Literal["line", "function"]
 
+_KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
+_LEAKS: Final = 0
+_FAILS: Final = 1
+_LIVES: Final = 2
+_NEVER_REFUSED: Final = 3
+"""Ranks of sites without a series, most urgent first."""
 
-@dataclass(slots=True)
-class KindValues:
-    """What one series says about tasks, or about threads. Counters hold what this series has counted itself."""
 
-    live: int = 0
-    daemons: int = 0
-    oldest_at: float | None = None
-    orphaned: int = 0
-    unwakeable: int = 0
-    counters: dict[Counter, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+class SeriesKey(NamedTuple):
+    """The source of a series' attributes; the line is 0 and the other fields are empty where unknown."""
+
+    kind: Kind
+    function: str
+    path: str
+    line: int
+    runs: str
 
 
 @dataclass(slots=True)
 class Series:
-    """One series: its attributes and its values by kind. A kind that never occurred there is absent."""
+    """A series of tasks or threads as of one scan. Counters contain what this series has counted itself.
+
+    Attributes:
+        attributes: Its attributes.
+        kind: Tasks or threads.
+        verdicts: The verdicts for which it exports the number of orphans, including zero.
+        daemon_values: The values of ``daemon`` for which it exports the number of threads, including zero.
+        live: Number of live tasks or threads.
+        daemons: Number of daemon threads among them.
+        oldest_at: Creation time of the oldest, in seconds of the age clock.
+        orphans: Number of orphans, by verdict.
+        counters: The counters.
+    """
 
     attributes: Attributes
-    kinds: dict[Kind, KindValues] = field(default_factory=dict)
-
-    def of(self, kind: Kind) -> KindValues:
-        """Return the values of a kind, entering it."""
-        return self.kinds.setdefault(kind, KindValues())
+    kind: Kind
+    verdicts: set[OrphanVerdict]
+    daemon_values: set[bool]
+    live: int = 0
+    daemons: int = 0
+    oldest_at: float | None = None
+    orphans: dict[OrphanVerdict, int] = field(default_factory=lambda: {"orphaned": 0, "unwakeable": 0})
+    counters: dict[Counter, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
 
 class _Member(NamedTuple):
-    """A site with a series of its own: where it stands in the list, and what _OTHER keeps of its counters."""
+    """A site with a series, its index in the list of sites, and the part of its counters that stays with ``_OTHER``."""
 
     site: Site
     place: int
     given: dict[Counter, int]
+
+
+class _Own(NamedTuple):
+    """The persistent part of a series: its sites, and the values that it has started to export."""
+
+    members: list[_Member]
+    verdicts: set[OrphanVerdict]
+    daemon_values: set[bool]
 
 
 @dataclass(slots=True)
@@ -67,104 +104,128 @@ class Publication:
     series: tuple[Series, ...]
     sites_known: int
     sites_overflowing: int
+    tasks_unexamined: int = 0
     suspects: dict[Kind, int] = field(default_factory=lambda: {"task": 0, "thread": 0})
     was_read: bool = False
 
 
-class SeriesBook:
-    """Decides membership and adds up the values after each scan.
+class SeriesAllocator:
+    """Allocates series to sites and computes their values after each scan.
 
-    Sites may be tens of thousands, members are few: of the others only the sums are made, by loops in C.
+    There may be tens of thousands of sites, but only few series: sites without a series are only summed, by loops in C.
 
     Args:
-        max_sites: Sites with series of their own.
-        granularity: ``function`` leaves the line number out, so that lines of one function share a series.
-        totals_only: One series without attributes for everything.
+        max_sites: Maximum number of series.
+        granularity: ``function`` omits the line number, so that the lines of a function share a series.
+        totals_only: Whether there is only one series per kind, without attributes.
     """
 
     def __init__(self, *, max_sites: int, granularity: Granularity, totals_only: bool) -> None:
-        self._max_sites = max_sites
-        self._open_room = max_sites - max_sites // 4
-        self._granularity = granularity
+        # Available series, by rank of the site.
+        self._room = (max_sites, max_sites - max_sites // 8, max_sites - max_sites // 4)
+        self._by_line = granularity == "line"
         self._totals_only = totals_only
-        self._members: dict[SeriesKey, list[_Member]] = {}
+        self._own: dict[SeriesKey, _Own] = {}
         self._key_of: dict[Site, SeriesKey] = {}
         self._overflowing: set[SeriesKey] = set()
-        self._turned_away: set[Site] = set()
+        # The most urgent rank at which a site was refused. Series never end, so the refusal is permanent for that rank.
+        self._refused: dict[Site, int] = {}
         self._known: dict[Kind, int] = {"task": 0, "thread": 0}
-        # Each counter of each site when it was last published, and as it was in the last publication that was read.
+        # The counters of all sites at the last publication, and at the last publication that was read.
         self._counted: Counted = {}
         self._read: Counted = {}
-        self.publication = Publication((self._other(),), 0, 0)
+        self._publication = Publication(tuple(map(self._other, _KINDS)), 0, 0)
+        # Readers must not run between checking whether a publication was read and replacing it.
+        self._lock = RLock()
 
-    def publish(self, look: Look, diagnosed: Diagnosed, sites: Mapping[Kind, Sequence[Site]]) -> Publication:
-        """Add up the series after a scan and make them the publication that readers get.
+    def read(self) -> Publication:
+        """Return the last publication and mark it as read."""
+        with self._lock:
+            self._publication.was_read = True
+            return self._publication
+
+    def publish(self, scan: Scan, diagnosed: Diagnosed, sites: Mapping[Kind, Sequence[Site]]) -> None:
+        """Compute the series after a scan and publish them.
 
         Args:
-            look: The scan.
-            diagnosed: What was found in it.
-            sites: Every site known, by kind; the sequences only grow.
+            scan: The scan.
+            diagnosed: Its verdicts.
+            sites: All known sites, by kind; the sequences only grow.
 
-        Cost: 0.2 µs a site known, 0.5 µs a site with live tasks or threads.
+        Cost: 0.2 µs per known site, 0.5 µs per site with live tasks or threads.
         """
-        if self.publication.was_read:
-            self._read = self._counted
-        known = {kind: list(found) for kind, found in sites.items()}
-        self._counted = {
-            (kind, name): array("Q", map(attrgetter(name), found)) for kind, found in known.items() for name in COUNTERS
+        known = {kind: list(of_kind) for kind, of_kind in sites.items()}
+        counted = {
+            (kind, name): array("Q", map(attrgetter(name), of_kind))
+            for kind, of_kind in known.items()
+            for name in COUNTERS
         }
-        tallies = {tally.site: tally for tally in (*look.tasks, *look.threads)}
-        if not self._totals_only:
-            self._join(known)
-            self._admit(tallies, diagnosed, known)
-        series = {key: self._series(key) for key in self._members}
-        other = self._other()
-        for (kind, name), column in self._counted.items():
-            counted_by_members = sum(own.kinds[kind].counters[name] for own in series.values() if kind in own.kinds)
-            other.of(kind).counters[name] = sum(column) - counted_by_members
-        self._add_live(tallies, diagnosed, series, other)
+        tallies = {tally.site: tally for tally in (*scan.tasks, *scan.threads)}
         suspects: dict[Kind, int] = {"task": 0, "thread": 0}
-        for site in diagnosed.suspects:
-            suspects[site.kind] += 1
-        total = sum(len(found) for found in known.values())
-        self.publication = Publication((*series.values(), other), total, len(self._overflowing), suspects)
-        return self.publication
+        for key in {self._key(site) for site in diagnosed.suspects}:
+            suspects[key.kind] += 1
+        with self._lock:
+            if self._publication.was_read:
+                self._read = self._counted
+            self._counted = counted
+            if not self._totals_only:
+                self._join(known)
+                self._admit(tallies, diagnosed, known)
+            series = self._series(tallies, diagnosed)
+            total = sum(map(len, known.values()))
+            self._publication = Publication(series, total, len(self._overflowing), diagnosed.unexamined, suspects)
 
     def _join(self, known: Mapping[Kind, list[Site]]) -> None:
-        """Enter the sites that are new since the last scan into the series of their key, where there is one."""
-        for kind, found in known.items():
-            for place in range(self._known[kind], len(found)):
-                members = self._members.get(key := self._key(found[place]))
-                if members is not None:
-                    self._key_of[found[place]] = key
-                    members.append(_Member(found[place], place, dict.fromkeys(COUNTERS, 0)))
-            self._known[kind] = len(found)
+        """Add sites that are new since the last scan to the series with their key, if it exists."""
+        for kind, of_kind in known.items():
+            for place in range(self._known[kind], len(of_kind)):
+                own = self._own.get(key := self._key(of_kind[place]))
+                if own is not None:
+                    self._key_of[of_kind[place]] = key
+                    own.members.append(_Member(of_kind[place], place, dict.fromkeys(COUNTERS, 0)))
+            self._known[kind] = len(of_kind)
 
     def _admit(self, tallies: dict[Site, Tally], diagnosed: Diagnosed, known: Mapping[Kind, list[Site]]) -> None:
-        accused = diagnosed.suspects | diagnosed.orphans.keys()
-        waiting = [
-            site for site in tallies if site not in self._key_of and (site in accused or site not in self._turned_away)
-        ]
         admitted = set()
-        for site in sorted(waiting, key=lambda site: (site not in accused, -tallies[site].live)):
+        for site, rank in self._candidates(tallies, diagnosed, known):
             key = self._key(site)
             if key in admitted:
                 continue
-            if len(self._members) < (self._max_sites if site in accused else self._open_room):
-                self._members[key] = []
+            if len(self._own) < self._room[rank]:
+                self._own[key] = _begun(key)
                 self._overflowing.discard(key)
                 admitted.add(key)
             else:
                 self._overflowing.add(key)
-                self._turned_away.add(site)
-        for kind, found in known.items() if admitted else ():
-            for place, site in enumerate(found):
-                if (key := self._key(site)) in admitted:
+                self._refused[site] = rank
+        functions = {key.function for key in admitted}
+        for kind, of_kind in known.items() if admitted else ():
+            for place, site in enumerate(of_kind):
+                if site.function in functions and (key := self._key(site)) in admitted:
                     self._key_of[site] = key
-                    self._members[key].append(_Member(site, place, self._given(kind, place)))
+                    self._own[key].members.append(_Member(site, place, self._given(kind, place)))
+
+    def _candidates(
+        self, tallies: dict[Site, Tally], diagnosed: Diagnosed, known: Mapping[Kind, list[Site]]
+    ) -> list[tuple[Site, int]]:
+        """Return the sites that need a series with their ranks, most urgent first."""
+        ranks = dict.fromkeys(tallies, _LIVES)
+        endings = self._counted["task", "destroyed"], self._counted["task", "unretrieved"]
+        ranks.update(dict.fromkeys(compress(known["task"], map(or_, *endings)), _FAILS))
+        ranks.update(dict.fromkeys((*diagnosed.orphans, *diagnosed.suspects), _LEAKS))
+        asking = [
+            (site, rank)
+            for site, rank in ranks.items()
+            if site not in self._key_of
+            and rank < self._refused.get(site, _NEVER_REFUSED)
+            # The site that represents all sites beyond the limit has the same name as the common series.
+            and site.function != OTHER
+        ]
+        live = {site: tally.live for site, tally in tallies.items()}
+        return sorted(asking, key=lambda item: (item[1], -live.get(item[0], 0)))
 
     def _given(self, kind: Kind, place: int) -> dict[Counter, int]:
-        """Return what _OTHER has counted of a site when it was last read; its own series starts from there."""
+        """Return the counts of a site that ``_OTHER`` has exported; the site's own series starts above them."""
         given = dict.fromkeys(COUNTERS, 0)
         for name in COUNTERS:
             column = self._read.get((kind, name))
@@ -172,55 +233,82 @@ class SeriesBook:
                 given[name] = column[place]
         return given
 
-    def _series(self, key: SeriesKey) -> Series:
-        own = Series(self._attributes(key))
-        for member in self._members[key]:
-            kind = member.site.kind
-            counters = own.of(kind).counters
-            for name in COUNTERS:
-                counters[name] += self._counted[kind, name][member.place] - member.given[name]
-        return own
+    def _series(self, tallies: dict[Site, Tally], diagnosed: Diagnosed) -> tuple[Series, ...]:
+        # Copied, because readers may still iterate over the last publication.
+        series = {
+            key: Series(_attributes(key), key.kind, set(own.verdicts), set(own.daemon_values))
+            for key, own in self._own.items()
+        }
+        others = {kind: self._other(kind) for kind in _KINDS}
+        for key, own in self._own.items():
+            for site, place, given in own.members:
+                for name in COUNTERS:
+                    series[key].counters[name] += self._counted[site.kind, name][place] - given[name]
+        for (kind, name), column in self._counted.items():
+            of_others = sum(entry.counters[name] for entry in series.values() if entry.kind == kind)
+            others[kind].counters[name] = sum(column) - of_others
 
-    def _add_live(
-        self, tallies: dict[Site, Tally], diagnosed: Diagnosed, series: dict[SeriesKey, Series], other: Series
-    ) -> None:
-        def values_of(site: Site) -> KindValues:
+        def series_of_site(site: Site) -> Series:
             key = self._key_of.get(site)
-            return (other if key is None else series[key]).of(site.kind)
+            return others[site.kind] if key is None else series[key]
 
         for site, tally in tallies.items():
-            values = values_of(site)
-            values.live += tally.live
-            values.daemons += tally.daemons
-            oldest = values.oldest_at
-            values.oldest_at = tally.oldest_at if oldest is None else min(oldest, tally.oldest_at)
+            _add_live(series_of_site(site), tally)
         for site, verdicts in diagnosed.orphans.items():
-            values = values_of(site)
-            values.orphaned += verdicts.orphaned
-            values.unwakeable += verdicts.unwakeable
+            one = series_of_site(site)
+            _add_orphans(one, "orphaned", verdicts.orphaned)
+            _add_orphans(one, "unwakeable", verdicts.unwakeable)
+        for key, own in self._own.items():
+            own.verdicts.update(series[key].verdicts)
+            own.daemon_values.update(series[key].daemon_values)
+        return (*series.values(), *others.values())
 
     def _key(self, site: Site) -> SeriesKey:
-        return (site.function, site.path, site.line if self._granularity == "line" else 0)
+        # The path as exported, because two absolute paths may have the same relative path.
+        path = relative_path(site.path) if site.path else ""
+        return SeriesKey(site.kind, site.function, path, site.line if self._by_line else 0, site.runs)
 
-    def _attributes(self, key: SeriesKey) -> Attributes:
-        function, path, line = key
-        attributes: Attributes = {CODE_FUNCTION_NAME: function}
-        if path:
-            attributes[CODE_FILE_PATH] = relative_path(path)
-        if line:
-            attributes[CODE_LINE_NUMBER] = line
-        return attributes
-
-    def _other(self) -> Series:
-        other = Series({} if self._totals_only else {CODE_FUNCTION_NAME: OTHER})
-        other.of("task")
-        other.of("thread")
-        return other
+    def _other(self, kind: Kind) -> Series:
+        """Return the series of all sites without one. It exports every value, as the zero of every metric."""
+        attributes: Attributes = {} if self._totals_only else {CODE_FUNCTION_NAME: OTHER}
+        verdicts: set[OrphanVerdict] = {"orphaned", "unwakeable"} if kind == "task" else {"orphaned"}
+        return Series(attributes, kind, verdicts, {True, False} if kind == "thread" else set())
 
 
-def series_of(publication: Publication, kind: Kind) -> Iterator[tuple[Attributes, KindValues]]:
-    """Yield attributes and values of every series that has ever had something of ``kind``."""
-    for series in publication.series:
-        values = series.kinds.get(kind)
-        if values is not None:
-            yield series.attributes, values
+def _attributes(key: SeriesKey) -> Attributes:
+    attributes: Attributes = {CODE_FUNCTION_NAME: key.function}
+    if key.path:
+        attributes[CODE_FILE_PATH] = key.path
+    if key.line:
+        attributes[CODE_LINE_NUMBER] = key.line
+    if key.runs:
+        attributes[RUNS_ATTRIBUTES[key.kind]] = key.runs
+    return attributes
+
+
+def _begun(key: SeriesKey) -> _Own:
+    """Return a new series. It exports ``orphaned`` if it can have orphans, and ``unwakeable`` after the first one."""
+    return _Own([], set() if key.function in MACHINERY_SITES else {"orphaned"}, set())
+
+
+def _add_live(series: Series, tally: Tally) -> None:
+    series.live += tally.live
+    series.daemons += tally.daemons
+    oldest = series.oldest_at
+    series.oldest_at = tally.oldest_at if oldest is None else min(oldest, tally.oldest_at)
+    if series.kind == "thread":
+        if tally.daemons:
+            series.daemon_values.add(True)
+        if tally.daemons < tally.live:
+            series.daemon_values.add(False)
+
+
+def _add_orphans(series: Series, verdict: OrphanVerdict, count: int) -> None:
+    series.orphans[verdict] += count
+    if count:
+        series.verdicts.add(verdict)
+
+
+def series_of(publication: Publication, kind: Kind) -> Iterator[Series]:
+    """Yield all series of tasks, or of threads."""
+    return (series for series in publication.series if series.kind == kind)

@@ -1,29 +1,31 @@
-"""A warning for spawned workers whose telemetry cannot be told apart.
+"""Detection of spawned workers with the same ``service.instance.id``.
 
-A ``service.instance.id`` that is given by the environment goes to every process that is spawned with it: the workers of
-``uvicorn --workers``, of hypercorn, of a spawning pool. Backends then take their series for one. A forked worker gets
-an identity of its own from the SDK.
+If the environment sets ``service.instance.id``, every spawned process inherits it: the workers of ``uvicorn
+--workers``, of hypercorn, of a spawning pool. Backends then treat their series as one. Forked workers get a separate
+identifier from the SDK.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Final
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+from ..own_log import own_logger
+
+_logger = own_logger()
 
 _VARIABLE: Final = "OTEL_RESOURCE_ATTRIBUTES"
 _KEY: Final = "service.instance.id"
 
 
 def warn_of_shared_identity() -> None:
-    """Say it where it is so. Of several workers of one parent the first alone says it."""
+    """Log a warning if this is the case. Only the first worker of a parent process logs it."""
     if not _is_first_spawned() or not _given():
         return
     _logger.warning(
-        "%s gives all processes of this service the same %s: their metrics mix. Leave it out, and each gets its own.",
+        "%s gives all processes of this service the same %s, so their metrics are mixed. "
+        "Remove it to get one per process.",
         _VARIABLE,
         _KEY,
     )
@@ -40,5 +42,5 @@ def _is_first_spawned() -> bool:
     process = sys.modules.get("multiprocessing.process")
     if process is None:
         return False
-    # Numbers count the children of one parent from 1.
+    # The children of a parent process are numbered from 1.
     return tuple(getattr(process.current_process(), "_identity", ()))[-1:] == (1,)

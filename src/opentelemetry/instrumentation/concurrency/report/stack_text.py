@@ -1,20 +1,21 @@
-"""Stacks as Python prints tracebacks, cut to the limit with the innermost frames kept and the cut marked."""
+"""Stack texts in traceback format, cut to a limit from the outermost frame."""
 
 from __future__ import annotations
 
 import linecache
 from collections.abc import Iterable
 
-from ..diagnose.fingerprint import NamedFrame
+from ..diagnose.introspection.fingerprint import NamedFrame
+from ..sanitize import sanitize
 
 
 def stack_text(frames: Iterable[NamedFrame], *, limit_bytes: int, with_source: bool = False) -> str:
     """Return frames as text, innermost last.
 
     Args:
-        frames: Outermost first.
-        limit_bytes: Most bytes of the text in UTF-8; the outermost frames go first.
-        with_source: Add the source line of each frame.
+        frames: The frames, outermost first.
+        limit_bytes: Maximum size of the text in UTF-8; the outermost frames are cut first, and the cut is marked.
+        with_source: Whether to add the source line of each frame.
     """
     entries = [_entry(frame, with_source=with_source) for frame in frames]
     kept: list[str] = []
@@ -32,15 +33,10 @@ def stack_text(frames: Iterable[NamedFrame], *, limit_bytes: int, with_source: b
     return "".join(reversed(kept)).rstrip("\n")
 
 
-def frame_text(frame: NamedFrame) -> str:
-    """Return one frame as ``function (path:line)``."""
-    return f"{frame.function} ({frame.path}:{frame.line})"
-
-
 def _entry(frame: NamedFrame, *, with_source: bool) -> str:
-    entry = f'  File "{frame.path}", line {frame.line}, in {frame.function}\n'
+    entry = f'  File "{sanitize(frame.path)}", line {frame.line}, in {sanitize(frame.function)}\n'
     if with_source and frame.path.endswith(".py"):
         source = linecache.getline(frame.path, frame.line).strip()
         if source:
-            entry += f"    {source}\n"
+            entry += f"    {sanitize(source)}\n"
     return entry

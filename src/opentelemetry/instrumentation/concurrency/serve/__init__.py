@@ -1,1 +1,1 @@
-"""serve: the debug pages over HTTP, and as an application to mount."""
+"""The debug pages, over HTTP and as applications to mount."""

@@ -1,4 +1,4 @@
-"""Who is let in: the token, compared in constant time, and the Host header, against DNS rebinding."""
+"""Access control: the token, compared in constant time, and the Host header, against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class Admission:
-    """Decides about a request by its headers alone.
+    """Admits or refuses requests by their headers.
 
     Args:
-        token: What the client has to know; empty for none.
-        hosts: Names under which the pages may be asked for besides those of the local machine; None for any, where an
-            application that they are mounted in decides.
+        token: The required token; empty for none.
+        hosts: Accepted host names besides those of the local machine; None accepts any, if the pages are mounted in an
+            application with its own policy.
     """
 
     def __init__(self, token: str, hosts: frozenset[str] | None) -> None:
@@ -25,11 +25,11 @@ class Admission:
         self._hosts = hosts
 
     def refusal(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        """Return status and text of a refusal, or None if the request may go on."""
+        """Return status and text of a refusal, or None if the request is admitted."""
         if self._hosts is not None and not self._is_our_host(headers.get("host", "")):
             return 421, "This address is not served under that Host name.\n"
         if self._token and not self._knows_token(headers.get("authorization", "")):
-            return 401, "A token is needed: send it as Bearer token or as the password of any user.\n"
+            return 401, "A token is required: send it as Bearer token or as the password of any user.\n"
         return None
 
     def _is_our_host(self, host: str) -> bool:

@@ -1,4 +1,4 @@
-"""The debug pages inside an aiohttp application."""
+"""The debug pages in an aiohttp application."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .pages import Request
 def add_debug_pages(app: Any, prefix: str = "") -> None:
     """Add the debug pages of this process to an application: ``/debug/pprof/`` and ``/debug/concurrency/``.
 
-    It asks for the token if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; everything else about who may come is for
-    your application.
+    They require the token if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; any other access control is up to your
+    application.
 
     Args:
-        app: An `aiohttp.web.Application`, not yet started.
-        prefix: Path below which they are, such as ``/ops``.
+        app: An `aiohttp.web.Application` that is not started yet.
+        prefix: Path prefix of the pages, such as ``/ops``.
     """
     from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""The debug pages as an ASGI application, to mount in FastAPI, Starlette and their like."""
+"""The debug pages as an ASGI application, to mount in FastAPI, Starlette and similar frameworks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Answer a request to the debug pages of this process.
 
-    Mount it where you like: ``/debug/pprof/`` and ``/debug/concurrency/`` are below that place. It asks for the token
-    if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; everything else about who may come is for your application.
+    It can be mounted at any path, below which it serves ``/debug/pprof/`` and ``/debug/concurrency/``. It requires the
+    token if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; any other access control is up to your application.
 
     Args:
-        scope: Of the ASGI request.
-        receive: Of the ASGI server; not used but for the lifespan.
-        send: Of the ASGI server.
+        scope: The scope of the ASGI request.
+        receive: The server's receive function; used only for the lifespan.
+        send: The server's send function.
     """
     if scope["type"] == "lifespan":
         await _live(receive, send)

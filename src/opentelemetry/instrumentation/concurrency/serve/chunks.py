@@ -1,6 +1,6 @@
-"""Turns a function that writes into a stream into an iterator of chunks, without holding the whole.
+"""Converts a function that writes to a stream into an iterator of chunks, without buffering the whole output.
 
-The writer runs in a thread of its own, at most a few chunks ahead of the reader. When the reader stops, the next write
+The writer runs in its own thread, at most a few chunks ahead of the reader. When the reader stops, the next write
 raises in the writer, which ends it.
 """
 
@@ -12,18 +12,18 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from ..record.threads import OWN_THREAD, start_unseen
+from ..record.own_thread import start_own_thread
 
 CHUNK_BYTES: Final = 64 * 1024
 _CHUNKS_AHEAD: Final = 4
 
 
 class ReaderGoneError(OSError):
-    """Raised in the writer when nobody reads any more."""
+    """Raised in the writer after the reader has stopped."""
 
 
 class ChunkStream(io.RawIOBase):
-    """A writable binary stream that hands chunks of `CHUNK_BYTES` on."""
+    """A writable binary stream that passes on chunks of `CHUNK_BYTES`."""
 
     def __init__(self, hand_on: Callable[[bytes], None]) -> None:
         super().__init__()
@@ -31,28 +31,28 @@ class ChunkStream(io.RawIOBase):
         self._pending = bytearray()
 
     def writable(self) -> bool:
-        """Tell that it takes bytes."""
+        """Return True: the stream is writable."""
         return True
 
     def write(self, data: Any) -> int:
-        """Take bytes; raises `ReaderGoneError` when nobody reads any more."""
+        """Write bytes; raises `ReaderGoneError` after the reader has stopped."""
         self._pending += data
         if len(self._pending) >= CHUNK_BYTES:
             self.flush()
         return len(data)
 
     def flush(self) -> None:
-        """Hand on what is there."""
+        """Pass on the buffered bytes."""
         if self._pending:
             chunk, self._pending = bytes(self._pending), bytearray()
             self._hand_on(chunk)
 
 
 def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
-    """Yield what ``write`` writes into the stream it is given, in order.
+    """Yield the output of ``write`` in chunks.
 
     Raises:
-        Exception: What ``write`` raised, after what it had written.
+        Exception: The exception that ``write`` raised, after its output.
     """
     chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
     gone = threading.Event()
@@ -64,7 +64,7 @@ def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
             except queue.Full:
                 continue
             return
-        raise ReaderGoneError("nobody reads this answer any more")
+        raise ReaderGoneError("the reader of this answer has stopped")
 
     def run() -> None:
         stream = ChunkStream(hand_on)
@@ -73,15 +73,14 @@ def chunks_of(write: Callable[[ChunkStream], None]) -> Iterator[bytes]:
             stream.flush()
             hand_on(None)
         except ReaderGoneError:
-            # Raised by us to end the writing.
+            # Raised by the stream to end the writer.
             pass
         except BaseException as error:  # noqa: BLE001 (raised again where the chunks are read)
             if not gone.is_set():
                 hand_on(error)
 
-    thread = threading.Thread(target=run, name="OtelConcurrencyPage", daemon=True)
-    setattr(thread, OWN_THREAD, True)
-    start_unseen(thread)
+    if start_own_thread(run, "OtelConcurrencyPage") is None:
+        raise RuntimeError("no thread could be started for this answer")
     try:
         while (chunk := chunks.get()) is not None:
             if isinstance(chunk, BaseException):

@@ -1,7 +1,7 @@
-"""The debug endpoint: a small HTTP server of our own on ``DEBUG_ADDRESS``, in threads of our own.
+"""The debug endpoint: a small HTTP server on ``DEBUG_ADDRESS``, in its own threads.
 
-It serves few clients at a time, each within limits of time and size, and nothing it does can fail the application: an
-address that cannot be opened is one warning.
+It serves a limited number of clients, each with limits of time and size. No failure of the server affects the
+application: an address that cannot be opened logs one warning.
 """
 
 from __future__ import annotations
@@ -9,47 +9,54 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import selectors
 import socket
 import ssl
 import stat
 import threading
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import BaseServer
 from typing import Any, Final
 
-from ..record.threads import OWN_THREAD, start_unseen
+from ..own_log import own_logger
+from ..record.own_thread import enduring, join_before_fork, start_own_thread
+from ..record.repeated_failure import RepeatedFailure
 from ..setting_values import split_address
 from ..settings import Settings, debug_address_refusal
 from .admission import Admission
-from .pages import Answer, DebugPages, Request, Source
+from .clients import REQUEST_LIMIT_S, Client, Clients
+from .handler import Exchange, Handler
+from .pages import DebugPages, Source
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 PORTS_TRIED: Final = 17
-"""A taken port leads to the next of 16."""
-CLIENTS_AT_A_TIME: Final = 16
-_PATIENCE_S: Final = 10.0
-_MAX_HEADERS: Final = 100
+"""Number of ports to try if the configured one is in use."""
+_JOIN_TIMEOUT_S: Final = 0.5
+_FAILURE_PAUSE_S: Final = 0.1
 
 
 class DebugServer:
-    """Listens on the configured address while it is open.
+    """The server on the configured address.
 
     Args:
-        settings: What was configured.
-        source: What the pages show.
+        settings: The settings.
+        source: The data of the pages.
     """
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self._settings = settings
         self._source = source
         self._server: _Server | None = None
+        self._in_child = False
         self.address = ""
 
-    def open(self) -> None:
-        """Bind and serve from a thread of our own. Never raises: what is wrong is one warning."""
+    def open(self, *, in_child: bool = False) -> None:
+        """Bind and serve in a thread. Never raises: a failure logs one warning.
+
+        Args:
+            in_child: Whether a parent process serves on the configured port, so that another port is expected.
+        """
+        self._in_child = in_child
         refusal = debug_address_refusal(self._settings)
         if refusal is not None:
             _logger.warning("The debug endpoint stays closed: %s", refusal)
@@ -58,30 +65,36 @@ class DebugServer:
             self._server = self._bind(self._settings.debug_address.replace("{pid}", str(os.getpid())))
         except (OSError, ValueError) as error:
             _logger.warning(
-                "The debug endpoint stays closed: DEBUG_ADDRESS=%s could not be opened (%s).",
+                "The debug endpoint stays closed: OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS=%s could not be opened (%s).",
                 self._settings.debug_address,
                 error,
             )
             return
-        thread = threading.Thread(target=self._server.serve, name="OtelConcurrencyHttp", daemon=True)
-        setattr(thread, OWN_THREAD, True)
-        try:
-            start_unseen(thread)
-        except RuntimeError as error:
-            # No more threads to be had, or none any more: a child forked while its parent was ending.
-            _logger.warning("The debug endpoint stays closed: %s", error)
+        if not self._server.resume():
+            # A thread limit, or a child that was forked while its parent was ending.
+            _logger.warning("The debug endpoint stays closed: no thread could be started for it.")
             self.close()
             return
         _logger.info("The debug pages of process %d are at %s", os.getpid(), self.address)
 
+    def suspend(self) -> None:
+        """Stop accepting before a fork, waiting at most half a second; connections stay open."""
+        if self._server is not None:
+            self._server.suspend()
+
+    def resume(self) -> None:
+        """Accept connections again, unless the server already does. Cheap."""
+        if self._server is not None:
+            self._server.resume()
+
     def close(self) -> None:
-        """Stop listening; answers under way end by themselves."""
+        """Stop listening; answers in progress are completed."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
 
     def forget(self) -> None:
-        """Let go of the parent's socket, in a forked child, without touching what the parent serves."""
+        """Close the parent's socket in a forked child, without affecting the parent."""
         server, self._server = self._server, None
         if server is not None:
             server.abandon()
@@ -95,12 +108,13 @@ class DebugServer:
             return _Server(listener, DebugPages(self._source), Admission(token, None), None, path)
         split = split_address(address)
         if split is None:
-            raise ValueError("it is no host:port")
+            raise ValueError("expected host:port")
         host, port = split
         listener = _tcp_listener(host, port)
         taken = listener.getsockname()[1]
         if port and taken != port:
-            _logger.warning("Port %d is taken; the debug endpoint uses %d.", port, taken)
+            level = logging.DEBUG if self._in_child else logging.WARNING
+            _logger.log(level, "Port %d is in use; the debug endpoint uses port %d.", port, taken)
         tls = _tls(self._settings)
         shown = f"[{host}]" if ":" in host else host
         self.address = f"http{'s' if tls else ''}://{shown}:{taken}/debug/pprof/"
@@ -111,13 +125,13 @@ class DebugServer:
         if self._settings.debug_token_file:
             token = Path(self._settings.debug_token_file).read_text(encoding="utf-8").strip()
             if not token:
-                raise ValueError("DEBUG_TOKEN_FILE is empty")
+                raise ValueError("the file of OTEL_PYTHON_CONCURRENCY_DEBUG_TOKEN_FILE is empty")
             return token
         return self._settings.debug_token
 
 
 class _Server:
-    """Accepts connections and answers each in a thread, at most `CLIENTS_AT_A_TIME`."""
+    """Accepts connections and answers each in a thread, limited by `Clients`."""
 
     def __init__(
         self,
@@ -133,143 +147,100 @@ class _Server:
         self._tls = tls
         self._path = path
         self._pid = os.getpid()
-        self._places = threading.BoundedSemaphore(CLIENTS_AT_A_TIME)
+        self._clients = Clients()
         self._closed = False
+        self._acceptor: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._wake_out, self._wake_in = socket.socketpair()
+        for each in (listener, self._wake_out, self._wake_in):
+            each.setblocking(False)
+        self._failure = RepeatedFailure("The debug endpoint could not accept a connection; it continues.")
 
-    def serve(self) -> None:
-        while not self._closed:
-            try:
-                connection, client = self._listener.accept()
-            except OSError:
-                return
-            if not self._places.acquire(blocking=False):
-                connection.close()
-                continue
-            thread = threading.Thread(
-                target=self._answer, args=(connection, client), name="OtelConcurrencyHttpClient", daemon=True
-            )
-            setattr(thread, OWN_THREAD, True)
-            try:
-                start_unseen(thread)
-            except RuntimeError:  # no more threads to be had
-                self._places.release()
-                connection.close()
+    def resume(self) -> bool:
+        """Accept connections in a thread, unless the server already does; return whether it accepts them."""
+        if self._acceptor is None and not self._closed:
+            self._stop = threading.Event()
+            self._acceptor = start_own_thread(enduring(self._serve), "OtelConcurrencyHttp", self._stop)
+        return self._acceptor is not None
+
+    def suspend(self) -> None:
+        acceptor, self._acceptor = self._acceptor, None
+        self._stop.set()
+        self._wake()
+        join_before_fork(acceptor, _JOIN_TIMEOUT_S)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            # The pipe is full or closed: the thread wakes anyway.
+            self._wake_in.send(b".")
+
+    def _serve(self, stop: threading.Event) -> None:
+        # poll() needs no additional descriptor, which may be unavailable; eventlet removes it.
+        with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wake_out, selectors.EVENT_READ)
+            while not stop.is_set():
+                try:
+                    ready = {key.fileobj for key, _events in selector.select()}
+                    if self._wake_out in ready:
+                        self._wake_out.recv(4096)
+                    if self._listener in ready and not stop.is_set():
+                        self._accept()
+                except BlockingIOError:
+                    # The client has disconnected, or another process accepted the connection.
+                    continue
+                except Exception as error:  # noqa: BLE001 (logged; descriptors or threads may be available later)
+                    if stop.is_set():
+                        return
+                    self._failure.note(error, with_traceback=not isinstance(error, OSError))
+                    stop.wait(_FAILURE_PAUSE_S)
+
+    def _accept(self) -> None:
+        connection, address = self._listener.accept()
+        client = self._clients.enter(connection)
+        if client is None:
+            connection.close()
+            return
+        if start_own_thread(self._answer, "OtelConcurrencyHttpClient", client, address) is None:
+            self._clients.leave(client)
+            connection.close()
 
     def close(self) -> None:
         self._closed = True
-        with contextlib.suppress(OSError):
-            # Only this wakes a thread that waits in accept().
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.suspend()
+        self._close_sockets()
         if self._path and self._pid == os.getpid():
             with contextlib.suppress(OSError):
                 Path(self._path).unlink()
 
     def abandon(self) -> None:
         self._closed = True
-        self._listener.close()
+        self._close_sockets()
 
-    def _answer(self, connection: socket.socket, client: Any) -> None:
+    def _close_sockets(self) -> None:
+        for each in (self._listener, self._wake_in, self._wake_out):
+            each.close()
+
+    def _answer(self, client: Client, address: Any) -> None:
         try:
-            connection.settimeout(_PATIENCE_S)
+            # Applies to the whole handshake, not to each of its steps.
+            client.connection.settimeout(REQUEST_LIMIT_S)
             if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            _Handler(connection, client or ("unix", 0), self)  # type: ignore[arg-type]
+                # `Clients` gets the new socket before the handshake, because wrapping detaches the plain one.
+                wrapped = self._tls.wrap_socket(client.connection, server_side=True, do_handshake_on_connect=False)
+                client.connection = wrapped
+                wrapped.do_handshake()
+            exchange = Exchange(self.pages, self.admission, self._clients, client)
+            Handler(client.connection, address or ("unix", 0), exchange)  # type: ignore[arg-type]  # not a server
         except (OSError, ValueError):
-            # The client has gone, or spoke something else.
+            # The client has disconnected, or does not speak HTTP or TLS.
             pass
-        except Exception:
+        except Exception:  # one request must not end the server
             _logger.debug("A request to the debug endpoint failed.", exc_info=True)
         finally:
             with contextlib.suppress(OSError):
-                connection.close()
-            self._places.release()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # What speaks no version gets an answer with a status line all the same.
-    default_request_version = "HTTP/1.0"
-    server_version = "otel-concurrency"
-    sys_version = ""
-    timeout = _PATIENCE_S
-    server: BaseServer
-
-    def handle_one_request(self) -> None:
-        # One request a connection: nobody keeps a place that others wait for.
-        super().handle_one_request()
-        self.close_connection = True
-
-    def __getattr__(self, name: str) -> Any:
-        # http.server asks for ``do_GET`` and its like; what a method may do the pages say.
-        if name.startswith("do_"):
-            return self._respond
-        raise AttributeError(name)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Refuse what http.server could not read, as everything else is refused: in plain text."""
-        self._send(_refusal(code, f"{message or HTTPStatus(code).phrase}.\n", []))
-
-    def _respond(self) -> None:
-        server: Any = self.server
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        refusal = server.admission.refusal(headers)
-        if refusal is not None:
-            status, text = refusal
-            extra = [("WWW-Authenticate", 'Basic realm="otel-concurrency", charset="UTF-8"')] if status == 401 else []
-            self._send(_refusal(status, text, extra))
-            return
-        path, _, query = self.path.partition("?")
-        self._send(server.pages.answer(Request(self.command, path, query, headers)))
-
-    def _send(self, answer: Answer) -> None:
-        body = answer.body
-        try:
-            # What fails before its first chunk is an honest 500.
-            first = next(body, b"")
-        except Exception:
-            _logger.warning("A debug page failed.", exc_info=True)
-            answer = _refusal(500, "This page failed; the log of the process has the traceback.\n", [])
-            body = answer.body
-            first = next(body, b"")
-        has_length = any(name.lower() == "content-length" for name, _ in answer.headers)
-        self.send_response(answer.status)
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        self.send_header("Connection", "close")
-        chunked = not has_length and self.command != "HEAD" and self.request_version == "HTTP/1.1"
-        if chunked:
-            self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        try:
-            self._send_chunk(first, chunked=chunked)
-            for chunk in body:
-                self._send_chunk(chunk, chunked=chunked)
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
-        finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
-
-    def _send_chunk(self, chunk: bytes, *, chunked: bool) -> None:
-        if chunk:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name is that of the base class)
-        _logger.debug("debug endpoint: " + format, *args)
-
-
-def _refusal(status: int, text: str, extra: list[tuple[str, str]]) -> Answer:
-    body = text.encode()
-    headers = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cache-Control", "no-store"),
-        ("Content-Length", str(len(body))),
-        *extra,
-    ]
-    return Answer(status, headers, iter((body,)))
+                client.connection.close()
+            self._clients.leave(client)
 
 
 def _tcp_listener(host: str, port: int) -> socket.socket:
@@ -296,7 +267,7 @@ def _unix_listener(path: str) -> socket.socket:
     place = Path(path)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(place.lstat().st_mode):
-            raise OSError(f"{path} exists and is no socket")
+            raise OSError(f"{path} exists and is not a socket")
         if _is_served(path):
             raise OSError(f"{path} is served by another process; use {{pid}} in the path")
         place.unlink()
@@ -304,7 +275,7 @@ def _unix_listener(path: str) -> socket.socket:
     before = os.umask(0o177)
     try:
         listener.bind(path)
-    except BaseException:
+    except BaseException:  # raised again after the cleanup
         listener.close()
         raise
     finally:

@@ -1,78 +1,81 @@
-"""What the debug pages show of the running process."""
+"""The data of the debug pages, from the running process."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from typing import Final
 
-from ..census.snapshot import LivePicture
-from ..installation import Installation
-from ..render.output import write_text
-from ..render.process_info import this_process
-from ..render.profile import live_pictures, live_tallies, write_difference, write_live_snapshot, write_profile
-from ..render.snapshot_json import write_snapshot
+from ..instrumented import InstrumentedProcess
+from ..live_profile import live_pictures, live_tallies, write_difference, write_live_snapshot, write_profile
+from ..record.site import Site
+from ..snapshot.as_json import write_snapshot
+from ..snapshot.output import write_text
+from ..snapshot.process_info import this_process
+from ..snapshot.values import CreationSite, LivePicture, StackEntry
 from .chunks import ChunkStream
-from .overview import Facts, Selection, neighbours, overview, snapshot_of
-
-_COUNTERS: Final = {"task": "task_sites", "thread": "thread_sites"}
+from .overview import Facts, Selection, SiteKey, neighbours, overview, snapshot_of
 
 
 class LiveSource:
-    """The source of the debug pages of this process.
+    """The source of the debug pages of a process.
 
     Args:
-        installation: What is installed.
+        process: The process.
     """
 
-    def __init__(self, installation: Installation) -> None:
-        self._installation = installation
+    def __init__(self, process: InstrumentedProcess) -> None:
+        self._process = process
+        self._live = process.live
+        self._live.load()
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many entries each profile has; of the leaks those that the last scan found."""
-        live = self._installation.live_counts()
-        found = self._installation.diagnosed.orphans
+        """Return the number of entries per profile; for ``taskleak`` as of the last scan."""
+        live = self._live.counts()
+        found = self._live.diagnosed.orphans
         leaked = sum(verdicts.orphaned + verdicts.unwakeable for site, verdicts in found.items() if site.kind == "task")
         return {"task": live.tasks, "taskleak": leaked, "thread": live.threads}
 
     def write_profile(self, name: str, stream: ChunkStream, debug: int) -> None:
         """Write a profile, as the public ``write_profile`` does."""
-        write_profile(name, stream, debug)
+        write_profile(self._live, name, stream, debug)
 
     def write_difference(self, name: str, stream: ChunkStream, seconds: float) -> None:
-        """Write what a profile gained and lost in so many seconds, as gzip protobuf."""
-        write_difference(name, stream, seconds)
+        """Write the difference of a profile over some seconds, as gzip protobuf."""
+        write_difference(self._live, name, stream, seconds)
 
     def write_snapshot(self, stream: ChunkStream) -> None:
         """Write the JSON snapshot."""
-        write_live_snapshot(stream)
+        write_live_snapshot(self._live, stream)
 
     def write_overview(self, stream: ChunkStream) -> None:
-        """Write what the live page draws, as JSON."""
-        tallies = [*live_tallies("task"), *live_tallies("thread")]
+        """Write the data of the live page as JSON."""
+        tallies = [*live_tallies(self._live, "task"), *live_tallies(self._live, "thread")]
         write_text([json.dumps(overview(tallies, self._facts()), separators=(",", ":"))], stream)
 
     def write_selection(self, stream: ChunkStream, selection: Selection) -> None:
-        """Write the snapshot of some tasks or threads: those of a line, or those around one in the wait-for graph."""
+        """Write the snapshot of the selected tasks or threads: those of a site, or neighbours in the wait graph."""
         kind = selection.kind
         if selection.around is None:
             chosen: list[LivePicture] = []
-            for picture in live_pictures(kind):
+            for picture in live_pictures(self._live, kind):
                 if len(chosen) < selection.limit and selection.holds(picture):
                     chosen.append(picture)
         else:
-            chosen = neighbours(live_pictures(kind), selection.around, selection.limit)
+            chosen = neighbours(live_pictures(self._live, kind), selection.around, selection.limit)
         write_snapshot(snapshot_of(tuple(chosen)), stream)
 
     def _facts(self) -> Facts:
-        installation = self._installation
-        recorder, process = installation.recorder, this_process()
-        created = {
-            (kind, site.function, site.path, site.line): site.created
-            for kind, name in _COUNTERS.items()
-            for site in list(getattr(recorder, name).sites)
-        }
+        instrumented, live, process = self._process, self._live, this_process()
+        created: dict[SiteKey, int] = {}
+        ended_badly: dict[SiteKey, tuple[int, int]] = {}
+        for name in ("task_sites", "thread_sites"):
+            for site in list(getattr(live.recorder, name).sites):
+                key = _key(site)
+                created[key] = created.get(key, 0) + site.created
+                if site.destroyed or site.unretrieved:
+                    destroyed, unretrieved = ended_badly.get(key, (0, 0))
+                    ended_badly[key] = destroyed + site.destroyed, unretrieved + site.unretrieved
         return Facts(
             taken_at=time.time(),
             process={
@@ -80,10 +83,17 @@ class LiveSource:
                 "python_version": process.python_version,
                 "service_name": process.service_name,
                 "instrumentation_version": process.instrumentation_version,
-                "uptime_s": round(installation.uptime_s(), 3),
-                "scan_age_s": round(installation.scan_age_s(), 3),
+                "uptime_s": round(instrumented.uptime_s(), 3),
+                "scan_age_s": round(instrumented.scan_age_s(), 3),
             },
             created=created,
-            growing={(site.kind, site.function, site.path, site.line) for site in installation.diagnosed.suspects},
-            delays_s={name: round(delay, 6) for name, delay in installation.loop_delays().items()},
+            growing={_key(site) for site in live.diagnosed.suspects},
+            delays_s={name: round(delay, 6) for name, delay in instrumented.loop_delays().items()},
+            ended_badly=ended_badly,
+            silent_loops=[each.as_facts() for each in instrumented.silent_loops(may_ask=False)],
         )
+
+
+def _key(site: Site) -> SiteKey:
+    via = tuple(StackEntry(*line) for line in site.via)
+    return site.kind, CreationSite(site.function, site.path, site.line, site.runs, via)

@@ -1,4 +1,4 @@
-"""What the live page draws: totals, a row a creation site, and groups with their stacks; bounded, with the cut said."""
+"""The data of the live page: totals, one row per creation site, and groups with stacks, each limited in number."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from ..census.snapshot import CreationSite, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
-from ..render.interned import Interned
-from ..render.tally import Tally
+from ..record.threads import OWN_SITE
+from ..snapshot.interned import Interned
+from ..snapshot.tally import Tally
+from ..snapshot.values import CreationSite, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
 
 MAX_SITES: Final = 10_000
 MAX_GROUPS: Final = 5_000
-OVERVIEW_VERSION: Final = 1
+OVERVIEW_VERSION: Final = 2
 
-SiteKey = tuple[str, str, str, int]
+SiteKey = tuple[Literal["task", "thread"], CreationSite]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known besides the tallies.
+    """Facts about a process besides its tallies.
 
     Attributes:
         taken_at: Seconds since the epoch.
-        process: Which process.
-        created: By kind, function, path and line of a site, how many it has created.
-        growing: The sites suspected of growing.
+        process: The process.
+        created: Number of created tasks or threads, by kind and site.
+        growing: The growing sites.
+        ended_badly: Numbers of tasks destroyed while pending and of exceptions never retrieved, by kind and site; sites
+            without any may be omitted.
         delays_s: The last delay of each event loop in seconds, by the name of its thread.
+        silent_loops: The event loops that do not answer, as returned by `SilentLoop.as_facts`.
     """
 
     taken_at: float
@@ -37,48 +41,54 @@ class Facts:
     created: dict[SiteKey, int]
     growing: set[SiteKey]
     delays_s: dict[str, float]
+    ended_badly: dict[SiteKey, tuple[int, int]] = field(default_factory=dict)
+    silent_loops: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tasks or threads are asked for in full.
+    """The tasks or threads to show in full.
 
     Attributes:
         kind: ``task`` or ``thread``.
-        function: Of their creation site.
-        path: Of their creation site.
-        line: Of their creation site.
-        around: Serial number of a task whose neighbours in the wait-for graph are wanted instead.
-        limit: How many at most.
+        function: Function of their creation site.
+        path: File of their creation site.
+        line: Line of their creation site.
+        runs: The function that they run; None for any.
+        around: Serial number of a task whose neighbours in the wait graph are selected instead.
+        limit: Maximum number.
     """
 
     kind: Literal["task", "thread"]
     function: str = ""
     path: str = ""
     line: int = 0
+    runs: str | None = None
     around: int | None = None
     limit: int = 200
 
     def holds(self, picture: LivePicture) -> bool:
-        """Tell whether something was created at the site; without a path, whatever its path."""
-        return picture.site == CreationSite(self.function, self.path or picture.site.path, self.line)
+        """Return whether a picture belongs to the site; an unset path or function matches any."""
+        site = picture.site
+        runs = site.runs if self.runs is None else self.runs
+        return site == CreationSite(self.function, self.path or site.path, self.line, runs)
 
 
 def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
     """Return the document of the live page.
 
     Args:
-        tallies: Everything alive, counted, most first.
-        facts: The rest.
+        tallies: The tallies of all live tasks and threads, largest first.
+        facts: Other facts about the process.
     """
     stacks: Interned[tuple[StackEntry, ...]] = Interned()
     frames: Interned[StackEntry] = Interned()
     sites = _site_rows(tallies, facts)
-    numbers = {(row["kind"], row["function"], row["path"], row["line"]): at for at, row in enumerate(sites)}
+    numbers = {key: at for at, (key, _) in enumerate(sites)}
     groups = []
     for tally in sorted(tallies, key=lambda one: (one.verdict is None, -one.count))[:MAX_GROUPS]:
         group = {
-            "site": numbers.get(_key(tally), -1),
+            "site": numbers.get((tally.kind, tally.site), -1),
             "kind": tally.kind,
             "count": tally.count,
             "wait": tally.wait_reason,
@@ -90,6 +100,7 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         }
         if tally.creation_stack:
             group["creation"] = stacks.number(tally.creation_stack)
+            group["creation_sampled"] = tally.creation_sampled
         groups.append(group)
     numbered = [[frames.number(entry) for entry in stack] for stack in stacks.values]
     return {
@@ -98,7 +109,8 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         "process": facts.process,
         "totals": _totals(tallies, facts),
         "delays_s": facts.delays_s,
-        "sites": sites[:MAX_SITES],
+        "silent_loops": facts.silent_loops,
+        "sites": [row for _, row in sites[:MAX_SITES]],
         "groups": groups,
         "stacks": numbered,
         "frames": [[entry.function, entry.path, entry.line] for entry in frames.values],
@@ -107,12 +119,12 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
 
 
 def neighbours(pictures: Iterable[LivePicture], serial: int, limit: int) -> list[LivePicture]:
-    """Return the tasks connected with one in the wait-for graph, nearest first, itself before all.
+    """Return a task and the tasks connected with it in the wait graph, nearest first.
 
     Args:
         pictures: All tasks.
         serial: Serial number of the task.
-        limit: How many at most.
+        limit: Maximum number.
     """
     known = {one.serial: one for one in pictures if one.waits_for is not None or one.owners or one.serial == serial}
     found: list[LivePicture] = []
@@ -131,7 +143,7 @@ def neighbours(pictures: Iterable[LivePicture], serial: int, limit: int) -> list
 
 
 def snapshot_of(pictures: tuple[LivePicture, ...], whole: Snapshot | None = None) -> Snapshot:
-    """Return a snapshot of some pictures alone; of this process at this time, or of where they were taken from."""
+    """Return a snapshot of some pictures, with process and time of ``whole`` or, without it, of this process now."""
     return Snapshot(
         taken_at=time.time() if whole is None else whole.taken_at,
         process_id=os.getpid() if whole is None else whole.process_id,
@@ -142,42 +154,60 @@ def snapshot_of(pictures: tuple[LivePicture, ...], whole: Snapshot | None = None
     )
 
 
-def _key(tally: Tally) -> SiteKey:
-    return (tally.kind, tally.site.function, tally.site.path, tally.site.line)
-
-
-def _site_rows(tallies: list[Tally], facts: Facts) -> list[dict[str, Any]]:
+def _site_rows(tallies: list[Tally], facts: Facts) -> list[tuple[SiteKey, dict[str, Any]]]:
+    """Return one row per site: those with live tasks or threads, largest first, then those with only bad endings."""
     rows: dict[SiteKey, dict[str, Any]] = {}
     for tally in tallies:
-        key = _key(tally)
+        key = (tally.kind, tally.site)
         row = rows.get(key)
         if row is None:
-            kind, function, path, line = key
-            row = rows[key] = {
-                "kind": kind,
-                "function": function,
-                "path": path,
-                "line": line,
-                "live": 0,
-                "created": facts.created.get(key, 0),
-                "oldest_s": 0.0,
-                "orphaned": 0,
-                "unwakeable": 0,
-                "growing": key in facts.growing,
-            }
+            row = rows[key] = _empty_row(key, facts)
         row["live"] += tally.count
         row["oldest_s"] = max(row["oldest_s"], round(tally.oldest_s, 3))
         if tally.verdict in ("orphaned", "unwakeable"):
             row[tally.verdict] += tally.count
-    return sorted(rows.values(), key=lambda row: (-row["live"], row["function"], row["line"]))
+    for key in facts.ended_badly:
+        if key not in rows:
+            rows[key] = _empty_row(key, facts)
+    return sorted(rows.items(), key=lambda item: _order(item[1]))
+
+
+def _empty_row(key: SiteKey, facts: Facts) -> dict[str, Any]:
+    kind, site = key
+    destroyed, unretrieved = facts.ended_badly.get(key, (0, 0))
+    return {
+        "kind": kind,
+        "function": site.function,
+        "path": site.path,
+        "line": site.line,
+        "runs": site.runs,
+        "via": [[spawner.function, spawner.path, spawner.line] for spawner in site.via],
+        "live": 0,
+        "created": facts.created.get(key, 0),
+        "oldest_s": 0.0,
+        "orphaned": 0,
+        "unwakeable": 0,
+        "growing": key in facts.growing,
+        "destroyed": destroyed,
+        "unretrieved": unretrieved,
+    }
+
+
+def _order(row: dict[str, Any]) -> tuple[object, ...]:
+    return -row["live"], -row["destroyed"] - row["unretrieved"], row["function"], row["line"], row["runs"]
 
 
 def _totals(tallies: list[Tally], facts: Facts) -> dict[str, int]:
+    """Return the counts over all sites, as `live_counts` does: without this package's own threads, which have a row."""
     totals = {"tasks": 0, "threads": 0, "orphaned": 0, "unwakeable": 0, "growing": len(facts.growing)}
     for tally in tallies:
+        if tally.site.function == OWN_SITE:
+            continue
         totals[f"{tally.kind}s"] += tally.count
         if tally.verdict in ("orphaned", "unwakeable"):
             totals[tally.verdict] += tally.count
     for kind in ("task", "thread"):
-        totals[f"{kind}s_created"] = sum(count for key, count in facts.created.items() if key[0] == kind)
+        totals[f"{kind}s_created"] = sum(
+            count for (of, site), count in facts.created.items() if of == kind and site.function != OWN_SITE
+        )
     return totals

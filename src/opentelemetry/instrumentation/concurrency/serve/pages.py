@@ -1,7 +1,7 @@
-"""Which request gets which answer: the debug pages, independent of how they are served.
+"""The debug pages, independent of the server: maps requests to answers.
 
-Paths, headers, status codes and error texts are those of Go's ``net/http/pprof`` where it has them, so that its tools
-work. Every page only reads.
+Paths, headers, status codes and error texts are those of Go's ``net/http/pprof`` if it has them, so that Go's tools
+work. All pages are read-only.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from ..record.site import Kind
-from ..render.profile import PROFILES
+from ..render.profile_names import PROFILES
 from .chunks import ChunkStream, chunks_of
 from .overview import Selection
 
 MAX_SECONDS: Final = 300
-"""Longest difference profile, in seconds."""
+"""Maximum duration of a difference profile, in seconds."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,25 +36,25 @@ _ASSETS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Source(Protocol):
-    """Where the pages get what they show."""
+    """The source of the pages' data."""
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many entries each profile has; -1 where counting would be dear."""
+        """Return the number of entries per profile; -1 if counting would be expensive."""
 
     def write_profile(self, name: str, stream: ChunkStream, debug: int) -> None:
         """Write a profile, as the public ``write_profile`` does."""
 
     def write_difference(self, name: str, stream: ChunkStream, seconds: float) -> None:
-        """Write what a profile gained and lost in so many seconds, as gzip protobuf."""
+        """Write the difference of a profile over some seconds, as gzip protobuf."""
 
     def write_snapshot(self, stream: ChunkStream) -> None:
         """Write the JSON snapshot."""
 
     def write_overview(self, stream: ChunkStream) -> None:
-        """Write what the live page draws, as JSON."""
+        """Write the data of the live page as JSON."""
 
     def write_selection(self, stream: ChunkStream, selection: Selection) -> None:
-        """Write the JSON snapshot of some tasks or threads."""
+        """Write the JSON snapshot of the selected tasks or threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Request:
     """One request.
 
     Attributes:
-        method: In capitals.
-        path: Below the place where the pages are mounted, with its leading slash.
-        query: What stands after the question mark.
-        headers: By lower-case name.
+        method: The HTTP method, in upper case.
+        path: The path below the mount point, with its leading slash.
+        query: The query string.
+        headers: The headers by lower-case name.
     """
 
     method: str
@@ -76,7 +76,7 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer. ``body`` is an iterator of chunks that may take long; closing it ends the work behind it."""
+    """One answer. ``body`` is an iterator of chunks that may take long; closing it stops the work."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -87,16 +87,16 @@ class DebugPages:
     """The pages of one process.
 
     Args:
-        source: What they show.
+        source: The source of their data.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def answer(self, request: Request) -> Answer:
-        """Return the answer to a request that has been let in. Never raises for what the request says."""
+        """Return the answer to an admitted request. Never raises because of the content of the request."""
         if request.method not in ("GET", "HEAD"):
-            answer = _plain(405, "This page only reads: use GET or HEAD.\n")
+            answer = _plain(405, "This page is read-only: use GET or HEAD.\n")
             answer.headers.append(("Allow", "GET, HEAD"))
             return answer
         answer = self._route(request)
@@ -141,6 +141,7 @@ class DebugPages:
             function=asked.get("function", ""),
             path=asked.get("path", ""),
             line=numbers["line"] or 0,
+            runs=asked.get("runs"),
             around=numbers["around"] if "around" in asked else None,
             limit=min(numbers["limit"] or 200, 1000),
         )
@@ -208,7 +209,7 @@ def _asset(name: str) -> Answer:
 
 
 def _whole_number(text: str) -> int | None:
-    # int() would take underscores, other scripts' digits and numbers of a million digits.
+    # int() would accept underscores, digits of other scripts and numbers of a million digits.
     if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 9:
         return None
     return int(text)

@@ -1,4 +1,4 @@
-"""The debug pages as a WSGI application, to mount in Flask, Django and their like."""
+"""The debug pages as a WSGI application, to mount in Flask, Django and similar frameworks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .pages import Request
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a request to the debug pages of this process.
 
-    Mount it where you like: ``/debug/pprof/`` and ``/debug/concurrency/`` are below that place. It asks for the token
-    if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; everything else about who may come is for your application.
+    It can be mounted at any path, below which it serves ``/debug/pprof/`` and ``/debug/concurrency/``. It requires the
+    token if ``DEBUG_TOKEN`` or ``DEBUG_TOKEN_FILE`` is set; any other access control is up to your application.
 
     Args:
-        environ: Of the WSGI request.
-        start_response: Of the WSGI server.
+        environ: The environment of the WSGI request.
+        start_response: The server's start_response function.
 
     Returns:
         The body, in chunks.

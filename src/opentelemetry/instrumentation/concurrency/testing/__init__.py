@@ -1,18 +1,18 @@
-"""Leak tests: fail the test that leaves tasks or threads behind, and say which line created them.
+"""Leak tests, which fail tests that leave tasks or threads behind.
 
-The map, one question a module:
+The modules, each with one purpose:
 
-* ``scope.py`` whose creation is it, when tests run concurrently;
-* ``recording.py`` what was created while a check was open, and what of it is left;
-* ``leak.py`` what is said of one leak; ``leak_error.py`` the error and the warning;
-* ``filters.py`` what is no leak; ``known_rules.py`` what is machinery; ``baseline.py`` which leaks are known for now;
-* ``settling.py`` how long to wait, without blocking a loop;
-* ``running_check.py`` one check while it runs; ``leak_check.py`` the context manager and decorator;
-* ``verify.py`` a whole test run in any runner;
-* ``unittest_case.py``, ``pytest_plugin.py`` and what it loads when it is on (``pytest_plan.py``,
-  ``pytest_session.py``, ``pytest_summary.py``, ``pytest_timeouts.py``).
+* ``scope.py``: the check to which a creation belongs when tests run concurrently;
+* ``recording.py``: the creations during a check, and those that are still live (``leftover.py``);
+* ``leak.py``: the description of a leak; ``leak_error.py``: the error and the warning;
+* ``filters.py``: leaks to ignore; ``known_rules.py``: known infrastructure; ``baseline.py``: leaks tolerated for now;
+* ``settling.py``: waiting without blocking a loop;
+* ``running_check.py``: a check while it runs; ``leak_check.py``: the context manager and decorator;
+* ``verify.py``: the check of a whole test run in any runner;
+* ``unittest_case.py``, and ``pytest/`` with the plugin, of which only ``plugin.py`` and ``options.py`` are loaded while
+  it is off.
 
-Nothing is imported before it is asked for, so that a plugin that is off costs nothing.
+Modules are imported on access, so that a plugin that is off costs nothing.
 """
 
 from __future__ import annotations

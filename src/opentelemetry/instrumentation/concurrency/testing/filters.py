@@ -1,13 +1,14 @@
-"""What is no leak: filters by creator, by function, by innermost frame, by name, or by what was there already.
+"""Filters for leaks to ignore, by creator, function, frame, name or existence.
 
-A filter is a ``Rule``, or any function that takes a ``Leak`` and returns whether to leave it out. Patterns are:
+A filter is a ``Rule``, or any function that takes a ``Leak`` and returns whether to ignore it. Patterns are:
 
 * an exact name: ``shop.pool.Pool.start``;
 * a prefix, with three dots at its end: ``shop.pool...``;
 * a glob: ``shop.*.start``, ``*/vendored/*.py``.
 
-For functions they are compared with ``module.function`` and with the absolute path of the file. A pattern that could
-never match is refused, because a filter that does nothing looks like one that works.
+Patterns for functions are compared with ``module.function`` and with the absolute path of the file; patterns for the
+function that a task or thread runs, with the name only. A pattern that can never match raises an error, because a
+filter without effect looks like one that works.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from ..snapshot.values import StackEntry
 from .leak import Leak
 
 _GLOB_CHARACTERS: Final = frozenset("*?[")
@@ -28,9 +30,9 @@ class Rule:
     """A named filter.
 
     Attributes:
-        name: What it is called in messages: ``ignore_top('shop.poll')``.
-        holds: Tells whether it leaves a leak out.
-        reason: Why, for people; may be empty.
+        name: The name in messages: ``ignore_top('shop.poll')``.
+        holds: Returns whether to ignore a leak.
+        reason: Human-readable reason; may be empty.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Rule:
     reason: str = ""
 
     def __call__(self, leak: Leak) -> bool:
-        """Tell whether the rule leaves ``leak`` out."""
+        """Return whether the rule ignores ``leak``."""
         return self.holds(leak)
 
     def __repr__(self) -> str:
@@ -49,24 +51,27 @@ Filter = Rule | Callable[[Leak], Any]
 
 
 def ignore_current() -> Rule:
-    """Leave out every task and thread that exists at the moment of this call, by serial number.
+    """Ignore every task and thread that exists at the moment of this call, by serial number.
 
-    May be built anywhere, also after a warm-up in the middle of the block: ``check.ignore(ignore_current())``.
+    Can be called anywhere, also after a warm-up within the block: ``check.ignore(ignore_current())``.
     """
     from .recording import recording
 
     tasks, threads = recording().marks()
     limits = {"task": tasks, "thread": threads}
-    # Serial 0 is one that was destroyed: it is not there any more, so it is not what exists now.
+    # Serial number 0 belongs to a destroyed task, which does not exist any more.
     return Rule("ignore_current()", lambda leak: 0 < leak.serial <= limits[leak.kind])
 
 
 def ignore_creator(*patterns: str) -> Rule:
-    """Leave out what was created by a function: any frame of the creation stack up to the test, or the creation site.
+    """Ignore what a function created.
+
+    The function may be that of the creating line or of any frame of the creation stack up to the test, including
+    spawners and library functions.
 
     Raises:
-        TypeError: A pattern is no string.
-        ValueError: There is none, or one can never match.
+        TypeError: A pattern is not a string.
+        ValueError: There is no pattern, or one that can never match.
     """
     matches = _function_matcher("ignore_creator", patterns)
 
@@ -77,16 +82,23 @@ def ignore_creator(*patterns: str) -> Rule:
 
 
 def ignore_function(*patterns: str) -> Rule:
-    """Leave out what runs or waits in a function, anywhere in its present stack. Raises as ``ignore_creator``."""
+    """Ignore what was started to run a function, or has that function anywhere in its current stack.
+
+    The started function is also found inside wrappers and before it runs. Raises like ``ignore_creator``.
+    """
     matches = _function_matcher("ignore_function", patterns)
-    return Rule(_call_text("ignore_function", patterns), lambda leak: any(matches(frame) for frame in leak.stack))
+
+    def holds(leak: Leak) -> bool:
+        return matches(StackEntry(leak.runs, "", 0)) or any(matches(frame) for frame in leak.stack)
+
+    return Rule(_call_text("ignore_function", patterns), holds)
 
 
 def ignore_top(*patterns: str) -> Rule:
-    """Leave out what waits in a function: the innermost frame, or the innermost one of the application.
+    """Ignore what waits in a function: that of the innermost frame, or of the innermost application frame.
 
-    The innermost frame of most waits is the library's (``asyncio.queues.Queue.get``); a pattern may name that or the
-    line of yours that called it. Raises as ``ignore_creator``.
+    The innermost frame of most waits belongs to a library (``asyncio.queues.Queue.get``). A pattern may name that
+    function or the application's function that called it. Raises like ``ignore_creator``.
     """
     matches = _function_matcher("ignore_top", patterns)
 
@@ -98,11 +110,11 @@ def ignore_top(*patterns: str) -> Rule:
 
 
 def ignore_name(*patterns: str | re.Pattern[str]) -> Rule:
-    """Leave out tasks and threads by their name; a compiled regular expression has to match it whole.
+    """Ignore tasks and threads by name; a compiled regular expression must match the whole name.
 
     Raises:
         TypeError: A pattern is neither a string nor a compiled regular expression.
-        ValueError: There is none, or one is empty.
+        ValueError: There is no pattern, or an empty one.
     """
     checked = _checked("ignore_name", patterns, (str, re.Pattern))
 
@@ -121,11 +133,11 @@ def checked_filters(filters: Any) -> tuple[Filter, ...]:
     """Return ``filters``, one or several, as a tuple.
 
     Raises:
-        TypeError: One is no filter, or a filter was named and not called.
+        TypeError: An item is not a filter, or is a filter factory that was not called.
     """
     if isinstance(filters, str):
         raise TypeError(
-            f"ignore={filters!r}: a text says not what it names; write ignore_name({filters!r}), or one of "
+            f"ignore={filters!r}: a string does not show what it names; write ignore_name({filters!r}), or one of "
             "ignore_creator, ignore_function, ignore_top"
         )
     several = tuple(filters) if isinstance(filters, Iterable) else (filters,)
@@ -144,7 +156,7 @@ def checked_filters(filters: Any) -> tuple[Filter, ...]:
 
 
 def is_left_out(leak: Leak, filters: Iterable[Filter]) -> bool:
-    """Tell whether one of ``filters`` leaves ``leak`` out.
+    """Return whether one of ``filters`` ignores ``leak``.
 
     Raises:
         RuntimeError: A filter raised; its exception is the cause.
@@ -153,7 +165,7 @@ def is_left_out(leak: Leak, filters: Iterable[Filter]) -> bool:
         try:
             if one(leak):
                 return True
-        except Exception as error:
+        except Exception as error:  # a filter may raise anything; raised again with its name
             raise RuntimeError(f"the filter {one!r} raised {type(error).__name__} on: {leak.headline}") from error
     return False
 
@@ -171,12 +183,12 @@ def _function_matcher(function: str, patterns: tuple[str, ...]) -> Callable[[Any
 
 def _checked(function: str, patterns: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[Any, ...]:
     if not patterns:
-        raise ValueError(f"{function}() needs at least one pattern: without one it would leave nothing out")
+        raise ValueError(f"{function}() needs at least one pattern: without one it would ignore nothing")
     for pattern in patterns:
         if not isinstance(pattern, kinds):
-            raise TypeError(f"{function}() takes patterns as text, got {pattern!r}")
+            raise TypeError(f"{function}() takes patterns as strings, got {pattern!r}")
         if isinstance(pattern, str) and not pattern.strip(". "):
-            raise ValueError(f"{function}({pattern!r}): an empty pattern would leave everything out or nothing")
+            raise ValueError(f"{function}({pattern!r}): an empty pattern would ignore everything or nothing")
     return patterns
 
 

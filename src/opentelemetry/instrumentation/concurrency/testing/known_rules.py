@@ -1,6 +1,6 @@
-"""Machinery that lives on after a test and is nobody's leak: one named rule a class, each with its reason.
+"""Known infrastructure that outlives tests without being a leak.
 
-The rules look at the task or thread itself, before its stack is put into words, so that machinery costs a check little.
+The rules inspect the task or thread itself, before its stack is described, so that infrastructure costs a check little.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ..diagnose.infrastructure import (
+from ..diagnose.ownership.infrastructure import (
     is_anyio_worker,
     is_child_watcher,
     is_debugger,
@@ -22,11 +22,9 @@ from ..diagnose.infrastructure import (
     is_telemetry,
 )
 from ..record.long_lived import declared_task, declared_thread
-from ..record.site import is_plumbing
+from ..record.plumbing import is_plumbing
 from ..record.threads import executor_of
-
-if TYPE_CHECKING:
-    from .recording import Leftover
+from .leftover import Leftover
 
 _ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
 _JUPYTER_RUNNER: Final = "jupyter_core.utils._TaskRunner.run"
@@ -39,12 +37,12 @@ _RUNNER_COROUTINES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class KnownRule:
-    """A class of machinery.
+    """A class of infrastructure.
 
     Attributes:
-        name: What it is called in messages.
-        reason: Why it is no leak.
-        holds: Tells whether a task or thread (second argument) belongs to it.
+        name: The name in messages.
+        reason: Why it is not a leak.
+        holds: Returns whether a task or thread (second argument) belongs to the class.
     """
 
     name: str
@@ -53,7 +51,7 @@ class KnownRule:
 
 
 def is_known(one: Leftover, rules: tuple[KnownRule, ...]) -> bool:
-    """Tell whether what is left belongs to one of ``rules``, or has just ended."""
+    """Return whether a leftover task or thread belongs to one of ``rules``, or has just ended."""
     found = one.reference()
     return found is None or any(rule.holds(one, found) for rule in rules)
 
@@ -64,7 +62,7 @@ def _thread_rule(name: str, reason: str, predicate: Callable[[threading.Thread],
 
 def _is_idle_pool_worker(thread: threading.Thread) -> bool:
     executor = executor_of(thread)
-    # A worker that has just been started has not taken its work yet.
+    # A worker that has just been started has not taken its work item yet.
     return executor is not None and executor._work_queue.empty() and not _does_work(thread)
 
 
@@ -73,8 +71,13 @@ def _is_idle_anyio_worker(thread: threading.Thread) -> bool:
     return is_anyio_worker(thread) and not unfinished and not _does_work(thread)
 
 
+def _started_in(one: Leftover) -> str:
+    """Return the innermost function of the creation, which is the infrastructure's; the site is the application's."""
+    return one.site.spawning.line.function
+
+
 def _is_idle_trio_worker(one: Leftover, found: Any) -> bool:
-    if one.kind != "thread" or not one.site.function.startswith("trio._core._thread_cache."):
+    if one.kind != "thread" or not _started_in(one).startswith("trio._core._thread_cache."):
         return False
     frame = sys._current_frames().get(found.ident or 0)
     while frame is not None and frame.f_code.co_name != "_handle_job":
@@ -83,7 +86,7 @@ def _is_idle_trio_worker(one: Leftover, found: Any) -> bool:
 
 
 def _is_jupyter_runner(one: Leftover, found: Any) -> bool:
-    if one.kind != "thread" or one.site.function != _JUPYTER_RUNNER:
+    if one.kind != "thread" or _started_in(one) != _JUPYTER_RUNNER:
         return False
     owner = found.name.removesuffix(" - runner")
     return any(thread.name == owner for thread in threading.enumerate())
@@ -94,7 +97,7 @@ def _is_zmq_garbage_collector(thread: threading.Thread) -> bool:
 
 
 def _does_work(thread: threading.Thread) -> bool:
-    """Tell whether a worker runs a piece of work, or anything else that is not the machinery."""
+    """Return whether a worker runs a work item, or anything else outside the infrastructure."""
     frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
         module = frame.f_globals.get("__name__")
@@ -111,17 +114,22 @@ def _is_generator_closing(one: Leftover, found: Any) -> bool:
 
 
 def _is_runner_task(one: Leftover, found: Any) -> bool:
-    name = getattr(found.get_coro(), "__qualname__", "") if one.kind == "task" else ""
-    return isinstance(name, str) and name.endswith(_RUNNER_COROUTINES)
+    return one.kind == "task" and _runs(one, found, _RUNNER_COROUTINES)
 
 
 def _is_anyio_process_pool(one: Leftover, found: Any) -> bool:
-    return one.kind == "task" and getattr(found.get_coro(), "__name__", "") == _ANYIO_PROCESS_POOL
+    return one.kind == "task" and _runs(one, found, _ANYIO_PROCESS_POOL)
+
+
+def _runs(one: Leftover, task: Any, endings: str | tuple[str, ...]) -> bool:
+    """Return whether a task runs one of these functions, directly or in an instrumentation's wrapper coroutine."""
+    name = getattr(task.get_coro(), "__qualname__", "")
+    return one.site.runs.endswith(endings) or (isinstance(name, str) and name.endswith(endings))
 
 
 def _is_runner_thread(one: Leftover, found: Any) -> bool:
     starts = ("pytest_timeout.", "execnet.", "xdist.")
-    return one.kind == "thread" and (one.site.function.startswith(starts) or found.name.startswith("pytest_timeout "))
+    return one.kind == "thread" and (_started_in(one).startswith(starts) or found.name.startswith("pytest_timeout "))
 
 
 def _is_executor_shutdown(thread: threading.Thread) -> bool:
@@ -137,10 +145,10 @@ KNOWN_RULES: Final = (
     _thread_rule("main_thread", "it ends with the process", is_main),
     _thread_rule("own_threads", "the census of this package", is_ours),
     _thread_rule("telemetry", "threads of the OpenTelemetry SDK live as long as their provider", is_telemetry),
-    _thread_rule("debugger", "debuggers mark their threads for everybody who lists threads", is_debugger),
+    _thread_rule("debugger", "debuggers mark their threads for programs that list threads", is_debugger),
     _thread_rule(
         "idle_pool_worker",
-        "an idle worker of a living executor waits for work; one that is busy is a leak",
+        "an idle worker of a live executor waits for work; a busy one is a leak",
         _is_idle_pool_worker,
     ),
     _thread_rule(
@@ -149,16 +157,16 @@ KNOWN_RULES: Final = (
         _is_idle_anyio_worker,
     ),
     KnownRule("idle_trio_worker", "it ends by itself after ten idle seconds", _is_idle_trio_worker),
-    _thread_rule("executor_shutdown", "asyncio's own, while a default executor is shut down", _is_executor_shutdown),
+    _thread_rule("executor_shutdown", "asyncio's own, while a default executor shuts down", _is_executor_shutdown),
     _thread_rule("child_watcher", "asyncio's own, waits for one child process", is_child_watcher),
-    _thread_rule("foreign_thread", "a thread of C that asked for its name; it was not started here", is_dummy),
+    _thread_rule("foreign_thread", "a thread of C code that requested its name; it was not started here", is_dummy),
     _thread_rule("log_listener", "it runs until its stop(), usually at exit", is_log_listener),
     KnownRule(
         "jupyter_runner",
-        "one a thread, kept for the process; that of a thread that has ended is a leak",
+        "one per thread, kept for the process; that of a thread that has ended is a leak",
         _is_jupyter_runner,
     ),
-    _thread_rule("zmq_garbage_collector", "pyzmq's own, one a process, ends at exit", _is_zmq_garbage_collector),
+    _thread_rule("zmq_garbage_collector", "pyzmq's own, one per process, ends at exit", _is_zmq_garbage_collector),
     KnownRule(
         "anyio_process_pool", "it sleeps until its loop ends, and then ends the idle processes", _is_anyio_process_pool
     ),
@@ -167,4 +175,4 @@ KNOWN_RULES: Final = (
     KnownRule("generator_closing", "asyncio's own, closes an asynchronous generator", _is_generator_closing),
     KnownRule("long_lived", "declared with long_lived(reason)", _is_declared),
 )
-"""All known machinery; ``check_leaks(known=…)`` takes any part of it."""
+"""All known infrastructure; ``check_leaks(known=…)`` takes any part of it."""

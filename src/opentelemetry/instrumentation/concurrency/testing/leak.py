@@ -1,4 +1,4 @@
-"""What is said of one leak: values that hold no task, thread or frame alive, and their text."""
+"""Leaks as values that keep no task, thread or frame alive, and their text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from ..census.snapshot import CreationSite
-from ..diagnose.creator_ended import creator_ended
-from ..diagnose.fingerprint import NamedFrame, fingerprint, named_stack, waiting_at
-from ..diagnose.ownership import is_owned
-from ..diagnose.verdict import duration_text, look_at
-from ..record.site import CreationStack, Kind, Site
-
-if TYPE_CHECKING:
-    from .recording import Leftover, Recording
+from ..diagnose.introspection.fingerprint import NamedFrame, fingerprint, named_stack, waiting_at
+from ..diagnose.ownership.creator_ended import creator_ended
+from ..diagnose.ownership.owners import is_owned
+from ..diagnose.verdict.observation import observe
+from ..durations import duration_text
+from ..record.creation_stack import CreationStack
+from ..record.site import Kind, Site
+from ..snapshot.values import CreationSite, StackEntry
+from .leftover import Leftover
 
 Ending = Literal["alive", "cancelled", "destroyed"]
 
@@ -26,28 +26,28 @@ _ENDINGS: Final = {
     "cancelled": "still there when the runner ended its loop",
     "destroyed": "garbage-collected while pending",
 }
-_CLOSED: Final = "the garbage collector had closed its coroutine before the task"
+_CLOSED: Final = "the garbage collector closed its coroutine before it finalized the task"
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One task or thread that outlived the block that was checked.
+    """A task or thread that outlived the checked block.
 
     Attributes:
         kind: ``task`` or ``thread``.
-        serial: Its number in this process, never used again; 0 for one that was destroyed.
+        serial: Its number in this process, which is never reused; 0 for a destroyed task.
         name: The name of the task or thread.
-        coroutine: Qualified name of the task's coroutine function; empty for threads.
-        site: The line that created it.
-        creation_stack: The whole stack of its creation up to the test, innermost last; empty if it was not recorded.
-        stack: Where it is suspended or runs, the whole await chain, innermost last.
-        note: Why that stack is not whole, for people; empty if it is.
-        wait_reason: What it waits for, one of the contract's closed list.
+        coroutine: Qualified name of the task's outermost coroutine function; empty for threads.
+        site: The creating line, the function it starts, and the spawners in between.
+        creation_stack: The stack of its creation up to the test, innermost last; empty if it was not recorded.
+        stack: The frames in which it is suspended or runs, including the await chain, innermost last.
+        note: Human-readable reason for an incomplete stack; empty if it is complete.
+        wait_reason: The wait reason, from the closed list in the documentation.
         verdict: ``unwakeable``, ``orphaned``, ``destroyed``, or None.
-        evidence: What the verdict rests on, as a clause; empty without one.
+        evidence: The evidence for the verdict, as a clause; empty without one.
         ending: ``alive``, ``cancelled`` by the runner at the end of its loop, or ``destroyed`` while pending.
         age_s: Seconds since its creation.
-        created_by: The task or thread that created it, for people.
+        created_by: Description of the task or thread that created it.
         is_daemon: Whether a thread is a daemon.
         fingerprint: 16 hex digits, the same for the same bug in every process and release.
     """
@@ -71,46 +71,51 @@ class Leak:
 
     @property
     def waiting_at(self) -> NamedFrame | None:
-        """The innermost frame of the application; where there is none, of a library."""
+        """The innermost application frame, or else the innermost library frame."""
         return waiting_at(self.stack)
 
     @property
+    def runs(self) -> str:
+        """The started coroutine function or thread target rather than a wrapper around it; empty if unknown."""
+        return self.site.runs or self.coroutine
+
+    @property
     def headline(self) -> str:
-        """One line: what it is, where it was created, what it waits for."""
-        what = f"{self.kind} {self.name!r}" + (f" ({self.coroutine})" if self.coroutine else "")
+        """One line with its kind, name, function, creating line and wait reason."""
+        what = f"{self.kind} {self.name!r}" + (f" ({self.runs})" if self.runs else "")
         verdict = f", {self.verdict}" if self.verdict and self.verdict != self.ending else ""
         return f"{what} created by {site_text(self.site)} in {self.wait_reason}{verdict}, {_ENDINGS[self.ending]}"
 
 
-def site_text(site: CreationSite) -> str:
-    """Return a site as ``function (path:line)``, or the name alone where there is no more."""
+def site_text(site: CreationSite | StackEntry) -> str:
+    """Return a line as ``function (path:line)``, or only the name if nothing else is known."""
     return f"{site.function} ({site.path}:{site.line})" if site.path else site.function
 
 
-def leak_of(recording: Recording, one: Leftover, *, ending: Ending = "alive", evidence: str = "") -> Leak | None:
-    """Look at what is left and put it into words, or return None if it has just ended.
+def leak_of(one: Leftover, *, ending: Ending = "alive", evidence: str = "") -> Leak | None:
+    """Describe a leftover task or thread; None if it has just ended.
 
     Args:
-        recording: Where it was recorded.
-        one: What is left.
-        ending: How it ends.
-        evidence: Why nothing will wake it, where that is proven.
+        one: The leftover task or thread.
+        ending: How it ended.
+        evidence: The proof that nothing can wake it; empty without one.
     """
     found = one.reference()
     if found is None:
         return None
     verdict, evidence = ("unwakeable", evidence) if evidence else _orphaned(one, found)
-    age = max(0.0, recording.census.clock.now() - one.created_at)
-    return _leak(found, one.kind, one.serial, one.site, one.stack, verdict, evidence, ending, age, _creator_text(one))
+    return _leak(
+        found, one.kind, one.serial, one.site, one.stack, verdict, evidence, ending, one.age_s, _creator_text(one)
+    )
 
 
 def destroyed_leak(task: Any, site: Site, stack: CreationStack) -> Leak:
-    """Put a task into words that is being garbage-collected while pending."""
-    return _leak(task, "task", 0, site, stack, "destroyed", "nothing held it any more", "destroyed", 0.0, "")
+    """Describe a task that is being garbage-collected while pending."""
+    return _leak(task, "task", 0, site, stack, "destroyed", "nothing referenced it any more", "destroyed", 0.0, "")
 
 
 def leak_texts(leaks: Iterable[Leak]) -> Iterator[str]:
-    """Yield the lines of a report: one block for those that are alike, with both stacks in full, most first."""
+    """Yield the lines of a report: one block per group of similar leaks, largest first, with both stacks in full."""
     groups: defaultdict[Hashable, list[Leak]] = defaultdict(list)
     for leak in leaks:
         groups[leak.fingerprint, leak.site, leak.creation_stack, leak.stack, leak.verdict, leak.ending].append(leak)
@@ -122,12 +127,14 @@ def _block(alike: list[Leak]) -> Iterator[str]:
     leak = max(alike, key=lambda one: one.age_s)
     more = f"  and {len(alike) - 1} more like it" if len(alike) > 1 else ""
     daemon = ", a daemon" if leak.is_daemon else ""
-    yield f"* {leak.kind} {leak.name!r}{f' running {leak.coroutine}' if leak.coroutine else ''}{daemon}{more}"
+    yield f"* {leak.kind} {leak.name!r}{f' running {leak.runs}' if leak.runs else ''}{daemon}{more}"
     yield f"  {_ENDINGS[leak.ending]}; wait reason: {leak.wait_reason}; age: {duration_text(leak.age_s)}"
     verdict = "none" if leak.verdict is None else f"{leak.verdict}: {leak.evidence}"
     yield f"  verdict: {verdict}"
     yield f"  created by {site_text(leak.site)}{f' in {leak.created_by}' if leak.created_by else ''}, innermost last:"
     yield from _frame_lines(leak.creation_stack)
+    if leak.site.via:
+        yield f"  through {', '.join(site_text(line) for line in reversed(leak.site.via))}"
     yield "  now, innermost last:"
     yield from _frame_lines(leak.stack)
     if leak.note:
@@ -147,7 +154,7 @@ def _frame_lines(frames: tuple[NamedFrame, ...]) -> Iterator[str]:
 def _source_line(frame: NamedFrame) -> str:
     try:
         return linecache.getline(frame.path, frame.line).strip()
-    except Exception:  # noqa: BLE001 (detectors of blocking calls forbid to read files in a loop)
+    except Exception:  # noqa: BLE001 (detectors of blocking calls forbid reading files in a loop)
         return ""
 
 
@@ -163,27 +170,29 @@ def _leak(
     age: float,
     created_by: str,
 ) -> Leak:
-    sight = look_at(kind, found)
-    coroutine = sight.coroutine
+    observation = observe(kind, found)
+    coroutine = observation.coroutine
     if kind == "task" and not coroutine:
         coroutine = type(found.get_coro()).__name__
     return Leak(
         kind=kind,
         serial=serial,
-        name=sight.name,
+        name=observation.name,
         coroutine=coroutine,
-        site=CreationSite(site.function, site.path, site.line),
+        site=CreationSite(
+            site.function, site.path, site.line, site.runs, tuple(StackEntry(*line) for line in site.via)
+        ),
         creation_stack=named_stack(stack),
-        stack=sight.chain,
-        note=_CLOSED if ending == "destroyed" and not sight.chain else sight.chain_note,
-        wait_reason=sight.wait_reason,
+        stack=observation.chain,
+        note=_CLOSED if ending == "destroyed" and not observation.chain else observation.chain_note,
+        wait_reason=observation.wait_reason,
         verdict=verdict,
         evidence=evidence,
         ending=ending,
         age_s=age,
         created_by=created_by,
-        is_daemon=sight.is_daemon,
-        fingerprint=fingerprint(site, sight.chain, sight.wait_reason),
+        is_daemon=observation.is_daemon,
+        fingerprint=fingerprint(site, observation.chain, observation.wait_reason),
     )
 
 
@@ -200,14 +209,4 @@ def _creator_text(one: Leftover) -> str:
         return ""
     if hasattr(creator, "get_coro"):
         return f"task {str(creator.get_name())!r}"
-    return f"thread {str(creator.name)!r}"
-
-
-def living_text(recording: Recording, title: str) -> Iterator[str]:
-    """Yield a grouped dump of every task and thread that lives now, most first; for tests that timed out."""
-    me = threading.current_thread()
-    # The watchdog's own thread says nothing; the main thread, which a signal has stopped, says where the test hangs.
-    living = [one for one in recording.everything() if one.reference() is not me or me is threading.main_thread()]
-    tasks = sum(one.kind == "task" for one in living)
-    yield f"{title}: {tasks} tasks and {len(living) - tasks} threads, those alike together"
-    yield from leak_texts(leak for one in living if (leak := leak_of(recording, one)) is not None)
+    return f"thread {str(creator.name)!r}" if isinstance(creator, threading.Thread) else "a job"

@@ -1,10 +1,9 @@
-"""The leak test itself: ``check_leaks`` as ``with``, ``async with`` and decorator."""
+"""The leak test ``check_leaks``: context manager and decorator."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from ..own_log import own_logger
 from .baseline import Baseline
 from .filters import Filter, checked_filters
 from .known_rules import KNOWN_RULES, KnownRule
@@ -22,49 +22,49 @@ from .running_check import ACTIONS, Action, CheckOptions, LeakCheck
 from .scope import enter_scope, leave_scope, open_scope_here
 from .settling import never
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class check_leaks:  # noqa: N801 (it is used as a function is)
-    """Fail if the block leaves tasks or threads behind, and say which line created them.
+class check_leaks:  # noqa: N801 (used like a function)
+    """Fail if the block leaves tasks or threads behind, and name the line that created them.
 
     ::
 
         with check_leaks():                     # also: async with check_leaks():
             asyncio.run(main())
 
-        @check_leaks()                          # of a function or a coroutine function
+        @check_leaks()                          # decorates a function or a coroutine function
         async def test_query(): ...
 
-    What is created in the block, by what it creates, and in callbacks scheduled from it belongs to it, and nothing
-    else: tests that run concurrently in one loop are told apart by context. A clean block returns at once. Otherwise
-    the check looks again with doubling pauses until it is clean or ``timeout`` has passed; it never blocks a running
-    loop. Inside a running loop a plain ``with`` cannot wait, and looks once.
+    Tasks and threads belong to the block if they are created in it, by something created in it, or in callbacks
+    scheduled from it. Tests that run concurrently in one loop are distinguished by context. A clean block returns at
+    once. Otherwise, the check repeats with doubling pauses until the block is clean or ``timeout`` has passed; it never
+    blocks a running loop. Inside a running loop, a plain ``with`` cannot wait and checks once.
 
     Args:
-        timeout: Seconds to wait for what is about to end, at least 0.
-        ignore: Filters: ``ignore_current()``, ``ignore_creator(…)``, ``ignore_function(…)``, ``ignore_top(…)``,
-            ``ignore_name(…)`` of the ``testing`` package, or functions that take a ``Leak``; one or several.
+        timeout: Maximum number of seconds to wait for tasks and threads that are about to end, at least 0.
+        ignore: One or several filters: ``ignore_current()``, ``ignore_creator(…)``, ``ignore_function(…)``,
+            ``ignore_top(…)``, ``ignore_name(…)`` of the ``testing`` package, or functions that take a ``Leak``.
         action: ``raise`` a ``LeakError``; ``warn`` with a ``LeakWarning`` (a ``ResourceWarning``); ``log`` a warning;
-            ``cancel`` the tasks that are left, and log what they were.
-        tasks: Whether tasks count.
-        threads: Whether threads count.
-        everything: Count also what nobody can be named for: whatever was created meanwhile by code that ran before.
-        runner_cancelled: Count the tasks that ``asyncio.run`` or another runner cancelled at the end of its loop.
-        destroyed: Count the tasks that were garbage-collected while pending.
-        stop_waiting: Ends the wait before its time: an event (``is_set``), a future (``done``), or a function that
-            returns whether to end it.
-        baseline: A ``Baseline`` or the path of its file: leaks that are known for now.
-        known: The machinery that is left out, ``KNOWN_RULES`` by default.
-        label: What the block is called in the report.
+            ``cancel`` the remaining tasks and log them.
+        tasks: Whether to check tasks.
+        threads: Whether to check threads.
+        everything: Whether to include tasks and threads without a known owner, which older code created meanwhile.
+        runner_cancelled: Whether to include tasks that ``asyncio.run`` or another runner cancelled with its loop.
+        destroyed: Whether to include tasks that were garbage-collected while pending.
+        stop_waiting: Ends the wait early: an event (``is_set``), a future (``done``), or a function that returns
+            whether to end it.
+        baseline: A ``Baseline`` or the path of its file: leaks that are tolerated for now.
+        known: The infrastructure to ignore, ``KNOWN_RULES`` by default.
+        label: The name of the block in the report.
 
     Raises:
-        TypeError, ValueError: At once, for an argument that cannot work.
+        TypeError, ValueError: At once, for an invalid argument.
         LeakError: At the end of the block; together with the body's own exception if there is one, see ``LeakError``.
 
-    Cost: about 100 µs for a clean block, and 10 µs for each creation in it.
+    Cost: about 100 µs for a clean block, and 10 µs per creation in it.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
         label: str = "",
     ) -> None:
         if callable(timeout):
-            raise TypeError("check_leaks takes no function: write @check_leaks() with parentheses")
+            raise TypeError("check_leaks does not take a function: write @check_leaks() with parentheses")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or math.isnan(timeout):
             raise TypeError(f"timeout={timeout!r}: expected seconds, got {type(timeout).__name__}")
         if timeout < 0:
@@ -92,7 +92,7 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
         if action not in ACTIONS:
             raise ValueError(f"action={action!r}: expected one of {', '.join(ACTIONS)}")
         if not tasks and not threads:
-            raise ValueError("tasks=False, threads=False: then there is nothing to check")
+            raise ValueError("tasks=False, threads=False: there would be nothing to check")
         self._options = CheckOptions(
             timeout=float(timeout),
             ignore=checked_filters(ignore),
@@ -140,11 +140,11 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
         report(check, error)
 
     def __call__(self, function: F) -> F:
-        """Decorate a function or a coroutine function: each call is a check of its own."""
+        """Decorate a function or a coroutine function, so that each call is a separate check."""
         if inspect.isclass(function) or not callable(function):
             raise TypeError(f"check_leaks() decorates functions and coroutine functions, got {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"check_leaks() cannot tell when a generator ends: decorate what runs {function!r}")
+            raise TypeError(f"check_leaks() cannot know when a generator ends: decorate what runs {function!r}")
         options = self._options if self._options.label else _labelled(self._options, function)
         if inspect.iscoroutinefunction(function):
 
@@ -153,30 +153,30 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
                 async with _from_options(options):
                     return await function(*args, **kwargs)
 
-            return run  # type: ignore[return-value]
+            return run  # type: ignore[return-value]  # has the signature of the function
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             with _from_options(options):
                 return function(*args, **kwargs)
 
-        return call  # type: ignore[return-value]
+        return call  # type: ignore[return-value]  # has the signature of the function
 
     @property
     def options(self) -> CheckOptions:
-        """What was asked for, checked."""
+        """The validated arguments."""
         return self._options
 
     def begin(self) -> LeakCheck:
-        """Begin a check for a runner of your own: then ``finish()``, and ``error()`` is what to raise.
+        """Begin a check in a custom runner: call ``finish()`` at the end, and raise what ``error()`` returns.
 
-        It is not the current one of the context unless it was entered; take it with ``everything=True``.
+        The check is not current in the context unless it was entered, so use ``everything=True``.
         """
         return LeakCheck(self._options, parent=open_scope_here())
 
     def _begin(self) -> LeakCheck:
         if self._running is not None:
-            raise RuntimeError("this check_leaks() is running already: make one for each block")
+            raise RuntimeError("this check_leaks() is already running: create one per block")
         check = self.begin()
         self._running = check, enter_scope(check.scope)
         return check
@@ -189,11 +189,11 @@ class check_leaks:  # noqa: N801 (it is used as a function is)
         return check
 
 
-_NO_WAIT: Final = "inside a running loop 'with' cannot wait for what is about to end: use 'async with'"
+_NO_WAIT: Final = "inside a running loop, 'with' cannot wait for what is about to end: use 'async with'"
 
 
 def report(check: LeakCheck, error: BaseException | None, hint: str = "") -> None:
-    """Do with a finished check what its action says; raise, never masking ``error``, the body's own exception."""
+    """Carry out the action of a finished check; raise without masking ``error``, the body's own exception."""
     leak_error = check.error(hint)
     if leak_error is None:
         return
@@ -238,5 +238,5 @@ def _in_running_loop() -> bool:
 
 
 def _is_urgent(error: BaseException | None) -> bool:
-    """Tell whether the body was interrupted, so that nothing may hold it up."""
+    """Return whether the body was interrupted, so that the check must not delay it."""
     return error is not None and not isinstance(error, Exception)

@@ -1,4 +1,4 @@
-"""The error and the warning that say what is left, and how they go together with the body's own exception."""
+"""The error and the warning on leaks, also combined with the body's exception."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _MAX_SITES: Final = 3
 
 
 class LeakWarning(ResourceWarning):
-    """Tasks or threads are left of a block that was checked with ``action="warn"``."""
+    """Tasks or threads remain from a block that was checked with ``action="warn"``."""
 
 
 class LeakError(AssertionError):
-    """Tasks or threads are left of a block that was checked.
+    """Tasks or threads remain from a checked block.
 
-    It is an `AssertionError`, so that test runners count a failure and no accident. Where the body of the block raised
-    an exception of its own, both are raised together: on Python ≥ 3.11 as ``ExceptionGroup(..., [body's, LeakError])``;
-    on 3.10, which has no groups, the body's exception is raised with the ``LeakError`` as its ``__context__`` (as that
-    of the first exception in its chain), so that the traceback shows both. ``KeyboardInterrupt``, ``SystemExit``,
-    cancellation and the skipping of tests always pass as they are.
+    It is an `AssertionError`, so that test runners count a failure rather than an error. If the body of the block
+    raised an exception of its own, both are raised together: on Python ≥ 3.11 as ``ExceptionGroup(..., [body's,
+    LeakError])``. On 3.10, which has no groups, the body's exception is raised with the ``LeakError`` as the
+    ``__context__`` of the first exception in its chain, so that the traceback shows both. ``KeyboardInterrupt``,
+    ``SystemExit``, cancellation and skips of tests are always passed on unchanged.
 
     Attributes:
-        leaks: One ``Leak`` for each, all of them, in order of creation.
-        label: What was checked; empty if it has no name.
-        ended_early: Whether the wait was ended by the caller's own cancellation.
+        leaks: All leaks, in order of creation.
+        label: The name of the checked block; empty if it has none.
+        ended_early: Whether the caller's own condition ended the wait.
     """
 
     def __init__(self, leaks: Sequence[Leak], *, label: str = "", hint: str = "", ended_early: bool = False) -> None:
@@ -48,22 +48,26 @@ def _rebuilt(text: str, leaks: tuple[Leak, ...], label: str, ended_early: bool) 
 
 
 def summary(leaks: Sequence[Leak], label: str = "") -> str:
-    """Return how many of what are left and which lines created them, in one line."""
+    """Return one line with the number of leaked tasks and threads, their creation sites and functions."""
     counts = [
         f"{count} {kind}{'' if count == 1 else 's'}"
         for kind in ("task", "thread")
         if (count := sum(leak.kind == kind for leak in leaks))
     ]
-    sites = list(dict.fromkeys(site_text(leak.site) for leak in leaks))
-    more = f" and {len(sites) - _MAX_SITES} more lines" if len(sites) > _MAX_SITES else ""
+    sites = list(dict.fromkeys(_site_and_what_it_runs(leak) for leak in leaks))
+    more = f" and {len(sites) - _MAX_SITES} more sites" if len(sites) > _MAX_SITES else ""
     created = f"{', '.join(sites[:_MAX_SITES])}{more}"
     return f"{' and '.join(counts)} left behind, created by {created}{f', in {label}' if label else ''}"
 
 
+def _site_and_what_it_runs(leak: Leak) -> str:
+    return site_text(leak.site) + (f" running {leak.site.runs}" if leak.site.runs else "")
+
+
 def together(body: BaseException, leak: LeakError) -> BaseException:
-    """Return what to raise where the body raised and something leaked: ``body`` itself, or a group with both."""
+    """Return the exception to raise if the body raised and something leaked: ``body``, or a group with both."""
     if not isinstance(body, Exception) or isinstance(body, unittest.SkipTest):
-        # Interrupts, exits, cancellation and the outcomes of test runners have to arrive as they are.
+        # Interrupts, exits, cancellation and the outcomes of test runners must be passed on unchanged.
         if sys.version_info >= (3, 11):
             body.add_note(str(leak))
         return body

@@ -1,14 +1,13 @@
-"""What was created while a check was open, with its whole stack and its owner; and what of it is left.
+"""Recording of creations during checks, and of what remains of them.
 
-A recorder of our own with every stack and a census without its thread, put in with the first check and taken out with
-the last. They stand beside those of an instrumented process and leave its counts, sampling and reports alone; where
-the application takes its instrumentation out in the middle of a test, the check goes on seeing.
+A separate recorder with every stack, and a census without its thread, are installed with the first check and removed
+with the last. They exist beside those of an instrumented process and do not affect its counts, sampling and reports. If
+the application removes its instrumentation during a test, the check still sees creations.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import re
 import sys
@@ -22,52 +21,42 @@ from weakref import ReferenceType, ref
 
 from ..census.census import Census
 from ..census.pace import SLICE
-from ..record.creator import CreatorSpan, current_creator
+from ..own_log import own_logger
+from ..record.creation_stack import CreationStack
+from ..record.creator import current_creator
 from ..record.patch import Patch
 from ..record.recorder import Recorder
-from ..record.site import CreationStack, Kind, Site
+from ..record.site import Kind, Site
 from ..record.threads import executor_of
+from ..settings import load_settings
+from .leftover import Leftover, Record
 from .runner_hooks import RunnerHooks
 from .scope import Scope, current_scope, owner_of, scope_in, scope_of_thread
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 _WHOLE_STACK: Final = 10_000
 _PRUNE_ABOVE: Final = 256
-_NOBODY: Final = object()
+_NO_CREATOR: Final = object()
 _RUNNERS: Final = re.compile(
     r"(_pytest|pluggy|pytest_asyncio|anyio\.pytest_plugin|pytest_aiohttp|unittest|xdist|execnet|"
     r"opentelemetry\.instrumentation\.concurrency\.testing)(\.|$)"
 )
 
 
-class Record(NamedTuple):
-    """What is remembered of one creation: the object, its site and stack, and whose it is."""
+class _Callbacks(NamedTuple):
+    """The callbacks of an open check."""
 
-    reference: ReferenceType[Any]
-    site: Site
-    stack: CreationStack
-    owner: Scope | None
-
-
-class Leftover(NamedTuple):
-    """One task or thread that is left of a scope."""
-
-    kind: Kind
-    reference: ReferenceType[Any]
-    serial: int
-    site: Site
-    created_at: float
-    creator: ReferenceType[Any] | None
-    creator_span: CreatorSpan | None
-    stack: CreationStack | None
-    owner: Scope | None
+    before_cancel: Callable[[Any], None]
+    on_destroyed: Callable[[Any, Site, CreationStack], None]
 
 
 class Recording:
-    """The recorder, the census and the records of this process' checks. There is one, made by ``recording()``."""
+    """The recorder, the census and the records of this process' checks; a singleton returned by ``recording()``."""
 
     def __init__(self) -> None:
+        # An instrumented process warns about invalid values; the warnings are not repeated here.
+        settings = load_settings({}, os.environ, warn=_no_warning)
         self.recorder = Recorder(
             stack_depth=_WHOLE_STACK,
             stack_sampling=1,
@@ -75,35 +64,37 @@ class Recording:
             before_cancel_all=self.before_cancel,
             locate=_no_site,
             on_destroyed=self._on_destroyed,
+            spawners=settings.spawners,
+            application=settings.application,
         )
         for table in (self.recorder.task_sites, self.recorder.thread_sites):
             table.watcher = self._note
             table.ends_stack = _is_of_a_runner
-        self.census = Census(self.recorder, scan_interval=3600.0, on_look=_no_look)
+        self.census = Census(self.recorder, scan_interval=3600.0, on_scan=_no_scan)
         self._runner_hooks = RunnerHooks(self.before_cancel)
         self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
-        """Whose a thread is that has not yet come back from its ``start``: it may create something meanwhile."""
+        """Owners of threads whose ``start`` has not returned yet, because they may create something meanwhile."""
         self._start_patch = Patch(threading.Thread, "start", self._start_hook)
         self._records: dict[int, Record] = {}
         self._prune_above = _PRUNE_ABOVE
-        self._open_scopes: list[Scope] = []
+        self._open: dict[Scope, _Callbacks] = {}
         self._uses = 0
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._in_child)
 
     def hold(self) -> None:
-        """Record from now on; the hooks go in with the first who holds."""
+        """Start recording; the first holder installs the hooks."""
         with self._lock:
             self._uses += 1
             if self._uses == 1:
-                # Beneath the recorder's own hook, which looks at who called it.
+                # Beneath the recorder's own hook, which inspects its caller.
                 self._start_patch.install()
                 self.recorder.install()
             self._runner_hooks.install()
 
     def release(self) -> None:
-        """Hold no longer; the hooks come out with the last."""
+        """Stop recording; the last holder removes the hooks."""
         with self._lock:
             self._uses = max(0, self._uses - 1)
             if self._uses == 0:
@@ -113,22 +104,33 @@ class Recording:
                 self._records.clear()
                 self._starting.clear()
 
-    def open(self, scope: Scope) -> None:
-        """Begin a check: what exists now is none of its leaks."""
+    def open(
+        self,
+        scope: Scope,
+        *,
+        before_cancel: Callable[[Any], None],
+        on_destroyed: Callable[[Any, Site, CreationStack], None],
+    ) -> None:
+        """Begin a check; existing tasks and threads are not among its leaks.
+
+        Args:
+            scope: The check.
+            before_cancel: Called with an event loop before its runner cancels all tasks in it.
+            on_destroyed: Called with a task of the scope destroyed while pending, its site and creation stack.
+        """
         self.hold()
         scope.task_mark, scope.thread_mark = self.marks()
-        self._open_scopes.append(scope)
+        self._open[scope] = _Callbacks(before_cancel, on_destroyed)
 
     def close(self, scope: Scope) -> None:
-        """End a check. Does nothing for one that has ended."""
+        """End a check. Does nothing if it has ended."""
         if scope.is_open:
             scope.is_open = False
-            if scope in self._open_scopes:
-                self._open_scopes.remove(scope)
+            if self._open.pop(scope, None) is not None:
                 self.release()
 
     def marks(self) -> tuple[int, int]:
-        """Return the highest serial numbers of tasks and threads that exist now."""
+        """Return the highest serial numbers of existing tasks and threads."""
         with self.census.locked():
             self._refresh()
             for columns in (self.census.tasks, self.census.threads):
@@ -136,9 +138,9 @@ class Recording:
             return self.census.tasks.last_serial, self.census.threads.last_serial
 
     def leftovers(self, scope: Scope, *, tasks: bool = True, threads: bool = True) -> list[Leftover]:
-        """Return what was created in ``scope``, still lives, and was not reported by a check inside it.
+        """Return what was created in ``scope``, is still live, and was not reported by a check inside it.
 
-        Cost: O(living tasks and threads) for those that no hook saw, about 0.1 µs each.
+        Cost: O(live tasks and threads) to find unrecorded ones, about 0.1 µs each.
         """
         with self.census.locked():
             self._refresh()
@@ -153,25 +155,23 @@ class Recording:
         ]
 
     def everything(self) -> list[Leftover]:
-        """Return every task and thread that lives now, whoever created it."""
+        """Return all live tasks and threads, whatever their owner."""
         with self.census.locked():
             self._refresh()
             return [*self._rows("task", 0), *self._rows("thread", 0)]
 
     def before_cancel(self, loop: Any) -> None:
-        """Let things settle in a runner's loop, then note what its runner is about to cancel.
+        """Notify the open checks that a runner is about to cancel the tasks of a loop.
 
-        A loop that an exit or interrupt broke off accuses nobody: nothing in it was given the time to end.
+        A loop interrupted by an exit or interrupt has no leaks, because its tasks had no time to end.
         """
         interruption = sys.exc_info()[1]
         if interruption is not None and not isinstance(interruption, Exception):
             return
-        if self._open_scopes and not sys.modules["asyncio"].all_tasks(loop):
+        if self._open and not sys.modules["asyncio"].all_tasks(loop):
             return
-        from .settling import note_what_is_cancelled
-
-        for scope in self._open_scopes[:]:
-            note_what_is_cancelled(self, scope, loop)
+        for callbacks in list(self._open.values()):
+            callbacks.before_cancel(loop)
 
     def _refresh(self) -> None:
         census = self.census
@@ -184,9 +184,10 @@ class Recording:
     def _rows(self, kind: Kind, mark: int) -> Iterator[Leftover]:
         columns = self.census.tasks if kind == "task" else self.census.threads
         table = self.recorder.task_sites if kind == "task" else self.recorder.thread_sites
+        now = self.census.clock.now()
         for row in range(bisect_right(columns.serials, mark), len(columns)):
             found = columns.references[row]()
-            if found is None or columns.is_gone(found):
+            if found is None or columns.is_finished(found):
                 continue
             record = self._record_of(found)
             site = table.sites[columns.sites[row]]
@@ -195,11 +196,11 @@ class Recording:
                 columns.references[row],
                 columns.serials[row],
                 site if record is None else record.site,
-                columns.created_at[row],
+                max(0.0, now - columns.created_at[row]),
                 columns.creators[row],
                 columns.creator_spans[row],
                 None if record is None else record.stack,
-                _owner_of_stranger(found) if record is None else record.owner,
+                _owner_of_unrecorded(found) if record is None else record.owner,
             )
 
     def _record_of(self, found: Any) -> Record | None:
@@ -207,7 +208,7 @@ class Recording:
         return record if record is not None and record.reference() is found else None
 
     def _note(self, found: Any, site: Site, stack: CreationStack) -> None:
-        """Remember a creation; runs in the hook, in the context of the creating code."""
+        """Store a creation; called by the hook, in the context of the creating code."""
         self._records[id(found)] = Record(ref(found), site, stack, self._owner_here())
         self._starting.pop(id(found), None)
         if len(self._records) > self._prune_above:
@@ -219,18 +220,18 @@ class Recording:
         def start(thread: threading.Thread) -> None:
             try:
                 starting[id(thread)] = ref(thread), self._owner_here()
-            except Exception:
+            except Exception:  # a failing leak test must not prevent the start of a thread
                 _logger.warning("Leak tests could not note the start of %r", thread, exc_info=True)
             try:
                 wrapped(thread)
-            except BaseException:
+            except BaseException:  # raised again after the cleanup
                 starting.pop(id(thread), None)
                 raise
 
         return start, _nothing
 
     def _owner_here(self) -> Scope | None:
-        """Return the scope that a creation by the running code belongs to."""
+        """Return the scope that owns creations of the running code."""
         creator = self._scope_of_creator()
         owner = owner_of(current_scope(), creator)
         if creator is None and (owner is None or not owner.is_open) and _running_loop() is None:
@@ -243,7 +244,7 @@ class Recording:
         record = self._record_of(creator)
         owner = self._owner_of_starting(creator) if record is None else record.owner
         if isinstance(creator, threading.Thread) and owner and not owner.is_open and executor_of(creator) is not None:
-            # A pool worker works for everybody, not for the test that happened to start it.
+            # A pool worker works for all code, not for the test that happened to start it.
             return None
         return owner
 
@@ -252,7 +253,7 @@ class Recording:
         return owner if reference() is thread else None
 
     def _prune(self) -> None:
-        gone = self.census.tasks.is_gone, self.census.threads.is_gone
+        gone = self.census.tasks.is_finished, self.census.threads.is_finished
         for address, record in list(self._records.items()):
             found = record.reference()
             if found is None or gone[record.site.kind == "thread"](found):
@@ -260,22 +261,22 @@ class Recording:
         self._prune_above = _PRUNE_ABOVE + 3 * len(self._records)
 
     def _on_destroyed(self, _site: Site, task: Any) -> None:
-        from .leak import destroyed_leak
-
         record = self._records.pop(id(task), None)
         if record is None or record.owner is None or record.reference() not in (None, task):
             return
         for scope in record.owner.and_outer():
             if scope.is_open:
-                scope.lost.append(destroyed_leak(task, record.site, record.stack))
+                callbacks = self._open.get(scope)
+                if callbacks is not None:
+                    callbacks.on_destroyed(task, record.site, record.stack)
                 return
             if scope.is_boundary:
                 return
 
     def _in_child(self) -> None:
-        for scope in self._open_scopes:
+        for scope in self._open:
             scope.is_open = False
-        self._open_scopes.clear()
+        self._open.clear()
         self._lock = threading.Lock()
         self._records.clear()
         self._starting.clear()
@@ -283,11 +284,11 @@ class Recording:
         self.census.forget()
 
 
-def _owner_of_stranger(found: Any) -> Scope | None:
-    """Return whose a task is that no hook saw, from the context it runs in."""
+def _owner_of_unrecorded(found: Any) -> Scope | None:
+    """Return the scope that owns an unrecorded task, from the context in which it runs."""
     if isinstance(found, threading.Thread):
         return None
-    # The context of a task has no public name before 3.12; its garbage collector knows it in all versions.
+    # Before 3.12, a task's context has no public name; the garbage collector reports it in all versions.
     for held in gc.get_referents(found):
         if type(held) is Context:
             return scope_in(held)
@@ -295,10 +296,10 @@ def _owner_of_stranger(found: Any) -> Scope | None:
 
 
 def _running_task() -> Any | None:
-    """Return the task that is looking, which is no leftover, or something that nothing is."""
+    """Return the running task, which is not a leftover, or a placeholder that equals no task."""
     loop = _running_loop()
     task = sys.modules["asyncio"].current_task(loop) if loop is not None else None
-    return _NOBODY if task is None else task
+    return _NO_CREATOR if task is None else task
 
 
 def _running_loop() -> Any | None:
@@ -312,19 +313,23 @@ def _is_of_a_runner(module: str) -> bool:
 
 
 def _gone() -> None:
-    """Stand in for a weak reference to nothing."""
+    """Behave like a dead weak reference."""
 
 
 def _nothing() -> None:
-    """Do nothing: no census thread is wanted, and no pause."""
+    """Do nothing: neither a census thread nor a pause is needed."""
 
 
-def _no_look(_look: Any, _pause: Any) -> None:
-    """Do nothing: the census is asked, it never scans."""
+def _no_warning(_text: str) -> None:
+    """Do nothing: only instrumenting warns about settings."""
+
+
+def _no_scan(_scan: Any, _pause: Any) -> None:
+    """Do nothing: this census never scans."""
 
 
 def _no_site(_task: Any) -> None:
-    """Know no site: the records are asked instead."""
+    """Return no site: the records are used instead."""
 
 
 _recording: Recording | None = None
@@ -332,7 +337,7 @@ _making = threading.Lock()
 
 
 def recording() -> Recording:
-    """Return the recording of this process, made at the first call."""
+    """Return the recording of this process, created at the first call."""
     global _recording
     with _making:
         if _recording is None:

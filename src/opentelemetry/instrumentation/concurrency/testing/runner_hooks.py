@@ -1,7 +1,8 @@
-"""The hooks on test runners that end a loop in code of their own, so that what they are about to cancel is seen.
+"""Hooks on test runners that end a loop with code of their own.
 
-``asyncio.run`` and ``asyncio.Runner`` cancel through `asyncio.runners._cancel_all_tasks`, which the recorder hooks.
-These have copies; each is looked for among the loaded modules at the beginning of a check and never imported by us.
+``asyncio.run`` and ``asyncio.Runner`` cancel through `asyncio.runners._cancel_all_tasks`, which the recorder hooks. The
+runners here have copies of it, whose tasks must be inspected before they are cancelled. The copies are looked up among
+the loaded modules at the beginning of a check and never imported by this module.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _COPIES: Final = (
     ("uvloop", "", "_cancel_all_tasks"),
     # aiohttp's own pytest plugin closes its loop without cancelling anything.
     ("aiohttp.test_utils", "", "teardown_test_loop"),
-    # On 3.10 this class cancels in its own tear-down; later it uses asyncio.Runner.
+    # On 3.10, this class cancels in its own tear-down; later it uses asyncio.Runner.
     ("unittest.async_case", "IsolatedAsyncioTestCase", "_tearDownAsyncioLoop"),
 )
 
 
 class RunnerHooks:
-    """Puts the hooks in and takes them out.
+    """Installs and removes the hooks.
 
     Args:
         before: Called with the loop before its tasks are cancelled.
@@ -41,7 +42,7 @@ class RunnerHooks:
         self._patches: dict[tuple[str, str, str], Patch] = {}
 
     def install(self) -> None:
-        """Hook what is loaded and not yet hooked. Cost: five dictionary look-ups when there is nothing to do."""
+        """Hook loaded modules that are not hooked yet. Cost: five dictionary lookups if there are none."""
         for place in _COPIES:
             module = sys.modules.get(place[0])
             if module is None or place in self._patches:
@@ -52,14 +53,21 @@ class RunnerHooks:
                 patch.install()
 
     def remove(self) -> None:
-        """Take the hooks out in reverse order."""
+        """Remove the hooks in reverse order."""
         while self._patches:
             _, patch = self._patches.popitem()
             patch.remove()
 
     def _hook(self, original: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[[], None]]:
         failure = HookFailure(getattr(original, "__qualname__", "runner"), _count_nothing)
-        return cancel_all_tasks_hook(original, self._call, failure)
+        scan, disarm = cancel_all_tasks_hook(_end_nothing, self._call, failure)
+
+        # aiohttp passes keyword arguments, which asyncio's own hook cannot take.
+        def end_loop(loop_or_case: Any, *args: Any, **keywords: Any) -> None:
+            scan(loop_or_case)
+            original(loop_or_case, *args, **keywords)
+
+        return end_loop, disarm
 
     def _call(self, loop_or_case: Any) -> None:
         loop = getattr(loop_or_case, "_asyncioTestLoop", loop_or_case)
@@ -67,5 +75,9 @@ class RunnerHooks:
             self._before(loop)
 
 
+def _end_nothing(_loop_or_case: Any) -> None:
+    """Do nothing: the original function ends the tasks afterwards."""
+
+
 def _count_nothing(_hook: str) -> None:
-    """Do nothing: a hook that fails says so in the log."""
+    """Do nothing: a failing hook is logged."""

@@ -1,23 +1,26 @@
-"""One check while it runs: what it was told, what it looks for, and what it found."""
+"""A check while it runs: its options, its scans and its leaks."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from weakref import ReferenceType
 
-from .baseline import Baseline
+from ..own_log import own_logger
+from ..record.creation_stack import CreationStack
+from ..record.site import Site
+from .baseline import Baseline, moved_text
 from .filters import Filter, checked_filters, is_left_out
 from .known_rules import KNOWN_RULES, KnownRule, is_known
-from .leak import Leak, leak_of
+from .leak import Leak, destroyed_leak, leak_of
 from .leak_error import LeakError
-from .recording import Leftover, recording
+from .leftover import Leftover
+from .recording import recording
 from .scope import Scope
-from .settling import Patience, leaks_of, may_run, never, settle, settle_in_loop
+from .settling import Patience, cancelled_leaks, leaks_of, may_run, never, settle, settle_in_loop
 
-_logger = logging.getLogger("opentelemetry.instrumentation.concurrency")
+_logger = own_logger()
 
 Action = Literal["raise", "warn", "log", "cancel"]
 ACTIONS: Final = ("raise", "warn", "log", "cancel")
@@ -25,7 +28,7 @@ ACTIONS: Final = ("raise", "warn", "log", "cancel")
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What a check was told; the fields are the arguments of ``check_leaks``."""
+    """The options of a check; the fields are the arguments of ``check_leaks``."""
 
     timeout: float = 5.0
     ignore: tuple[Filter, ...] = ()
@@ -42,12 +45,12 @@ class CheckOptions:
 
 
 class LeakCheck:
-    """One check while it runs: what ``with check_leaks() as check`` gives.
+    """A check while it runs, the result of ``with check_leaks() as check``.
 
     Attributes:
-        leaks: What was left, once the block has ended.
-        tolerated: What was left and is in the baseline.
-        ended_early: Whether the caller's cancellation ended the wait.
+        leaks: The leaks, once the block has ended.
+        tolerated: The leaks that the baseline tolerates.
+        ended_early: Whether the caller's own condition ended the wait.
     """
 
     def __init__(self, options: CheckOptions, *, parent: Scope | None = None, is_boundary: bool = False) -> None:
@@ -57,61 +60,74 @@ class LeakCheck:
         self.ended_early = False
         self._filters = options.ignore
         self.scope = Scope(options.label, parent, is_boundary=is_boundary, everything=options.everything)
-        self.scope.timeout_s = options.timeout
-        self.scope.known = options.known
+        self._lost: list[Leak] = []
+        """Leaks that ended before the check did: cancelled by the runner, or destroyed while pending."""
         self._recording = recording()
-        self._recording.open(self.scope)
+        self._recording.open(self.scope, before_cancel=self._note_cancelled, on_destroyed=self._note_destroyed)
 
     def ignore(self, *filters: Filter) -> None:
-        """Leave out more, from now on: ``check.ignore(ignore_current())`` after a warm-up. Raises as the argument."""
+        """Add filters from now on: ``check.ignore(ignore_current())`` after a warm-up. Raises like ``check_leaks``."""
         self._filters += checked_filters(filters)
 
     def finish(self, *, waits: bool = True) -> None:
-        """Wait and look, in a thread that runs no loop; then ``leaks`` is set and the check is closed.
+        """Wait and check, in a thread that runs no loop; then ``leaks`` is set and the check is closed.
 
         Args:
-            waits: False looks once, without any pause.
+            waits: False to check once without a pause.
         """
         patience = self._patience(waits=waits)
         loop = self.scope.runner_loop() if self.scope.runner_loop is not None else None
-        left = self._look()
+        left = self._scan()
         if left and waits and loop is not None and may_run(self.scope, loop):
-            left = loop.run_until_complete(settle_in_loop(self._look, patience))
+            left = loop.run_until_complete(settle_in_loop(self._scan, patience))
         elif left and waits:
-            left = settle(self._look, patience)
+            left = settle(self._scan, patience)
         self._conclude(left, patience)
 
     async def finish_in_loop(self) -> None:
-        """Do the same in the running loop, without blocking it."""
+        """Wait and check in the running loop, without blocking it."""
         patience = self._patience(waits=True)
-        left = await settle_in_loop(self._look, patience)
+        left = await settle_in_loop(self._scan, patience)
         self._conclude(left, patience)
         if self.options.action == "cancel":
             await settle_in_loop(lambda: [one for one in left if _is_undone(one)], self._patience(waits=True))
 
     def close(self) -> None:
-        """End the check whatever it found."""
+        """End the check, whatever its result."""
         self._recording.close(self.scope)
 
     def error(self, hint: str = "") -> LeakError | None:
-        """Return the error for what was left, or None if nothing was."""
+        """Return the error on the leaks, or None if there are none."""
         if not self.leaks:
             return None
         hints = [hint] if hint else []
         if self.ended_early:
-            hints.append("the wait was ended by stop_waiting")
+            hints.append("stop_waiting ended the wait")
         if self.options.baseline is not None:
             for leak in self.leaks:
                 entry = self.options.baseline.expired_entry_of(leak)
+                moved = self.options.baseline.moved_entry_of(leak)
                 if entry is not None:
                     hints.append(f"{entry.site} was tolerated until {entry.expires}: {entry.reason}")
+                elif moved is not None:
+                    hints.append(moved_text(moved, [leak.site.function]))
         text = "; ".join(dict.fromkeys(hints))
         return LeakError(self.leaks, label=self.options.label, hint=text, ended_early=self.ended_early)
+
+    def _note_cancelled(self, loop: Any) -> None:
+        options = self.options
+        for leak in cancelled_leaks(self._recording, self.scope, loop, known=options.known, timeout_s=options.timeout):
+            self._lost.append(leak)
+            # If the task survives its cancellation, the check must not count it again.
+            self.scope.reported.add(("task", leak.serial))
+
+    def _note_destroyed(self, task: Any, site: Site, stack: CreationStack) -> None:
+        self._lost.append(destroyed_leak(task, site, stack))
 
     def _patience(self, *, waits: bool) -> Patience:
         return Patience(self.options.timeout if waits else 0.0, self.options.stop_waiting)
 
-    def _look(self) -> list[Leftover]:
+    def _scan(self) -> list[Leftover]:
         options = self.options
         found = self._recording.leftovers(self.scope, tasks=options.tasks, threads=options.threads)
         return [one for one in found if not is_known(one, options.known) and not self._is_left_out(one)]
@@ -119,7 +135,7 @@ class LeakCheck:
     def _is_left_out(self, one: Leftover) -> bool:
         if not self._filters and self.options.baseline is None:
             return False
-        leak = leak_of(self._recording, one)
+        leak = leak_of(one)
         return leak is None or self._filtered(leak) or self._is_tolerated(leak)
 
     def _filtered(self, leak: Leak) -> bool:
@@ -131,8 +147,8 @@ class LeakCheck:
     def _conclude(self, left: list[Leftover], patience: Patience) -> None:
         try:
             self.ended_early = patience.ended_early
-            lost = [leak for leak in self.scope.lost if self._counts(leak) and not self._filtered(leak)]
-            leaks = [*lost, *leaks_of(self._recording, left)]
+            lost = [leak for leak in self._lost if self._counts(leak) and not self._filtered(leak)]
+            leaks = [*lost, *leaks_of(left)]
             self.leaks = tuple(leak for leak in leaks if not self._is_tolerated(leak))
             self.tolerated = (*self._tolerated_now(), *(leak for leak in lost if self._is_tolerated(leak)))
             for leak in leaks:
@@ -146,7 +162,7 @@ class LeakCheck:
         if self.options.baseline is None:
             return []
         left = self._recording.leftovers(self.scope, tasks=self.options.tasks, threads=self.options.threads)
-        found = leaks_of(self._recording, [one for one in left if not is_known(one, self.options.known)], proof=False)
+        found = leaks_of([one for one in left if not is_known(one, self.options.known)], proof=False)
         return [leak for leak in found if not self._filtered(leak) and self._is_tolerated(leak)]
 
     def _counts(self, leak: Leak) -> bool:

@@ -1,16 +1,16 @@
-"""Whose creation is it: the check that was open in the context in which a task or thread was created.
+"""Scopes: the check to which the creation of a task or thread belongs.
 
-A check that is open is a scope. The current scope travels in a context variable, so every task inherits it, also when
-tests run concurrently in one loop. Two sources are asked at each creation, because runners start test bodies in
-contexts of their own and threads begin with an empty one:
+An open check is a scope. The current scope is kept in a context variable, so every task inherits it, also when tests
+run concurrently in one loop. Runners start test bodies in contexts of their own, and threads begin with an empty
+context. Two sources are therefore used for each creation:
 
-* the scope seen in the creating context;
-* the scope that the creating task or thread itself belongs to.
+- the scope in the creating context;
+- the scope that owns the creating task or thread.
 
-The deeper of the two counts, so far as it is open. Where neither says anything and no loop runs, the code is called by
-what runs in its thread: the standard library's test case, for one, runs plain tests in a context made with the case,
-before the test began. What a task of a closed check creates belongs to that closed check:
-it is the offspring of a leak that was reported, never the fault of the test that runs now.
+The deeper of the two is the owner, provided that it is open. If there is neither and no loop is running, the owner is
+the scope that runs in the current thread: the standard library's test case, for example, runs plain tests in a context
+created with the case, before the test began. Creations by a task of a closed check belong to that closed check: they
+result from a leak that was already reported, not from the current test.
 """
 
 from __future__ import annotations
@@ -19,22 +19,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ReferenceType
-
-if TYPE_CHECKING:
-    from .known_rules import KnownRule
-    from .leak import Leak
 
 
 class Scope:
-    """One check while it is open, and what was seen to be left behind meanwhile.
+    """A check while it is open.
 
     Args:
-        label: What people know it by: a test's name, ``module tests/test_a.py``; may be empty.
+        label: Its name: a test's name, or ``module tests/test_a.py``; may be empty.
         parent: The scope that was current when it was opened.
-        is_boundary: What is left of it is never the parent's: tests and fixture scopes are judged each on its own.
-        everything: It takes also what nobody can be named for.
+        is_boundary: Whether its leaks never count for the parent: tests and fixture scopes are checked separately.
+        everything: Whether it includes tasks and threads without a known owner.
     """
 
     __slots__ = (
@@ -42,15 +38,12 @@ class Scope:
         "everything",
         "is_boundary",
         "is_open",
-        "known",
         "label",
-        "lost",
         "parent",
         "reported",
         "runner_loop",
         "task_mark",
         "thread_mark",
-        "timeout_s",
     )
 
     def __init__(
@@ -63,23 +56,19 @@ class Scope:
         self.is_open = True
         self.task_mark = 0
         self.thread_mark = 0
-        self.lost: list[Leak] = []
-        """What ended before the check did: cancelled by the runner, or destroyed while pending."""
         self.reported: set[tuple[str, int]] = set()
         self.runner_loop: ReferenceType[Any] | None = None
-        """The loop of a test runner, in which the check may let things settle."""
-        self.timeout_s = 0.0
-        self.known: tuple[KnownRule, ...] = ()
+        """The loop of a test runner, in which the check may wait."""
 
     def and_outer(self) -> Iterator[Scope]:
-        """Yield this scope and those around it."""
+        """Yield this scope and its outer scopes."""
         scope: Scope | None = self
         while scope is not None:
             yield scope
             scope = scope.parent
 
     def takes(self, owner: Scope | None) -> bool:
-        """Tell whether what belongs to ``owner`` is judged by this scope."""
+        """Return whether this scope checks what belongs to ``owner``."""
         if owner is None:
             return self.everything
         for scope in owner.and_outer():
@@ -90,11 +79,11 @@ class Scope:
         return self.everything
 
     def is_within(self, other: Scope) -> bool:
-        """Tell whether this scope is ``other`` or was opened inside it."""
+        """Return whether this scope is ``other`` or was opened inside it."""
         return any(scope is other for scope in self.and_outer())
 
     def mark_reported(self, kind: str, serial: int) -> None:
-        """Note that a leak has been reported, so that no check around this one reports it again."""
+        """Note that a leak was reported, so that outer checks do not report it again."""
         for scope in self.and_outer():
             scope.reported.add((kind, serial))
 
@@ -116,16 +105,16 @@ def open_scope_here() -> Scope | None:
 
 
 def enter_scope(scope: Scope) -> Token[Scope | None]:
-    """Make ``scope`` the current one of the running context."""
+    """Make ``scope`` the current scope of the running context."""
     return _CURRENT.set(scope)
 
 
 def leave_scope(token: Token[Scope | None]) -> None:
-    """Make the scope before current again; in another context than that of the entry there is nothing to undo."""
+    """Restore the previous scope; in a context other than that of the entry there is nothing to restore."""
     try:
         _CURRENT.reset(token)
     except ValueError:
-        # An asynchronous generator, as fixtures are, may be closed in another context than it was started in.
+        # An asynchronous generator, such as a fixture, may be closed in another context than it was started in.
         pass
 
 
@@ -134,7 +123,7 @@ _in_threads: dict[int, list[Scope]] = {}
 
 @contextmanager
 def running_in_thread(scope: Scope) -> Iterator[None]:
-    """Make ``scope`` the current one of the running context, and of what this thread calls in contexts without one."""
+    """Make ``scope`` current in the running context, and for calls of this thread in contexts without a scope."""
     token = enter_scope(scope)
     stack = _in_threads.setdefault(get_ident(), [])
     stack.append(scope)
@@ -148,23 +137,23 @@ def running_in_thread(scope: Scope) -> Iterator[None]:
 
 
 def scope_of_thread() -> Scope | None:
-    """Return the innermost scope that is running in this thread."""
+    """Return the innermost scope running in this thread."""
     stack = _in_threads.get(get_ident())
     return stack[-1] if stack else None
 
 
 def scope_in(context: Any) -> Scope | None:
-    """Return the scope that a task's context carries."""
+    """Return the scope in a task's context."""
     found: Scope | None = context.get(_CURRENT)
     return found
 
 
 def owner_of(seen: Scope | None, creator: Scope | None) -> Scope | None:
-    """Return the scope that a creation belongs to, or None if nobody can be named.
+    """Return the scope that owns a creation, or None if there is none.
 
     Args:
         seen: The scope in the creating context.
-        creator: The scope that the creating task or thread belongs to.
+        creator: The scope that owns the creating task or thread.
     """
     if seen is None or creator is None:
         return seen if creator is None else creator

@@ -1,7 +1,7 @@
-"""How long to wait for what is left: not at all when clean, else with doubling pauses, and never in a loop's way.
+"""Waiting for leftovers to end: with doubling pauses, and without blocking a loop.
 
-Waiting ends early where it is pointless: when every task that is left belongs to a loop that nothing runs any more, or
-when all of them are proven unwakeable.
+A clean block does not wait. Waiting ends early if it is pointless: if every remaining task belongs to a loop that no
+longer runs, or if all of them are proven unwakeable.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import asyncio
 from asyncio import sleep as sleep_in_loop
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from weakref import ref
 
-from .known_rules import is_known
+from .known_rules import KnownRule, is_known
 from .leak import Leak, leak_of
-
-if TYPE_CHECKING:
-    from .recording import Leftover, Recording
-    from .scope import Scope
+from .leftover import Leftover
+from .recording import Recording
+from .scope import Scope
 
 FIRST_PAUSE_S: Final = 0.0001
 LONGEST_PAUSE_S: Final = 0.1
@@ -27,11 +26,11 @@ _PROVE_AFTER_S: Final = (0.25, 1.0, 2.0)
 
 
 class Patience:
-    """Decides after each look whether to look again, and after how long.
+    """Decides after each check whether to repeat it, and after which pause.
 
     Args:
-        timeout_s: Seconds to wait in all.
-        is_over: The caller's own cancellation.
+        timeout_s: Maximum number of seconds to wait in total.
+        is_over: The caller's own condition to end the wait.
         clock: The monotonic clock, in seconds.
     """
 
@@ -45,11 +44,11 @@ class Patience:
         self.ended_early = False
 
     def next_pause(self, left: list[Leftover], runs_in: Any = None) -> float | None:
-        """Return the seconds until the next look, or None where there is nothing to wait for.
+        """Return the seconds until the next check, or None if waiting is pointless.
 
         Args:
-            left: What the last look found.
-            runs_in: The loop in which the wait itself runs, if it does.
+            left: The leftovers found by the last check.
+            runs_in: The loop in which the wait itself runs, or None.
         """
         if not left:
             return None
@@ -69,7 +68,7 @@ class Patience:
 
 
 def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
-    """Tell whether all that is left are tasks of loops that nothing runs: closed, or stopped for a while."""
+    """Return whether all leftovers are tasks of loops that nothing runs: closed, or stopped for a while."""
     for one in left:
         found = one.reference()
         if found is None:
@@ -83,12 +82,12 @@ def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
 
 
 def proven(left: list[Leftover]) -> dict[int, str]:
-    """Return, by serial number, why nothing will wake the tasks of which that is proven."""
-    # Weakly: what only we hold the garbage collector may end.
+    """Return the evidence that tasks can never wake, by serial number, for tasks with a proof."""
+    # Weak references, because tasks held only by this function must remain collectable.
     tasks = {one.serial: one.reference for one in left if one.kind == "task" and one.reference() is not None}
     if not tasks:
         return {}
-    from ..diagnose.wakeability import alive, evidence, proof_on_demand
+    from ..diagnose.proof.wakeability import alive, evidence, proof_on_demand
 
     try:
         proof = proof_on_demand(alive(tasks.values()))
@@ -99,45 +98,42 @@ def proven(left: list[Leftover]) -> dict[int, str]:
             for serial, reference in tasks.items()
             if (found := reference()) is not None and id(found) in stuck
         }
-    except Exception:  # noqa: BLE001 (a report without a proof is better than a test runner that fails)
+    except Exception:  # noqa: BLE001 (a report without a proof is better than a failing test runner)
         return {}
 
 
-def leaks_of(recording: Recording, left: list[Leftover], *, proof: bool = True) -> list[Leak]:
-    """Put what is left into words, with the proof where there is one."""
+def leaks_of(left: list[Leftover], *, proof: bool = True) -> list[Leak]:
+    """Describe leftovers, with the proof where there is one."""
     evidence = proven(left) if proof else {}
     return [
         leak
         for one in left
-        if (leak := leak_of(recording, one, evidence=evidence.get(one.serial, "") if one.kind == "task" else ""))
-        is not None
+        if (leak := leak_of(one, evidence=evidence.get(one.serial, "") if one.kind == "task" else "")) is not None
     ]
 
 
-def note_what_is_cancelled(recording: Recording, scope: Scope, loop: Any) -> None:
-    """Note at ``scope`` which of its tasks a runner is about to cancel; in a test runner's loop, first let them end."""
+def cancelled_leaks(
+    recording: Recording, scope: Scope, loop: Any, *, known: tuple[KnownRule, ...], timeout_s: float
+) -> list[Leak]:
+    """Return the tasks of ``scope`` that a runner is about to cancel; in a test runner's loop, first wait for them."""
 
-    def look() -> list[Leftover]:
-        return [one for one in recording.leftovers(scope, threads=False) if _is_left_in(one, scope, loop)]
+    def scan() -> list[Leftover]:
+        return [one for one in recording.leftovers(scope, threads=False) if _is_left_in(one, scope, loop, known)]
 
-    left = look()
+    left = scan()
     if left and may_run(scope, loop):
-        loop.run_until_complete(settle_in_loop(look, Patience(scope.timeout_s, never)))
-        left = look()
+        loop.run_until_complete(settle_in_loop(scan, Patience(timeout_s, never)))
+        left = scan()
     evidence = proven(left)
-    for one in left:
-        leak = leak_of(recording, one, ending="cancelled", evidence=evidence.get(one.serial, ""))
-        if leak is not None:
-            scope.lost.append(leak)
-            # The check itself must not count it a second time where it survives its cancellation.
-            scope.reported.add(("task", one.serial))
+    leaks = (leak_of(one, ending="cancelled", evidence=evidence.get(one.serial, "")) for one in left)
+    return [leak for leak in leaks if leak is not None]
 
 
-async def settle_in_loop(look: Callable[[], list[Any]], patience: Patience) -> list[Any]:
-    """Look until clean or out of patience, letting the loop run between looks; return what the last look found."""
+async def settle_in_loop(scan: Callable[[], list[Any]], patience: Patience) -> list[Any]:
+    """Repeat a scan until it is clean or the patience ends, letting the loop run in between; return the last result."""
     loop = asyncio.get_running_loop()
     while True:
-        left = look()
+        left = scan()
         pause = patience.next_pause(left, loop)
         if pause is None:
             return left
@@ -145,10 +141,10 @@ async def settle_in_loop(look: Callable[[], list[Any]], patience: Patience) -> l
         await sleep_in_loop(pause)
 
 
-def settle(look: Callable[[], list[Any]], patience: Patience) -> list[Any]:
+def settle(scan: Callable[[], list[Any]], patience: Patience) -> list[Any]:
     """Do the same in a thread that runs no loop."""
     while True:
-        left = look()
+        left = scan()
         pause = patience.next_pause(left)
         if pause is None:
             return left
@@ -157,14 +153,14 @@ def settle(look: Callable[[], list[Any]], patience: Patience) -> list[Any]:
 
 
 def never() -> bool:
-    """Be no cancellation at all."""
+    """Return False: the wait is never ended early."""
     return False
 
 
-def _is_left_in(one: Leftover, scope: Scope, loop: Any) -> bool:
-    """Tell whether a task is in ``loop`` and ``scope`` is the innermost that judges it."""
+def _is_left_in(one: Leftover, scope: Scope, loop: Any, known: tuple[KnownRule, ...]) -> bool:
+    """Return whether a task is in ``loop``, and ``scope`` is the innermost scope that checks it."""
     task = one.reference()
-    if task is None or task.get_loop() is not loop or is_known(one, scope.known):
+    if task is None or task.get_loop() is not loop or is_known(one, known):
         return False
     judge = (
         next((each for each in one.owner.and_outer() if each.is_open or each.is_boundary), None) if one.owner else None
@@ -173,16 +169,16 @@ def _is_left_in(one: Leftover, scope: Scope, loop: Any) -> bool:
 
 
 def may_run(scope: Scope, loop: Any) -> bool:
-    """Tell whether ``loop`` is the idle loop of a test runner, in which ``scope`` may wait."""
+    """Return whether ``loop`` is the idle loop of a test runner, in which ``scope`` may wait."""
     if scope.runner_loop is None or scope.runner_loop() is not loop or loop is None:
         return False
     return not loop.is_closed() and not loop.is_running() and asyncio._get_running_loop() is None
 
 
 def runner_loop_of(scope: Scope) -> None:
-    """Note that the running loop belongs to a test runner, so that ``scope`` may let things settle in it.
+    """Note that the running loop belongs to a test runner, so that ``scope`` may wait in it.
 
-    Under trio there is none, and only threads are looked at.
+    Under trio there is no loop, and only threads are checked.
     """
     loop = asyncio._get_running_loop()
     scope.runner_loop = None if loop is None else ref(loop)

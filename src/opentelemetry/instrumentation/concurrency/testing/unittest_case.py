@@ -1,4 +1,4 @@
-"""Leak tests for ``unittest``: a mixin that checks each test of a class, asynchronous ones included."""
+"""Leak tests for ``unittest``: a mixin that checks each test of a class."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ else:
 
 
 class LeakTestMixin(_Case):
-    """Checks each test of the class, from before ``setUp`` to after the last cleanup.
+    """Checks each test of the class, from before ``setUp`` to after the last cleanup; asynchronous tests as well.
 
     ::
 
         class TestSearch(LeakTestMixin, unittest.IsolatedAsyncioTestCase):
             leak_options = {"timeout": 1.0}
 
-    What is left fails the test; its own failure or error is reported beside it.
+    Leaks fail the test; its own failure or error is reported as well.
 
     Attributes:
         leak_options: Arguments of ``check_leaks`` for the whole class.
@@ -34,10 +34,10 @@ class LeakTestMixin(_Case):
     _leak_check: LeakCheck | None = None
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
-        """Run the test in a check of its own. Raises as ``check_leaks`` for options that cannot work."""
+        """Run the test in a separate check. Raises like ``check_leaks`` for invalid options."""
         check = check_leaks(**{"label": self.id(), **self.leak_options}).begin()
         self._leak_check = check
-        # Cleanups run last in, first out: this one is the last thing that the test does.
+        # Cleanups run in reverse order of registration, so that this one runs last.
         if isinstance(self, unittest.IsolatedAsyncioTestCase):
             self.addAsyncCleanup(self._finish_in_loop)
         else:

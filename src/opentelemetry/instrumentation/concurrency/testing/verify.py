@@ -1,4 +1,4 @@
-"""A whole test run, checked at its end, in any runner: what ``goleak.VerifyTestMain`` does for Go."""
+"""The check of a whole test run, like ``goleak.VerifyTestMain`` in Go."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ def verify_main(
     cleanup: Callable[[int], None] | None = None,
     **options: Any,
 ) -> int:
-    """Run a suite, and then check that nothing at all is left of it.
+    """Run a suite, and then check that no tasks or threads remain.
 
     ::
 
         sys.exit(verify_main(lambda: unittest.main(module="tests", exit=False)))
 
-    What is checked is everything that was created meanwhile, whoever created it. An exit code of the suite other than
-    0 is kept; 0 becomes 1 if something is left, and the report goes to stderr.
+    The check covers everything created meanwhile, whatever its owner. An exit code of the suite other than 0 is kept; 0
+    becomes 1 if something leaked, and the report is written to stderr.
 
     Args:
         run: Runs the suite. Its result is an exit code, None for 0, or a unittest result or program; it may also exit.
-        run_on_failure: Check also when the suite failed; by default the report would only hide the failure.
-        cleanup: Called with the exit code before it is returned, whatever was found.
-        options: As for ``check_leaks``; ``everything`` is True unless given.
+        run_on_failure: Whether to check after a failed suite; by default not, because the report would hide the
+            failure.
+        cleanup: Called with the exit code before it is returned, whatever the result.
+        options: Arguments of ``check_leaks``; ``everything`` is True by default.
 
     Returns:
         The exit code.
 
     Raises:
-        TypeError, ValueError: For options that ``check_leaks`` refuses.
+        TypeError, ValueError: An option that ``check_leaks`` rejects.
     """
     check = check_leaks(**{"everything": True, "label": "the test run", **options}).begin()
     try:
@@ -59,7 +60,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
         result = run()
     except SystemExit as ended:
         result = ended.code
-    # unittest.main(exit=False) returns the program, which holds the result.
+    # unittest.main(exit=False) returns the program, which has the result.
     result = getattr(result, "result", result)
     was_successful = getattr(result, "wasSuccessful", None)
     if callable(was_successful):

@@ -1,4 +1,4 @@
-// A flame graph of where tasks wait: outermost frame at the top, as wide as the number of tasks below it.
+// A flame graph of where tasks wait: outermost frame at the top; the width is the number of tasks.
 
 import { drawn, number } from "./show.js";
 
@@ -35,26 +35,29 @@ export class Flame {
     const boxes = [];
     const depth = this.box(node, 0, 1, 0, node.count, boxes, this.path);
     const what = `${this.kind.value}s`;
-    this.told.textContent = node.count ? `${number(node.count)} ${what}${this.path.length ? ` below ${this.path.at(-1)}` : ""}. Choose a frame to look below it.` : `No ${what} with such a stack.`;
+    const others = this.by.value === "stack" || !node.of_another ? "" : ` ${number(node.of_another)} of them are shown with the stack of another ${this.kind.value} created at the same line.`;
+    this.told.textContent = node.count ? `${number(node.count)} ${what}${this.path.length ? ` below ${this.path.at(-1)}` : ""}. Select a frame to zoom in.${others}` : `No ${what} with such a stack.`;
     this.place.replaceChildren(drawn("svg", { viewBox: `0 0 1200 ${Math.max(1, depth) * HEIGHT}`, role: "group", "aria-label": `Flame graph of ${what}` }, ...boxes));
   }
 
   tree() {
-    const root = { name: "all", count: 0, accused: 0, children: new Map() };
+    const root = { name: "all", count: 0, accused: 0, of_another: 0, children: new Map() };
     for (const group of this.data.groups) {
       const stack = this.by.value === "stack" ? group.stack : group.creation;
       if (group.kind !== this.kind.value || stack === undefined) continue;
       let node = root;
       const names = this.data.stacks[stack].map((frame) => this.data.frames[frame][0]);
       if (this.by.value === "stack") names.push(`[${group.wait}]`);
+      else if (this.data.sites[group.site]?.runs) names.push(this.data.sites[group.site].runs);
       for (const name of [null, ...names]) {
         if (name !== null) {
           let next = node.children.get(name);
-          if (!next) node.children.set(name, next = { name, count: 0, accused: 0, children: new Map() });
+          if (!next) node.children.set(name, next = { name, count: 0, accused: 0, of_another: 0, children: new Map() });
           node = next;
         }
         node.count += group.count;
         if (group.verdict) node.accused += group.count;
+        if (group.creation_sampled) node.of_another += group.count;
       }
     }
     return root;

@@ -1,6 +1,6 @@
-// Who waits for whom: the tasks around one in the wait-for graph, as a tree; deadlocks are marked.
+// The neighbours of a task in the wait graph, as a tree; deadlocks are marked.
 
-import { age, element, stackText } from "./show.js";
+import { age, element, stackOfAnother, stackText } from "./show.js";
 
 export class Graph {
   constructor() {
@@ -17,23 +17,23 @@ export class Graph {
       if (!answer.ok) throw new Error(await answer.text());
       this.draw(serial, await answer.json());
     } catch (error) {
-      this.place.textContent = `It could not be loaded: ${error.message}`;
+      this.place.textContent = `Loading failed: ${error.message}`;
     }
   }
 
   draw(serial, found) {
     const tasks = new Map(found.tasks.map((task) => [task.serial, task]));
     const start = tasks.get(serial);
-    if (!start) { this.place.textContent = `No task ${serial} lives any more.`; return; }
+    if (!start) { this.place.textContent = `Task ${serial} no longer exists.`; return; }
     const above = [];
-    for (const [text, next] of [["It waits for", (task) => (task.waits_for ? [task.waits_for] : [])], ["These wait for it", (task) => task.owners ?? []]]) {
+    for (const [text, next] of [["It waits for", (task) => (task.waits_for ? [task.waits_for] : [])], ["It is awaited by", (task) => task.owners ?? []]]) {
       const tree = this.branches(next(start), next, tasks, found, new Set([serial]));
       if (tree) above.push(element("h2", {}, text), tree);
     }
     const alone = above.length ? [] : [element("p", { class: "quiet" }, "It waits for no task, and no task waits for it.")];
     const reason = start.reason ? [element("p", {}, start.reason)] : [];
     const stack = element("pre", { tabindex: "0", "aria-label": "where it waits, innermost first" }, stackText(foundAsOverview(found), start.stack));
-    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, stack, ...above, ...alone);
+    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, ...created(start, found), stack, ...above, ...alone);
   }
 
   branches(serials, next, tasks, found, seen) {
@@ -50,10 +50,18 @@ export class Graph {
     const site = found.sites[task.site];
     return element("span", {},
       element("button", { type: "button", onclick: () => this.show(task.serial) }, `task ${task.serial} “${task.name}”`),
-      ` [${task.wait_reason}] ${age(task.age_s)}, created by ${site.function}:${site.line} `,
+      ` [${task.wait_reason}] ${age(task.age_s)}, ${site.runs ? `runs ${site.runs}, ` : ""}created by ${site.function}:${site.line} `,
       task.deadlock?.length ? element("span", { class: "bad" }, "deadlock ") : null,
       task.verdict ? element("span", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict) : null);
   }
+}
+
+function created(task, found) {
+  const through = (found.sites[task.site].via ?? []).map((number) => found.frames[number])
+    .map((spawner) => element("p", {}, `through ${spawner.function} `, element("span", { class: "quiet" }, `${spawner.path}:${spawner.line}`)));
+  if (task.creation_stack === undefined) return through;
+  const heading = task.creation_sampled ? stackOfAnother("task") : "creation stack";
+  return [...through, element("details", {}, element("summary", {}, heading), element("pre", { tabindex: "0" }, stackText(foundAsOverview(found), task.creation_stack)))];
 }
 
 function foundAsOverview(found) {

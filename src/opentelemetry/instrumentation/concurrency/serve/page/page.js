@@ -1,8 +1,8 @@
-// The live page: asks for the overview, draws it, waits. Nothing is asked while the page is hidden or paused.
+// The live page: fetches and draws the overview periodically, except while the page is hidden or paused.
 
 import { Flame } from "./flame.js";
 import { Graph } from "./graph.js";
-import { age } from "./show.js";
+import { age, element } from "./show.js";
 import { Sites } from "./sites.js";
 import { drawCards } from "./sparklines.js";
 
@@ -25,7 +25,7 @@ async function refresh() {
       if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).trim()}`);
       take(await answer.json());
     } catch (error) {
-      part("status").textContent = `No answer from the process (${error.message}); trying again.`;
+      part("status").textContent = `No answer from the process (${error.message}); retrying.`;
       part("status").className = "bad";
     }
     asking = false;
@@ -39,11 +39,19 @@ function take(data) {
   document.title = `${data.totals.tasks} tasks, ${data.totals.threads} threads – ${name}`;
   part("title").textContent = name;
   part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}${process.scan_age_s === null ? "" : `, last scan ${age(process.scan_age_s)} ago`}`;
+  drawBlocked(part("blocked"), data.silent_loops ?? []);
   drawCards(part("cards"), data);
   sites.take(data);
   flame.take(data);
   part("status").className = "quiet";
   part("status").textContent = paused ? "paused" : "";
+}
+
+function drawBlocked(where, loops) {
+  where.hidden = !loops.length;
+  where.replaceChildren(...loops.map((loop) => element("details", {},
+    element("summary", { class: "bad" }, `The event loop${loop.thread ? ` of thread ${loop.thread}` : ""} has not answered for ${age(loop.silent_s)}${loop.waiting_at ? `: it is in ${loop.waiting_at}` : ""}.`),
+    element("pre", {}, [...(loop.stack ?? [])].reverse().map(([name, path, line]) => `${name}\n    ${path}:${line}`).join("\n")))));
 }
 
 function choose(tab) {
@@ -69,7 +77,7 @@ for (const [at, tab] of tabs.entries()) {
 part("pause").addEventListener("click", () => {
   paused = !paused;
   part("pause").setAttribute("aria-pressed", String(paused));
-  part("pause").textContent = paused ? "Go on" : "Pause";
+  part("pause").textContent = paused ? "Resume" : "Pause";
   part("status").textContent = paused ? "paused" : "";
   refresh();
 });

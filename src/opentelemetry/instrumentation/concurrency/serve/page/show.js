@@ -1,4 +1,4 @@
-// How things are written: elements, ages, places. Text goes in as text, never as markup.
+// Formatting of elements, ages and positions. Text is inserted as text, never as markup.
 
 export function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
@@ -37,7 +37,7 @@ export function place(path, line) {
   return path ? `${short}:${line}` : "";
 }
 
-// Innermost first, as a reader looks for it; the file stands below its function.
+// Innermost frame first; the file is below its function.
 export function stackText(document_, stack) {
   return [...document_.stacks[stack]].reverse().map((frame) => {
     const [name, path, line] = document_.frames[frame];
@@ -45,9 +45,15 @@ export function stackText(document_, stack) {
   }).join("\n") || "no Python frame";
 }
 
+export function stackOfAnother(kind) {
+  return `stack of another ${kind} created at this line`;
+}
+
 export function verdictOf(row) {
   if (row.unwakeable) return { rank: 3, text: `${number(row.unwakeable)} unwakeable`, kind: "bad" };
   if (row.orphaned) return { rank: 2, text: `${number(row.orphaned)} orphaned`, kind: "warn" };
   if (row.growing) return { rank: 1, text: "growing", kind: "warn" };
+  if (row.destroyed) return { rank: 0.5, text: `${number(row.destroyed)} destroyed`, kind: "warn" };
+  if (row.unretrieved) return { rank: 0.4, text: `${number(row.unretrieved)} failed, exception never retrieved`, kind: "warn" };
   return { rank: 0, text: "", kind: "" };
 }

@@ -1,13 +1,13 @@
-// The table of lines, and what is known of the chosen one.
+// The table of sites, and the details of the selected one.
 
-import { age, element, number, place, stackText, verdictOf } from "./show.js";
+import { age, element, number, place, stackOfAnother, stackText, verdictOf } from "./show.js";
 
 const SHOWN_AT_FIRST = 200;
 const COLUMNS = [
   { name: "line", text: "Created at", value: (row) => `${row.function} ${row.line}` },
   { name: "kind", text: "Kind", wide: true, value: (row) => row.kind },
   { name: "live", text: "Live", numeric: true, value: (row) => row.live },
-  { name: "rate", text: "Created a minute", numeric: true, wide: true, value: (row) => row.rate },
+  { name: "rate", text: "Created per minute", numeric: true, wide: true, value: (row) => row.rate },
   { name: "created", text: "Created", numeric: true, wide: true, value: (row) => row.created },
   { name: "oldest", text: "Oldest", numeric: true, value: (row) => row.oldest_s },
   { name: "verdict", text: "Verdict", value: (row) => verdictOf(row).rank * 1e9 + row.orphaned + row.unwakeable },
@@ -60,7 +60,7 @@ export class Sites {
     const wanted = this.parts.filter.value.trim().toLowerCase();
     const rows = this.data.sites.filter((row) => (!this.parts.kind.value || row.kind === this.parts.kind.value)
       && (!this.parts.accused.checked || verdictOf(row).rank)
-      && (!wanted || `${row.function} ${row.path}:${row.line}`.toLowerCase().includes(wanted)));
+      && (!wanted || `${row.function} ${row.path}:${row.line} ${row.runs}`.toLowerCase().includes(wanted)));
     rows.sort((one, other) => {
       const [first, second] = [column.value(one), column.value(other)];
       const order = first < second ? -1 : first > second ? 1 : 0;
@@ -70,10 +70,10 @@ export class Sites {
     this.parts.rows.replaceChildren(...rows.slice(0, this.shown).map((row) => this.row(row)));
     if (focused) this.parts.rows.querySelector(`[data-site="${CSS.escape(focused)}"]`)?.focus();
     this.parts.more.hidden = rows.length <= this.shown;
-    this.parts.more.textContent = `Show more (${number(rows.length - this.shown)} lines follow)`;
+    this.parts.more.textContent = `Show more (${number(rows.length - this.shown)} sites)`;
     const out = this.data.left_out;
     this.parts["left-out"].textContent = out.sites || out.groups
-      ? `Left out here, the smallest first: ${number(out.sites)} lines, ${number(out.groups)} groups.` : "";
+      ? `Omitted here, the smallest first: ${number(out.sites)} sites, ${number(out.groups)} groups.` : "";
     this.drawDetail();
   }
 
@@ -83,12 +83,13 @@ export class Sites {
     const choose = () => { this.chosen = this.chosen === key ? null : key; this.draw(); };
     return element("tr", { "aria-selected": this.chosen === key ? "true" : "false" },
       element("td", {}, element("button", { type: "button", "data-site": key, "aria-expanded": this.chosen === key ? "true" : "false", onclick: choose }, row.function),
-        element("div", { class: "quiet", title: `${row.path}:${row.line}` }, place(row.path, row.line))),
+        element("div", { class: "quiet", title: `${row.path}:${row.line}` }, place(row.path, row.line)),
+        row.runs ? element("div", { class: "quiet" }, `runs ${row.runs}`) : null),
       element("td", { class: "wide" }, row.kind),
       element("td", { class: "number" }, number(row.live)),
       element("td", { class: "number wide" }, row.rate ? row.rate.toFixed(row.rate < 10 ? 1 : 0) : ""),
       element("td", { class: "number wide" }, row.created ? number(row.created) : ""),
-      element("td", { class: "number" }, age(row.oldest_s)),
+      element("td", { class: "number" }, row.live ? age(row.oldest_s) : ""),
       element("td", { class: verdict.kind }, verdict.text));
   }
 
@@ -105,8 +106,11 @@ export class Sites {
     detail.replaceChildren(
       element("h2", {}, `${number(row.live)} ${row.kind}${row.live === 1 ? "" : "s"} created by ${row.function}`),
       element("p", { class: "quiet" }, `${row.path}:${row.line}`),
+      ...(row.runs ? [element("p", {}, `runs ${row.runs}`)] : []),
+      ...row.via.map(([name, path, line]) => element("p", {}, `through ${name} `, element("span", { class: "quiet" }, `${path}:${line}`))),
+      ...endings(row),
       ...groups.map((group) => this.group(group, open)),
-      creation(this.data, groups, open),
+      creation(this.data, row, groups, open),
       element("button", { type: "button", onclick: () => this.loadTasks(row) }, `Show ${row.kind === "task" ? "tasks" : "threads"} one by one`),
       tasks ?? element("div", { class: "tasks" }));
   }
@@ -121,7 +125,7 @@ export class Sites {
   }
 
   async loadTasks(row) {
-    const query = new URLSearchParams({ kind: row.kind, function: row.function, path: row.path, line: row.line, limit: 200 });
+    const query = new URLSearchParams({ kind: row.kind, function: row.function, path: row.path, line: row.line, runs: row.runs, limit: 200 });
     const place_ = this.parts.detail.querySelector(".tasks");
     place_.textContent = "…";
     try {
@@ -130,7 +134,7 @@ export class Sites {
       const found = await answer.json();
       place_.replaceChildren(this.taskTable(row, found[`${row.kind}s`]));
     } catch (error) {
-      place_.textContent = `They could not be loaded: ${error.message}`;
+      place_.textContent = `Loading failed: ${error.message}`;
     }
   }
 
@@ -145,15 +149,24 @@ export class Sites {
   }
 }
 
-function creation(data, groups, open) {
-  const found = groups.find((group) => group.creation !== undefined);
-  if (!found) return element("p", { class: "quiet" }, "No creation stack was sampled at this line.");
+function creation(data, row, groups, open) {
+  const recorded = groups.filter((group) => group.creation !== undefined);
+  const found = recorded.find((group) => !group.creation_sampled) ?? recorded[0];
+  if (!found) return element("p", { class: "quiet" }, "No creation stack was recorded at this line.");
+  const heading = found.creation_sampled ? stackOfAnother(row.kind) : "creation stack of one of them";
   return element("details", { "data-group": "creation", open: open.has("creation") },
-    element("summary", {}, "where they were created (a sampled stack)"), element("pre", { tabindex: "0" }, stackText(data, found.creation)));
+    element("summary", {}, heading), element("pre", { tabindex: "0" }, stackText(data, found.creation)));
+}
+
+function endings(row) {
+  const texts = [];
+  if (row.destroyed) texts.push(`${number(row.destroyed)} destroyed while pending`);
+  if (row.unretrieved) texts.push(`${number(row.unretrieved)} failed, exception never retrieved`);
+  return texts.length ? [element("p", { class: "warn" }, texts.join(", "))] : [];
 }
 
 function keyOf(row) {
-  return `${row.kind} ${row.function} ${row.path}:${row.line}`;
+  return `${row.kind} ${row.function} ${row.path}:${row.line} ${row.runs}`;
 }
 
 function classes(column) {

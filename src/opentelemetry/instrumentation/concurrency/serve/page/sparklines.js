@@ -1,4 +1,4 @@
-// The totals with their course since the page was opened; the page remembers it, the process does not.
+// The totals with their history since the page was opened, which only the page stores.
 
 import { age, drawn, element, number } from "./show.js";
 
@@ -14,7 +14,7 @@ export function drawCards(place, data) {
     ["threads", totals.threads, number(totals.threads), ""],
     ["orphans", totals.orphaned + totals.unwakeable, number(totals.orphaned + totals.unwakeable), totals.orphaned + totals.unwakeable ? "warn" : ""],
     ["unwakeable", totals.unwakeable, number(totals.unwakeable), totals.unwakeable ? "bad" : ""],
-    ["growing lines", totals.growing, number(totals.growing), totals.growing ? "warn" : ""],
+    ["growing sites", totals.growing, number(totals.growing), totals.growing ? "warn" : ""],
     ["event-loop delay", delay ?? 0, delay === null ? "–" : age(delay), delay > 0.1 ? "warn" : ""],
   ];
   place.replaceChildren(...cards.map(([name, value, text, kind]) => {

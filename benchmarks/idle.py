@@ -1,0 +1,84 @@
+"""What a process that does nothing pays: wake-ups and CPU time per second, bare and instrumented.
+
+Each number is of a process of its own, without an SDK. Wake-ups are the voluntary context switches of all its threads,
+as Linux counts them. Needs /proc.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SHAPES = {"no tasks": 0, "1,000 sleeping tasks": 1_000, "100,000 sleeping tasks": 100_000}
+SETTLE_S = 90.0
+"""The first scans enter everything, and the proof has its allowance of three seconds."""
+
+
+def serve(state: str, tasks: int) -> None:
+    """Wait for ever among so many sleeping tasks."""
+    if state == "recorded":
+        from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+
+        ConcurrencyInstrumentor().instrument()
+
+    async def main() -> None:
+        for_ever = asyncio.get_running_loop().create_future()
+        held = [asyncio.create_task(asyncio.sleep(1e6)) for _ in range(tasks)]
+        print("ready", flush=True)
+        await asyncio.gather(for_ever, *held)
+
+    asyncio.run(main())
+
+
+def measured(state: str, tasks: int, seconds: float, settle_s: float) -> tuple[float, float]:
+    """Return wake-ups and milliseconds of CPU time per second of one process."""
+    command = [sys.executable, __file__, "--serve", state, str(tasks)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(settle_s)
+        before, began = counted(process.pid), time.monotonic()
+        time.sleep(seconds)
+        after, elapsed = counted(process.pid), time.monotonic() - began
+    finally:
+        process.kill()
+        process.wait()
+    return (after[0] - before[0]) / elapsed, 1000 * (after[1] - before[1]) / elapsed
+
+
+def counted(pid: int) -> tuple[int, float]:
+    """Return the wake-ups of all threads of a process so far, and its seconds of CPU time."""
+    wakeups, nanoseconds = 0, 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        status = (task / "status").read_text()
+        wakeups += int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+        nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return wakeups, nanoseconds / 1e9
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--settle", type=float, default=SETTLE_S)
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve[0], int(options.serve[1]))
+        return
+    load = os.getloadavg()[0]
+    print(f"CPython {sys.version.split()[0]}, {options.seconds:g} s each, load {load:.1f} on {os.cpu_count()} cores")
+    print(f"{'':24}{'wake-ups per second':>26}{'CPU time, ms per second':>28}")
+    print(f"{'':24}{'bare':>13}{'recorded':>13}{'bare':>14}{'recorded':>14}")
+    for name, tasks in SHAPES.items():
+        bare = measured("bare", tasks, options.seconds, options.settle)
+        recorded = measured("recorded", tasks, options.seconds, options.settle)
+        print(f"{name:24}{bare[0]:13.2f}{recorded[0]:13.2f}{bare[1]:14.3f}{recorded[1]:14.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Options that select tasks and threads by site, wait reason and verdict."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from ..diagnose.introspection.wait_reason import WAIT_REASONS
+from ..snapshot.tally import Tally
+from ..snapshot.values import LivePicture
+
+SITE_HELP: Final = "a glob on the creating function, its file or path:line, or the function that runs"
+VERDICTS: Final = ("orphaned", "unwakeable", "any")
+
+
+def add_filters(parser: argparse.ArgumentParser, *, verdicts: Sequence[str] = VERDICTS) -> None:
+    """Add the options.
+
+    Args:
+        parser: The parser of a command.
+        verdicts: The verdicts that can be selected.
+    """
+    parser.add_argument("--site", metavar="GLOB", help=f"only those of matching sites: {SITE_HELP}")
+    parser.add_argument(
+        "--wait", metavar="REASON", type=wait_reason, help="only those with this wait reason, such as queue.get or io.*"
+    )
+    parser.add_argument("--verdict", choices=verdicts, help="only those with this verdict")
+
+
+def wait_reason(glob: str) -> str:
+    """Check a glob on wait reasons and return it.
+
+    Raises:
+        argparse.ArgumentTypeError: If it matches no wait reason.
+    """
+    if not any(fnmatchcase(reason, glob) for reason in WAIT_REASONS):
+        message = f"unknown wait reason {glob!r}: expected a glob on one of {', '.join(sorted(WAIT_REASONS))}"
+        raise argparse.ArgumentTypeError(message)
+    return glob
+
+
+def holds(arguments: argparse.Namespace, picture: LivePicture | Tally) -> bool:
+    """Return whether the options select a task or thread, or a tally of them."""
+    if arguments.site and not picture.site.matches(arguments.site):
+        return False
+    if arguments.wait and not fnmatchcase(picture.wait_reason, arguments.wait):
+        return False
+    wanted = arguments.verdict
+    return not wanted or (picture.verdict is not None if wanted == "any" else picture.verdict == wanted)

@@ -1,0 +1,1 @@
+"""The growth rule: sites that grow or hold too many tasks."""

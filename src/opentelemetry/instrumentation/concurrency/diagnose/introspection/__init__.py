@@ -1,0 +1,1 @@
+"""Inspection of tasks and threads without running application code."""

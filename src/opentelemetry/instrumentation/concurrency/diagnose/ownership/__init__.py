@@ -1,0 +1,1 @@
+"""The orphan rule: owners, creators, and tasks and threads meant to stay."""

@@ -1,0 +1,1 @@
+"""The proof that a task can never be woken, by reference accounting."""

@@ -1,0 +1,263 @@
+"""Schedule of background proofs, the choice of tasks, and the result per task.
+
+A proof examines tasks older than the age limit: orphans first, then the others, one per site in turn, so that no site
+hides another. It runs soon after new orphans appear or the number of old tasks has doubled, once more at the next scan,
+because only results confirmed by a second proof count, and every ``PROOF_INTERVAL``.
+
+Proofs use at most one per cent of a core, after an allowance at the start, and a limited number of tasks and amount of
+work at a time. Tasks that could not be examined are the first in the next run; their number is a metric and part of the
+evidence. Being stuck is stable, so a result holds until a later proof of the same task differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from ...census.columns import Columns
+from ...census.pace import paced
+from ...census.scan import Scan
+from ..ownership.creator_ended import outlived_a_task
+from ..ownership.orphans import OrphanSearch, SiteOrphans
+from ..states import ProofState
+from .wait_graph import awaited_tasks, deadlocks
+from .wakeability import Proof, ProofMemory, Stuck, alive, evidence, prove
+
+MAX_SUSPECTS: Final = 10_000
+"""Maximum number of tasks per proof."""
+MAX_WORK: Final = 4_000_000
+"""Maximum number of references that one proof inspects: about two seconds of CPU time."""
+
+
+_CPU_SHARE: Final = 0.01
+_ALLOWANCE_S: Final = 3.0
+_WITHOUT_VERDICT: Final = (ProofState.NEW, ProofState.SEEN_STUCK, ProofState.UNDECIDED)
+
+
+class ProofSchedule:
+    """Runs proofs and stores their results in ``Columns.proof``.
+
+    Args:
+        interval_s: Seconds between two proofs of all old tasks; 0 disables background proofs.
+
+    Attributes:
+        cycles: The await cycles, as of the last proof.
+        undecided: Human-readable reason for undecided tasks in the last proof; empty if there are none.
+        unexamined_at: By site number, how many tasks older than the age limit were not examined, as of the last scan;
+            only sites with such tasks.
+        spent_s: CPU time of all proofs, in seconds.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._memory = ProofMemory()
+        self._last_at: float | None = None
+        self._began_at: float | None = None
+        self.spent_s = 0.0
+        self._confirm_next = False
+        self._is_unfinished = False
+        self.cycles: tuple[tuple[Any, ...], ...] = ()
+        self._cycle_of: dict[int, tuple[Any, ...]] = {}
+        self.undecided = ""
+        self.unexamined_at: dict[int, int] = {}
+
+    @property
+    def unexamined(self) -> int:
+        """Number of tasks older than the age limit that were not examined, as of the last scan."""
+        return sum(self.unexamined_at.values())
+
+    def gap(self) -> None:
+        """Drop the first of two proofs, because the process could not run in between."""
+        self._memory.forget()
+
+    def scan(
+        self,
+        columns: Columns,
+        orphans: list[SiteOrphans],
+        search: OrphanSearch,
+        scan: Scan,
+        loops: Iterable[Any],
+        pause: Callable[[], None],
+    ) -> None:
+        """Run a proof if one is due, and store the results.
+
+        Args:
+            columns: The columns of tasks.
+            orphans: The orphans by site.
+            search: Provides the old tasks.
+            scan: The scan.
+            loops: The event loops of the process.
+            pause: Lets the application run.
+        """
+        if not self._interval_s or scan.final:
+            return
+        counted = self._count_states(columns, search, pause)
+        if not self._can_afford(scan.at):
+            return
+        due = self._last_at is None or scan.at - self._last_at >= self._interval_s
+        if not (due or self._confirm_next or self._has_news(columns, orphans, counted, pause)):
+            return
+        if due and search.old_rows:
+            self._last_at = scan.at
+        began = time.thread_time()
+        rows = self._chosen(columns, orphans, search, pause)
+        if rows:
+            self._run(columns, rows, loops, pause)
+            self._count_states(columns, search, pause)
+        self.spent_s += time.thread_time() - began
+
+    def note(
+        self,
+        columns: Columns,
+        proven: Collection[int],
+        cycles: Sequence[tuple[Any, ...]],
+        pause: Callable[[], None],
+    ) -> None:
+        """Store the results of a proof on request. The caller holds the census' lock.
+
+        Args:
+            columns: The columns of tasks.
+            proven: Serial numbers of tasks that two proofs agree on.
+            cycles: The await cycles that they found.
+            pause: Lets the application run.
+        """
+        for row in paced(range(len(columns)), pause) if proven else ():
+            if columns.serials[row] in proven:
+                columns.proof[row] = ProofState.PROVEN
+        known = set(self._cycle_of)
+        self.cycles = (*self.cycles, *(cycle for cycle in cycles if not known & set(map(_address, cycle))))
+        self._cycle_of.update((address, cycle) for cycle in cycles for member in cycle if (address := _address(member)))
+
+    def _can_afford(self, now: float) -> bool:
+        if self._began_at is None:
+            self._began_at = now
+        return self.spent_s < _ALLOWANCE_S + _CPU_SHARE * (now - self._began_at)
+
+    def _has_news(
+        self, columns: Columns, orphans: list[SiteOrphans], counted: Sequence[int], pause: Callable[[], None]
+    ) -> bool:
+        """Return whether there are new orphans, as many new old tasks as examined ones, or unexamined tasks."""
+        if not counted[ProofState.NEW]:
+            return False
+        if self._is_unfinished or counted[ProofState.NEW] >= sum(counted) - counted[ProofState.NEW]:
+            return True
+        new = ProofState.NEW
+        return any(columns.proof[row] == new for found in orphans for row in paced(found.rows, pause))
+
+    def _chosen(
+        self, columns: Columns, orphans: list[SiteOrphans], search: OrphanSearch, pause: Callable[[], None]
+    ) -> list[int]:
+        """Return at most `MAX_SUSPECTS` rows: first those to confirm, then new ones, then the others."""
+        deadlocked = _deadlocked(columns, search.old_rows, pause)
+        first: list[Sequence[int]] = [found.rows for found in orphans]
+        everything: list[Sequence[int]] = [*first, deadlocked, *search.old_rows_by_site]
+        chosen: dict[int, None] = {}
+        for states, lists in (
+            ((ProofState.SEEN_STUCK,), everything),
+            ((ProofState.NEW,), [*first, deadlocked]),
+            ((ProofState.NEW,), everything),
+            ((ProofState.PROVEN, ProofState.WAKEABLE, ProofState.UNDECIDED), everything),
+        ):
+            wanted = [[row for row in paced(rows, pause) if columns.proof[row] in states] for rows in lists]
+            _take_in_turn(wanted, chosen)
+            if len(chosen) >= MAX_SUSPECTS:
+                break
+        return list(chosen)[:MAX_SUSPECTS]
+
+    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> None:
+        row_of = {columns.addresses[row]: row for row in paced(rows, pause)}
+
+        def left_behind(task: Any) -> bool:
+            row = row_of.get(id(task), -1)
+            return row >= 0 and outlived_a_task(columns.creators[row], columns.creator_spans[row])
+
+        proof = prove(
+            alive(columns.references[row] for row in rows),
+            loops=loops,
+            pause=pause,
+            left_behind=left_behind,
+            max_work=MAX_WORK,
+        )
+        self.undecided = proof.undecided
+        self._note_cycles(proof, row_of)
+        confirmed = _addresses(self._memory.confirm(proof))
+        stuck = _addresses(proof.stuck)
+        self._confirm_next, self._is_unfinished = False, bool(proof.not_reached) or len(rows) >= MAX_SUSPECTS
+        for row in rows:
+            task = columns.references[row]()
+            if task is None:
+                continue
+            if id(task) in confirmed:
+                columns.proof[row] = ProofState.PROVEN
+            elif id(task) in stuck:
+                columns.proof[row] = ProofState.SEEN_STUCK
+                self._confirm_next = True
+            elif id(task) not in proof.not_reached:
+                self._memory.drop(task)
+                is_undecided = id(task) in proof.left_out or proof.is_void
+                columns.proof[row] = ProofState.UNDECIDED if is_undecided else ProofState.WAKEABLE
+
+    def _note_cycles(self, proof: Proof, judged: dict[int, int]) -> None:
+        """Store the cycles of a proof, and earlier cycles of which it has examined no task."""
+        before = [cycle for cycle in self.cycles if all((task := each()) and id(task) not in judged for each in cycle)]
+        self.cycles = (*proof.cycles, *before)
+        self._cycle_of = {
+            id(task): cycle for cycle in self.cycles for member in cycle if (task := member()) is not None
+        }
+
+    def _count_states(self, columns: Columns, search: OrphanSearch, pause: Callable[[], None]) -> list[int]:
+        """Return the number of old tasks in each state, and store per site how many were not examined."""
+        counted = [0] * len(ProofState)
+        proof, self.unexamined_at = columns.proof, {}
+        for rows in search.old_rows_by_site:
+            before = sum(counted[state] for state in _WITHOUT_VERDICT)
+            for row in paced(rows, pause):
+                counted[proof[row]] += 1
+            unexamined = sum(counted[state] for state in _WITHOUT_VERDICT) - before
+            if unexamined:
+                self.unexamined_at[columns.sites[rows[0]]] = unexamined
+        return counted
+
+    def awaits(self, columns: Columns, rows: Iterable[int]) -> bool:
+        """Return whether the next scan may prove some of these rows."""
+        seen_stuck = ProofState.SEEN_STUCK
+        return self._confirm_next and any(columns.proof[row] == seen_stuck for row in rows)
+
+    def evidence(self, task: Any) -> str:
+        """Return the evidence that a proven task can never wake, as a clause."""
+        return evidence(self._cycle_of.get(id(task), ()))
+
+
+def _deadlocked(columns: Columns, rows: Sequence[int], pause: Callable[[], None]) -> list[int]:
+    """Return the rows of tasks in await cycles, which their owners cannot end."""
+    # Only tasks that await a task are stored: growing a dictionary of a million entries blocks for a tenth of a second.
+    awaited_at: dict[int, list[int]] = {}
+    for row in paced(rows, pause):
+        awaited = awaited_tasks(columns.references[row]())
+        if awaited:
+            awaited_at[row] = [id(awaited_task) for awaited_task in awaited]
+    row_at = {columns.addresses[row]: row for row in paced(list(awaited_at), pause)}
+    edges = {
+        row: [row_at[address] for address in addresses if address in row_at] for row, addresses in awaited_at.items()
+    }
+    return [row for cycle in deadlocks(edges) for row in cycle]
+
+
+def _take_in_turn(lists: Sequence[Sequence[int]], chosen: dict[int, None]) -> None:
+    """Add rows, one per list in turn, until there are `MAX_SUSPECTS`."""
+    left = [rows for rows in lists if rows]
+    depth = 0
+    while left and len(chosen) < MAX_SUSPECTS:
+        chosen.update((rows[depth], None) for rows in left)
+        depth += 1
+        left = [rows for rows in left if depth < len(rows)]
+
+
+def _address(reference: Any) -> int:
+    task = reference()
+    return 0 if task is None else id(task)
+
+
+def _addresses(found: Iterable[Stuck]) -> set[int]:
+    return {id(task) for item in found if (task := item.task()) is not None}

@@ -1,0 +1,171 @@
+"""Tasks that the live handles of event loops lead to, and which they may cancel.
+
+``asyncio.timeout`` and ``wait_for`` schedule a timer; a server cancels the handler of a lost connection. A cancelled
+task cancels in turn what it awaits and the children of its task group, and a task woken by a timer may be a watchdog
+that cancels another task. The walk therefore opens each task that a timer or connection leads to: the object it awaits,
+objects in the frames of asyncio and anyio, and tasks in variables of its frames or in their attributes. Tasks in a
+collection (``background_tasks``, ``workers``) do not count here either.
+
+Ready callbacks lead to tasks as well. Tasks that they merely step count as running and are not opened.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import AsyncGeneratorType, CellType, CoroutineType, FrameType, FunctionType, GeneratorType
+from typing import Any, Final
+from weakref import WeakSet
+
+from ..introspection.known_waits import coroutine_of, is_task, type_module, waiter_of
+from ..introspection.loop_handles import Handles
+from .closure import Cut, Pace
+
+MAX_OBJECTS: Final = 200_000
+"""Maximum number of objects, above which the walk and the proof are abandoned."""
+_STEPS_FROM_TIMERS: Final = 10
+_STEPS_FROM_DESCRIPTORS: Final = 8
+"""Enough to reach the connection of a request, but not everything that the application refers to."""
+_STEPS_IN_TASKS: Final = 5
+"""From a future to the tasks of a gather, or from a task group to its children."""
+_SLICE: Final = 200
+_CODE_OF: Final = {
+    id(CoroutineType): "cr_code",
+    id(AsyncGeneratorType): "ag_code",
+    id(GeneratorType): "gi_code",
+    id(FrameType): "f_code",
+}
+"""By address: a metaclass may define its own hash."""
+_COLLECTIONS: Final = (list, tuple, set, frozenset, dict, deque, WeakSet, FunctionType)
+_LIBRARIES: Final = ("asyncio", "anyio", "async_timeout")
+
+
+def tasks_woken_by(handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Mapping[int, Any]) -> set[int] | None:
+    """Return the addresses of all tasks that handles lead to, or None if they lead to too many objects.
+
+    Args:
+        handles: The pending calls of the loops.
+        cut: The objects at which the walk stops.
+        pace: Receives the amount of work.
+        task_of: Tasks by the addresses of the coroutines that they await; a path to such a coroutine leads to the task.
+
+    Cost: about a microsecond per reference.
+    """
+    handles = list(handles)
+    ready = _Walk(cut, pace, task_of, opens_tasks=False)
+    ready.add([each for found in handles for each in found.ready], _STEPS_FROM_TIMERS)
+    timers = _Walk(cut, pace, task_of, opens_tasks=True)
+    timers.add([each for found in handles for each in found.timers], _STEPS_FROM_TIMERS)
+    timers.add([each for found in handles for each in found.descriptors], _STEPS_FROM_DESCRIPTORS)
+    if not ready.run() or not timers.run():
+        return None
+    return ready.tasks | timers.tasks
+
+
+class _Walk:
+    """Visits objects by remaining steps, most first, so that no object is first reached late and later again early."""
+
+    def __init__(self, cut: Cut, pace: Pace, task_of: Mapping[int, Any], *, opens_tasks: bool) -> None:
+        self._cut = cut
+        self._pace = pace
+        self._task_of = task_of
+        self._opens_tasks = opens_tasks
+        self._steps: dict[int, int] = {}
+        self._levels: list[list[Any]] = [[] for _ in range(_STEPS_FROM_TIMERS + 1)]
+        # Keeps visited objects alive, because addresses are reused.
+        self._met: list[Any] = []
+        self._unopened: list[Any] = []
+        self.tasks: set[int] = set()
+
+    def add(self, start: Iterable[Any], steps: int) -> None:
+        """Start at the given objects."""
+        for each in start:
+            self._meet(each, steps)
+
+    def run(self) -> bool:
+        """Walk to the end; return False if the limit was reached."""
+        while len(self._met) <= MAX_OBJECTS:
+            steps = next((steps for steps in reversed(range(len(self._levels))) if self._levels[steps]), -1)
+            if self._unopened:
+                self._open(self._unopened.pop())
+            elif steps >= 0:
+                self._expand(self._levels[steps], steps)
+            else:
+                return True
+        return False
+
+    def _expand(self, level: list[Any], steps: int) -> None:
+        objects = level[-_SLICE:]
+        del level[-_SLICE:]
+        reached = gc.get_referents(*objects)
+        for each in reached:
+            if gc.is_tracked(each):
+                self._meet(each, steps - 1)
+        self._pace.work(len(reached) + len(objects))
+
+    def _meet(self, found: Any, steps: int) -> None:
+        address = id(found)
+        if self._steps.get(address, -1) >= steps:
+            return
+        if address in self._task_of:
+            self._meet(self._task_of[address], steps)
+        if is_task(found):
+            self._steps[address] = sys.maxsize
+            self._met.append(found)
+            self.tasks.add(address)
+            if self._opens_tasks:
+                self._unopened.append(found)
+        elif not self._cut.stops_at(found):
+            if address not in self._steps:
+                self._met.append(found)
+            self._steps[address] = steps
+            if steps > 0:
+                self._levels[steps].append(found)
+
+    def _open(self, task: Any) -> None:
+        """Visit the object that a task awaits, and objects in the frames of its await chain."""
+        coroutine = coroutine_of(task)
+        self._meet(waiter_of(task), _STEPS_IN_TASKS)
+        pending, known = [coroutine], {id(coroutine)}
+        while pending:
+            step = pending.pop()
+            is_library = _is_of_library(step)
+            held = gc.get_referents(step)
+            self._pace.work(len(held) + 1)
+            for value in held:
+                kind = type(value)
+                if id(kind) in _CODE_OF:
+                    if id(value) in self._task_of:
+                        self._meet(self._task_of[id(value)], 0)
+                    if id(value) not in known:
+                        known.add(id(value))
+                        pending.append(value)
+                elif not gc.is_tracked(value):
+                    continue
+                elif is_library or is_task(value) or type_module(kind).partition(".")[0] in _LIBRARIES:
+                    self._meet(value, _STEPS_IN_TASKS)
+                elif not issubclass(kind, _COLLECTIONS) and not self._cut.stops_at(value):
+                    self._meet_named(value)
+
+    def _meet_named(self, found: Any) -> None:
+        """Visit the tasks in a cell or in the attributes of an object, but not in collections."""
+        for referent in gc.get_referents(found):
+            if is_task(referent):
+                self._meet(referent, 0)
+            elif type(referent) is dict and type(found) is not CellType:
+                for value in list(dict.values(referent)):
+                    if is_task(value):
+                        self._meet(value, 0)
+
+
+def _is_of_library(step: Any) -> bool:
+    attribute = _CODE_OF.get(id(type(step)))
+    path = getattr(step, attribute).co_filename if attribute else ""
+    return any(path.startswith(folder) for name in _LIBRARIES if (folder := _folder_of(name)))
+
+
+def _folder_of(library: str) -> str:
+    file = getattr(sys.modules.get(library), "__file__", None)
+    return str(file).rpartition("__init__")[0] if file else ""

@@ -1,0 +1,1 @@
+"""Findings: tasks or threads of one site under one verdict, with evidence."""

@@ -1,0 +1,1 @@
+"""The pytest plugin; only ``plugin.py`` and ``options.py`` are always loaded."""

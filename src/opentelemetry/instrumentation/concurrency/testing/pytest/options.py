@@ -1,0 +1,51 @@
+"""Options and settings of the plugin, with their help texts."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+_MODE_OPTION: Final = "otel_concurrency_leaks"
+_PYTEST_LEAKS: Final = "pytest_leaks"
+"""A plugin with its own option ``--leaks``; pytest would not start with two of them."""
+MODES: Final = ("error", "warn", "off")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add ``--leaks`` and its companions."""
+    group = parser.getgroup("leaks", "tasks and threads that tests leave behind")
+    if find_spec(_PYTEST_LEAKS) is None:
+        explained = "fail tests that leak, warn, or check nothing (off)"
+        group.addoption("--leaks", dest=_MODE_OPTION, choices=MODES, default=None, help=explained)
+    group.addoption("--leaks-timeout", type=float, default=None, metavar="S", help="seconds to wait for what ends")
+    group.addoption("--leaks-session", action="store_true", help="at the end, check that nothing at all is left")
+    group.addoption("--leaks-baseline", default=None, metavar="FILE", help="leaks that are known for now")
+    group.addoption(
+        "--leaks-write-baseline", action="store_true", help="write the leaks of this run into the baseline file"
+    )
+    parser.addini("leaks", "error, warn or off, for the whole suite", default="off")
+    parser.addini("leaks_timeout", "seconds to wait for what is about to end", default="5")
+    parser.addini(
+        "leaks_ignore", "filters: 'creator:…', 'function:…', 'top:…' or 'name:…'", type="linelist", default=[]
+    )
+    parser.addini("leaks_baseline", "file of leaks that are known for now", default="")
+    parser.addini("leaks_session", "at the end, check that nothing at all is left", type="bool", default=False)
+    parser.addini("leaks_run_on_failure", "the same where tests failed", type="bool", default=False)
+
+
+def suite_mode(config: pytest.Config) -> str:
+    """Return the mode of the whole suite, from the command line or else from the configuration file."""
+    import pytest
+
+    given: Any = config.getoption(_MODE_OPTION, None) or config.getini("leaks")
+    if given not in MODES:
+        raise pytest.UsageError(f"leaks = {given!r}: expected one of {', '.join(MODES)}")
+    return str(given)
+
+
+def wants_session_check(config: pytest.Config) -> bool:
+    """Return whether the end of the run is checked as a whole."""
+    return bool(config.getoption("--leaks-session") or config.getini("leaks_session"))

@@ -1,0 +1,246 @@
+"""Faults that unit tests must find: each is planted in a copy of the source, and one test must fail.
+
+``make faults`` plants all of them; ``make faults ONLY=patch`` those whose module or test contains the word.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from mutation.source_copy import SourceCopy
+
+_TIMEOUT_S = 60.0
+
+
+class Fault(NamedTuple):
+    """One change to one module, and the test that must fail.
+
+    Attributes:
+        what: What goes wrong.
+        module: The module, by its path in the package.
+        old: A text that occurs once in it.
+        new: What takes its place.
+        test: The test below ``tests/unit``.
+    """
+
+    what: str
+    module: str
+    old: str
+    new: str
+    test: str
+
+
+FAULTS = (
+    Fault(
+        "creation stacks are cut to a third of STACK_DEPTH",
+        "record/creation_stack.py",
+        "longest = 3 * depth",
+        "longest = depth",
+        "test_creation_stack.py::test_read_stack_deeper_than_limit_keeps_all_of_the_limit",
+    ),
+    Fault(
+        "sentry_sdk is not plumbing",
+        "record/plumbing.py",
+        '    "sentry_sdk",\n',
+        "",
+        "test_plumbing.py::test_is_plumbing_module_that_passes_creations_on",
+    ),
+    Fault(
+        "a MemoryError removes the hook",
+        "record/failure.py",
+        "(RecursionError, MemoryError)",
+        "(RecursionError,)",
+        "test_hook_failure.py::test_error_of_the_applications_state_leaves_the_hook",
+    ),
+    Fault(
+        "a removed hook on an inherited attribute leaves a copy of it",
+        "record/patch.py",
+        "delattr(self.owner, self.name)",
+        "setattr(self.owner, self.name, below)",
+        "test_patch.py::test_patch_inherited_attribute_is_deleted_on_removal",
+    ),
+    Fault(
+        "CONSUMER spans are not entry spans",
+        "record/creator.py",
+        "(SpanKind.SERVER, SpanKind.CONSUMER)",
+        "(SpanKind.SERVER,)",
+        "test_creator_span.py::test_entry_ended_of_a_request_or_message_follows_its_end",
+    ),
+    Fault(
+        "drain drops what is created meanwhile",
+        "record/young.py",
+        "del entries[: len(taken)]",
+        "entries.clear()",
+        "test_young_list.py::test_drain_leaves_what_is_created_meanwhile",
+    ),
+    Fault(
+        "age.max of a series reports its youngest site",
+        "report/series.py",
+        "min(oldest, tally.oldest_at)",
+        "max(oldest, tally.oldest_at)",
+        "test_metric_series.py::test_age_max_of_a_shared_series_is_the_oldest",
+    ),
+    Fault(
+        "age.max of a site reports its youngest task",
+        "census/columns.py",
+        "if born < counted[1]:",
+        "if born > counted[1]:",
+        "test_columns.py::test_sweep_counts_live_ones_and_the_oldest_per_site",
+    ),
+    Fault(
+        "an unrecorded task is entered at first sight",
+        "census/unrecorded.py",
+        "if at_once or (met is not None and met() is found):",
+        "if at_once or met is None or met() is found:",
+        "test_unrecorded.py::test_to_enter_at_first_sight_enters_nothing",
+    ),
+    Fault(
+        "a loop that does not run counts as stopped at once",
+        "census/loops.py",
+        "and now - self._last_running.get(loop, now) >= age",
+        "",
+        "test_loop_registry.py::test_ended_loop_that_just_stopped_is_not",
+    ),
+    Fault(
+        "one scan is enough for an orphan",
+        "diagnose/ownership/orphans.py",
+        "_SCANS_TO_BE_SURE: Final = 2",
+        "_SCANS_TO_BE_SURE: Final = 1",
+        "test_orphan_search.py::test_orphan_needs_the_age_limit_and_two_scans",
+    ),
+    Fault(
+        "a verdict does not extend to unsampled requests",
+        "diagnose/ownership/orphans.py",
+        "if rows and here.youngest_by_span is not None:",
+        "if False:",
+        "test_orphan_search.py::test_orphans_of_sampled_requests_extend_to_unsampled_ones",
+    ),
+    Fault(
+        "a rise within three standard deviations is growth",
+        "diagnose/growth/growth.py",
+        "max(_SLOW_RISE if slow else self._minimum, 3 * sqrt(count))",
+        "_SLOW_RISE if slow else self._minimum",
+        "test_growth.py::test_rise_within_three_standard_deviations_is_chance",
+    ),
+    Fault(
+        "IGNORE does not match relative paths",
+        "diagnose/ownership/ignored.py",
+        "or fnmatchcase(relative_path(site.path), glob)",
+        "",
+        "test_ignore_list.py::test_holds_site_by_function_coroutine_or_path",
+    ),
+    Fault(
+        "a long_lived block is not respected at exit",
+        "diagnose/left_at_exit.py",
+        " or declared_task(task, creator) is not None",
+        "",
+        "test_left_at_exit.py::test_left_at_exit_task_of_a_declared_block_is_left_out",
+    ),
+    Fault(
+        "a long_lived function is not respected at exit",
+        "diagnose/left_at_exit.py",
+        " or declared_function(site.runs) is not None",
+        "",
+        "test_left_at_exit.py::test_left_at_exit_declared_coroutine_is_left_out",
+    ),
+    Fault(
+        "the proof judges one site before the next",
+        "diagnose/proof/schedule.py",
+        "_take_in_turn(wanted, chosen)",
+        "chosen.update((row, None) for rows in wanted for row in rows)",
+        "test_proof_schedule.py::test_proof_of_too_many_takes_one_of_each_site_in_turn",
+    ),
+    Fault(
+        "a garbage collection during the proof is ignored",
+        "diagnose/proof/closure.py",
+        "if disturbed:",
+        "if False:",
+        "test_closure.py::test_account_reading_disturbed_by_a_collection_is_none",
+    ),
+    Fault(
+        "REPORT_LIMIT keeps the smallest groups",
+        "report/scheduler.py",
+        "key=lambda item: -item[1].count",
+        "key=lambda item: item[1].count",
+        "test_report_scheduler.py::test_scan_over_the_limit_reports_the_largest_groups_first",
+    ),
+    Fault(
+        "counters are counted twice when a site leaves _OTHER",
+        "report/series.py",
+        "given[name] = column[place]",
+        "given[name] = 0",
+        "test_metric_series.py::test_counters_never_fall_when_a_site_leaves_other",
+    ),
+    Fault(
+        "the creator's span gets the stacks",
+        "report/sinks.py",
+        "fit(without_stacks, limits.event)",
+        "fit(attributes, limits.event)",
+        "test_sinks.py::test_send_creators_span_gets_the_event_without_stacks",
+    ),
+    Fault(
+        "every thread name is an attribute value of its own",
+        "report/eventloop_delay.py",
+        "if len(self._names) >= MAX_THREAD_NAMES:",
+        "if False:",
+        "test_eventloop_delay.py::test_thread_names_are_bounded",
+    ),
+    Fault(
+        "a site is resolved while another verdict stands",
+        "report/reporter.py",
+        "if site is not None and site not in judged:",
+        "if site is not None:",
+        "test_reporter.py::test_scan_site_under_another_verdict_is_not_resolved",
+    ),
+    Fault(
+        "a cut stack text is not marked",
+        "report/stack_text.py",
+        "kept.append(mark if used + len(mark) <= limit_bytes else mark[: max(0, limit_bytes - used)])",
+        "pass",
+        "test_stack_text.py::test_stack_text_over_the_limit_keeps_innermost_and_marks",
+    ),
+)
+
+
+def find(copy: SourceCopy, fault: Fault) -> str:
+    """Plant a fault and return what its test says: ``found`` if it fails."""
+    text = copy.text(fault.module)
+    if text.count(fault.old) != 1:
+        return f"NOT PLANTED: the text occurs {text.count(fault.old)} times, expected once"
+    with copy.changed(fault.module, text.replace(fault.old, fault.new)):
+        outcome = copy.run([fault.test], _TIMEOUT_S)
+    return "found" if outcome == "failed" else f"NOT FOUND: the test {outcome}\n{copy.last_output}"
+
+
+def _modules() -> list[str]:
+    return sorted({fault.module for fault in FAULTS})
+
+
+def main() -> int:
+    """Plant the faults that are asked for and print a table; return 1 unless all were found."""
+    words = sys.argv[1:]
+    chosen = [fault for fault in FAULTS if all(word in f"{fault.module} {fault.test}" for word in words)]
+    if not chosen:
+        print(f"No fault has {' and '.join(words)} in its module or test; the modules: {', '.join(_modules())}")
+        return 2
+    missed = 0
+    with tempfile.TemporaryDirectory() as directory:
+        copy = SourceCopy(Path(directory))
+        if copy.run([fault.test for fault in chosen], _TIMEOUT_S) != "passed":
+            print(f"The tests do not pass without a fault:\n{copy.last_output}")
+            return 1
+        for fault in chosen:
+            began = time.monotonic()
+            result = find(copy, fault)
+            missed += result != "found"
+            print(f"{result:<6} {time.monotonic() - began:4.1f} s  {fault.what}  ({fault.test})", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} faults found")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""What a task runs and through which spawners it was started, wherever a command names a site; filters by site."""
+
+import argparse
+import io
+import sys
+
+import pytest
+from pictured import SPAWNED, healthy, leaked, snapshot, spawned, thread
+
+from opentelemetry.instrumentation.concurrency.cli import stats, terminal
+from opentelemetry.instrumentation.concurrency.cli.cancel import _line
+from opentelemetry.instrumentation.concurrency.cli.filters import VERDICTS, holds, wait_reason
+from opentelemetry.instrumentation.concurrency.cli.leaks import _chosen, leak_lines
+from opentelemetry.instrumentation.concurrency.cli.site_cells import SITE_HEADINGS, site_cells, site_of
+from opentelemetry.instrumentation.concurrency.cli.sources import Taken
+from opentelemetry.instrumentation.concurrency.cli.top_rows import Rows
+from opentelemetry.instrumentation.concurrency.cli.tree import tree_lines
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
+from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
+
+SPAWN_FACTS = {"function": "shop.util.spawn", "path": "/app/shop/util.py", "line": 9}
+PLACE = {"kind": "task", "function": "shop.search.query", "path": "/app/shop/search.py", "line": 31}
+SITE_FACTS = {**PLACE, "runs": "shop.search.ask", "via": [SPAWN_FACTS]}
+FETCH = {"function": "shop.db.fetch", "path": "/app/shop/db.py", "line": 7}
+LIBRARY = "/usr/lib/python3.12/site-packages/starlette/routing.py"
+
+
+class Terminal(io.StringIO):
+    """Output that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def taken(*tasks, threads=()):
+    return Taken(snapshot(tasks, threads), ProcessInfo(4711))
+
+
+def leaks_of(*tasks, facts=None, **options):
+    return "".join(leak_lines(taken(*tasks), facts or {}, **options))
+
+
+def growing(**facts):
+    usual = {
+        **SITE_FACTS,
+        "count": 500,
+        "reason": "it grows",
+        "waits": [
+            {
+                "at": {"function": "shop.db.fetch", "path": "/app/shop/db.py", "line": 7},
+                "wait_reason": "sleep",
+                "count": 480,
+            },
+            {"at": None, "wait_reason": "unknown", "count": 3},
+        ],
+        "wait_reason": "sleep",
+        "stalled_s": None,
+        "stack": [FETCH],
+        "creation_stack": [
+            {"function": "shop.app.handle", "path": "/app/shop/app.py", "line": 12},
+            {"function": "shop.search.query", "path": "/app/shop/search.py", "line": 31},
+            SPAWN_FACTS,
+        ],
+        "creation_sampled": True,
+    }
+    return {**usual, **facts}
+
+
+class TestLeaks:
+    """The blocks of ``leaks``."""
+
+    def test_block_names_line_what_runs_spawner_and_callers(self):
+        """The whole block of a task that a helper started."""
+        assert leaks_of(spawned(1), spawned(2, age_s=900.0), facts={"examined": 5}) == (
+            "2 tasks unwakeable: created by shop.search.query /app/shop/search.py:31\n"
+            "  runs shop.search.ask\n"
+            "  through shop.util.spawn  /app/shop/util.py:9\n"
+            "  the oldest is 15 minutes old: its creator ended 12 minutes ago\n"
+            "  it waits in [queue.put, 12 minutes]\n"
+            "    asyncio.queues.Queue.put  /python/asyncio/queues.py:140\n"
+            "    shop.search.ask  /app/shop/search.py:24\n"
+            "  creation stack\n"
+            "    shop.util.spawn  /app/shop/util.py:9\n"
+            "    shop.search.query  /app/shop/search.py:31\n"
+            "    shop.app.handle  /app/shop/app.py:12\n"
+            "\n"
+            "2 leaked tasks at 1 site (5 suspended tasks checked).\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("younger_sampled", "heading"),
+        [(False, "creation stack of one of them"), (True, "stack of another task created at this line")],
+    )
+    def test_stack_of_a_member_is_preferred_and_anothers_is_said(self, younger_sampled, heading):
+        """The oldest has none of its own."""
+        text = leaks_of(spawned(1, age_s=900.0, creation_sampled=True), spawned(2, creation_sampled=younger_sampled))
+        assert f"  {heading}\n" in text
+
+    def test_creation_stack_without_callers_is_left_out(self):
+        """Line and spawner stand in the first lines already."""
+        assert "creation stack" not in leaks_of(spawned(1, creation_stack=spawned().creation_stack[1:]))
+
+    def test_library_frames_in_a_row_are_one_line_until_full(self):
+        """The innermost of them stays."""
+        stack = (
+            StackEntry("shop.main", "/app/main.py", 1),
+            *(StackEntry(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd"),
+            StackEntry("shop.handle", "/app/shop/app.py", 3),
+        )
+        text = leaks_of(spawned(1, stack=stack))
+        assert "    starlette.routing.d  " in text and "starlette.routing.c" not in text
+        assert "    ... 3 more library frames; --full shows them\n" in text
+        assert "starlette.routing.a" in leaks_of(spawned(1, stack=stack), full=True)
+
+    def test_growing_site_is_shown_in_the_same_detail(self):
+        """The whole block: site, evidence, where its old tasks wait, one of them, its creation."""
+        assert leaks_of(facts={"growing": [growing()]}) == (
+            "500 tasks growing: created by shop.search.query /app/shop/search.py:31\n"
+            "  runs shop.search.ask\n"
+            "  through shop.util.spawn  /app/shop/util.py:9\n"
+            "  it grows\n"
+            "  where its old tasks wait\n"
+            "    480 at shop.db.fetch /app/shop/db.py:7 [sleep]\n"
+            "    3 at an unknown place [unknown]\n"
+            "  one of the largest group waits in [sleep]\n"
+            "    shop.db.fetch  /app/shop/db.py:7\n"
+            "  stack of another task created at this line\n"
+            "    shop.util.spawn  /app/shop/util.py:9\n"
+            "    shop.search.query  /app/shop/search.py:31\n"
+            "    shop.app.handle  /app/shop/app.py:12\n"
+            "\n"
+            "1 growing site.\n"
+        )
+
+    def test_growing_site_of_an_earlier_version_is_its_line(self):
+        """Such an agent says no more."""
+        text = leaks_of(facts={"growing": [{**PLACE, "count": 500, "reason": "it grows"}]})
+        assert text.startswith("500 tasks growing: created by shop.search.query /app/shop/search.py:31\n  it grows\n\n")
+
+    def test_site_whose_tasks_ended_badly_is_listed_and_is_not_a_leak(self):
+        """Although none of its tasks is live."""
+        facts = {"ended_badly": [{**SITE_FACTS, "destroyed": 1, "unretrieved": 30, "created": 40}]}
+        assert leaks_of(facts=facts) == (
+            "1 task destroyed while pending, 30 tasks failed, exception never retrieved: "
+            "created by shop.search.query /app/shop/search.py:31\n"
+            "  runs shop.search.ask\n"
+            "  through shop.util.spawn  /app/shop/util.py:9\n"
+            "  of 40 tasks created there\n"
+            "\n"
+            "No leaks.\n"
+        )
+
+    def test_summary_counts_tasks_threads_and_sites(self):
+        """Two groups of one site are one site."""
+        found = taken(leaked(1), leaked(2, wait_reason="sleep"), threads=[thread(1, verdict="orphaned")])
+        assert "".join(leak_lines(found, {"growing": [growing()]})).endswith(
+            "2 leaked tasks at 1 site, 1 leaked thread at 1 site, 1 growing site.\n"
+        )
+
+
+class TestFilters:
+    """``--site``, ``--wait`` and ``--verdict``."""
+
+    def arguments(self, **chosen):
+        return argparse.Namespace(**{"site": None, "wait": None, "verdict": None, **chosen})
+
+    @pytest.mark.parametrize(
+        ("glob", "matches"),
+        [
+            ("shop.search.query", True),
+            ("shop.search.ask", True),
+            ("*.ask", True),
+            ("/app/shop/search.py", True),
+            ("*/search.py:31", True),
+            ("*/search.py:3", False),
+            ("shop.util.spawn", False),
+            ("query", False),
+        ],
+    )
+    def test_site_matches_creating_line_or_what_runs(self, glob, matches):
+        """Not the spawner, which all tasks share."""
+        assert SPAWNED.matches(glob) is matches
+        assert holds(self.arguments(site=glob), spawned()) is matches
+
+    def test_star_does_not_match_an_unknown_function_as_what_runs(self):
+        """An empty name is none."""
+        assert not CreationSite("a", "", 0).matches("")
+
+    @pytest.mark.parametrize("glob", [*sorted(WAIT_REASONS), "io.*", "*", "queue.?et"])
+    def test_wait_reason_that_exists_is_accepted(self, glob):
+        """Each by name, and globs."""
+        assert wait_reason(glob) == glob
+
+    @pytest.mark.parametrize("glob", ["", "io", "IO.READ", "queue"])
+    def test_unknown_wait_reason_is_an_error_with_the_valid_ones(self, glob):
+        """All of them."""
+        with pytest.raises(argparse.ArgumentTypeError) as raised:
+            wait_reason(glob)
+        assert all(reason in str(raised.value) for reason in WAIT_REASONS)
+
+    @pytest.mark.parametrize("verdict", VERDICTS)
+    def test_verdict_chooses_among_pictures(self, verdict):
+        """A healthy task has none."""
+        assert holds(self.arguments(verdict=verdict), leaked()) is (verdict != "orphaned")
+        assert not holds(self.arguments(verdict=verdict), healthy())
+
+    @pytest.mark.parametrize(
+        ("chosen", "left"),
+        [
+            ({}, (2, 1, 1)),
+            ({"site": "shop.search.ask"}, (1, 1, 1)),
+            ({"site": "nothing"}, (0, 0, 0)),
+            ({"wait": "sleep"}, (0, 1, 0)),
+            ({"wait": "queue.put"}, (2, 0, 0)),
+            ({"verdict": "growing"}, (0, 1, 0)),
+            ({"verdict": "unwakeable"}, (2, 0, 0)),
+            ({"verdict": "destroyed"}, (0, 0, 1)),
+        ],
+    )
+    def test_filters_of_leaks_apply_to_every_part_of_the_answer(self, chosen, left):
+        """Leaked tasks, growing sites, and sites whose tasks ended badly."""
+        facts = {
+            "growing": [growing()],
+            "ended_badly": [{**SITE_FACTS, "destroyed": 1, "unretrieved": 30, "created": 40}],
+        }
+        answer, rest = _chosen(self.arguments(**chosen), taken(leaked(1), spawned(2)), facts)
+        assert (len(answer.snapshot.tasks), len(rest["growing"]), len(rest["ended_badly"])) == left
+
+
+class TestTables:
+    """Columns of sites."""
+
+    def test_site_is_four_cells_with_the_creating_line_first(self):
+        """What an agent says and what a snapshot holds are the same."""
+        cells = ("shop.search.query:31", "shop.search.ask", "shop.util.spawn:9", "/app/shop/search.py:31")
+        assert site_cells(site_of(SITE_FACTS)) == site_cells(SPAWNED) == cells
+        assert site_cells(site_of({**PLACE, "path": "", "line": 0})) == ("shop.search.query", "", "", "")
+
+    def test_narrow_terminal_keeps_the_line_number(self, monkeypatch):
+        """The function loses its beginning, and what follows its end."""
+        monkeypatch.setenv("COLUMNS", "40")
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        row = ("1", "x" * 60 + ".query:31", "shop.search.ask", "", "/app/shop/search.py:31")
+        heading, line = terminal.table(("LIVE>", *SITE_HEADINGS), [row], wide=False, with_headings=True)
+        assert heading.split()[:2] == ["LIVE", "CREATED"] and len(line) == 40 + len("\n")
+        assert line.rstrip("…\n").endswith(".query:31") and "  …xxx" in line
+        (whole,) = terminal.table(("LIVE>", *SITE_HEADINGS), [row], wide=True, with_headings=False)
+        assert "x" * 60 in whole and "shop.search.ask" in whole
+
+    def test_stats_lists_sites_whose_tasks_ended_badly_though_none_is_live(self):
+        """In a table of their own; the first one shows the living."""
+        usual = {"live": 0, "orphans": 0, "created_per_s": 0.0, "oldest_s": 0.0, "created": 40}
+        sites = [{**usual, **SITE_FACTS, "destroyed": 0, "unretrieved": 30}, {**usual, **PLACE, "live": 7}]
+        arguments = argparse.Namespace(top=10, output="table", no_headers=False)
+        living, _, dead = "".join(stats._tables(arguments, sites)).partition("\n\n")
+        assert living.splitlines()[1].split()[0] == "7" and "shop.search.ask" not in living
+        assert dead.splitlines()[2].split() == [
+            "0",
+            "30",
+            "40",
+            "shop.search.query:31",
+            "shop.search.ask",
+            "shop.util.spawn:9",
+            "/app/shop/search.py:31",
+        ]
+
+    def test_top_tells_sites_of_one_line_apart_and_searches_what_runs(self):
+        """A process with an earlier version says less of each."""
+        site = {"live": 1, "oldest_s": 1.0, "orphans": 0, "unwakeable": 0, "suspect": False, "created": 10}
+        rows = Rows()
+        for created, now in ((10, 100.0), (30, 110.0)):
+            both = [{**site, **PLACE}, {**site, **SITE_FACTS, "created": created, "destroyed": 2, "unretrieved": 0}]
+            rows.take({"sites": both}, now=now)
+        assert {shown["runs"]: cells[2] for shown, cells in rows.shown()} == {"": "0", "shop.search.ask": "2"}
+        rows.wanted = "SEARCH.ASK"
+        ((_, cells),) = rows.shown()
+        assert cells[5:] == (*site_cells(SPAWNED), "2", "-")
+
+
+def test_tree_says_what_a_task_runs_and_through_what():
+    """Creating function and line at the end, as before."""
+    (line,) = tree_lines([spawned(2, verdict=None, stalled_s=None, wait_reason="sleep")], lambda _: True)
+    assert line == (
+        'task 2 "Task-2" [sleep] runs shop.search.ask, created by shop.search.query:31, through shop.util.spawn\n'
+    )
+    (line,) = tree_lines([healthy(3, stalled_s=None)], lambda _: True)
+    assert line == 'task 3 "worker-3" [queue.get] created by shop.search.Worker.start:52\n'
+
+
+def test_cancel_says_what_it_would_cancel():
+    """Before anyone says yes."""
+    assert _line([spawned(1), spawned(2)]) == (
+        "2 [queue.put, unwakeable] created by shop.search.query /app/shop/search.py:31, runs shop.search.ask\n"
+    )

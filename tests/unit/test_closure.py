@@ -1,0 +1,128 @@
+"""Reading a closure: which objects are held from outside, and when the reading says nothing."""
+
+import gc
+import shutil
+from weakref import ref
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.diagnose.proof import closure as closure_module
+from opentelemetry.instrumentation.concurrency.diagnose.proof.closure import (
+    Closure,
+    Cut,
+    Pace,
+    TooMuchWorkError,
+    account,
+)
+
+
+class Node:
+    """An object with a dictionary of what it leads to."""
+
+    def __init__(self, *leads_to):
+        self.leads_to = leads_to
+
+
+@pytest.fixture
+def pace():
+    return Pace(lambda: None)
+
+
+def closure_of(start, pace, **options):
+    made = Closure(Cut(()), pace, **options)
+    made.add(start)
+    return made
+
+
+def test_account_reading_disturbed_by_a_collection_is_none(pace, monkeypatch):
+    """A collection may have cleared references between two counts."""
+    counts = iter([[1, 0, 0], [2, 0, 0]])
+    monkeypatch.setattr(closure_module, "_collections", lambda: next(counts))
+    assert account([Node()], 0, pace) is None
+
+
+def test_account_undisturbed_reading_is_given(pace):
+    gc.disable()
+    try:
+        assert account([Node()], 0, pace) is not None
+    finally:
+        gc.enable()
+
+
+def test_collections_counts_every_generation():
+    before = closure_module._collections()
+    gc.collect(0)
+    assert closure_module._collections() != before
+
+
+def test_account_tells_what_others_hold(pace):
+    """The inner one is held by the outer one alone; the outer one by this function too."""
+    gc.disable()
+    try:
+        outer = Node(Node())
+        objects = closure_of([outer], pace).objects
+        accounts = account(objects, 0, pace)
+        held = dict(zip(map(id, objects), map(bool, accounts.held), strict=True))
+        objects = None
+        assert held[id(outer)]
+        assert not held[id(outer.leads_to[0])]
+    finally:
+        gc.enable()
+
+
+def test_account_tells_weak_references(pace):
+    node = Node()
+    kept = ref(node)
+    objects = closure_of([node], pace).objects
+    accounts = account(objects, 0, pace)
+    assert accounts is None or accounts.weak[0] == 1
+    assert kept() is node
+
+
+def test_closure_reaches_what_objects_lead_to(pace):
+    inner = Node()
+    found = closure_of([Node([{"key": inner}])], pace)
+    assert any(each is inner for each in found.objects)
+    assert found.is_whole and found.has_room
+
+
+def test_closure_stops_after_so_many_steps(pace):
+    chain = Node(Node(Node()))
+    found = Closure(Cut(()), pace)
+    found.add([chain], depth=0)
+    assert len(found.objects) == 1
+
+
+def test_closure_stops_at_classes_modules_and_loops(pace):
+    loop = Node(Node())
+    found = Closure(Cut([loop]), pace)
+    found.add([Node(loop, Node, shutil, shutil.__dict__)])
+    assert all(each is not loop and each is not Node and each is not shutil for each in found.objects)
+
+
+def test_closure_adds_an_object_once(pace):
+    node = Node()
+    found = closure_of([node, node], pace)
+    found.add([node])
+    assert sum(each is node for each in found.objects) == 1
+
+
+def test_cut_stops_at_live_objects(pace):
+    node = Node()
+    cut = Cut(())
+    assert not cut.stops_at(node)
+    cut.add_live([node])
+    assert cut.stops_at(node)
+
+
+def test_pace_pauses_after_so_much_work_and_ends_at_the_limit():
+    pauses = []
+    pace = Pace(lambda: pauses.append(True), 10_000)
+    pace.work(4_999)
+    assert pauses == []
+    pace.work(1)
+    assert pauses == [True]
+    pace.work(5_000)
+    assert pauses == [True, True]
+    with pytest.raises(TooMuchWorkError):
+        pace.work(1)

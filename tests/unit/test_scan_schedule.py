@@ -1,0 +1,177 @@
+"""When scans are due: across forks, by what they cost, and seldom in a process that does nothing."""
+
+import threading
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.census.schedule import ScanSchedule
+
+
+class Time:
+    """Clocks that move by hand."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.others_s = 50.0
+
+    def schedule(self, interval_s=5.0):
+        return ScanSchedule(interval_s, lambda: self.now, lambda: self.others_s)
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+def test_scan_that_is_due_stays_due_when_the_thread_restarts(time):
+    """A process that forks more often than the interval is scanned all the same."""
+    schedule = time.schedule()
+    for _ in range(3):
+        schedule.begin()
+        time.now += 2
+    assert schedule.left_s() <= 0
+
+
+def test_cost_of_a_scan_stretches_the_gap_to_one_per_cent(time):
+    schedule = time.schedule()
+    schedule.scanned(0.2)
+    assert schedule.left_s() == schedule.expected_gap_s == 20
+
+
+def test_scan_in_an_idle_process_is_postponed_to_a_tenth_of_that(time):
+    schedule = time.schedule()
+    schedule.scanned(0.055)
+    waited = 0.0
+    while (left := schedule.left_s()) > 0:
+        time.now += left
+        waited += left
+    assert 55 <= waited <= 65
+    assert schedule.expected_gap_s == pytest.approx(waited)
+
+
+def test_scan_in_an_idle_process_is_postponed_to_five_minutes_at_most(time):
+    schedule = time.schedule()
+    schedule.scanned(1.0)
+    waited = 0.0
+    while (left := schedule.left_s()) > 0:
+        time.now += left
+        waited += left
+    assert 300 <= waited <= 305
+
+
+def test_scan_in_a_busy_process_is_not_postponed(time):
+    schedule = time.schedule()
+    schedule.scanned(0.05)
+    time.now += 5
+    time.others_s += 2
+    assert schedule.left_s() <= 0
+
+
+def test_small_scan_in_an_idle_process_is_not_postponed(time):
+    schedule = time.schedule(0.05)
+    schedule.scanned(0.0005)
+    time.now += 0.05
+    assert schedule.left_s() <= 1e-9
+
+
+def test_scan_that_is_overdue_is_starving_the_later_the_more_it_costs(time):
+    schedule = time.schedule(1.0)
+    schedule.scanned(0.01)
+    time.now += 1.5
+    time.others_s += 1.5
+    assert not schedule.is_starving()
+    time.now += 1
+    assert schedule.is_starving()
+    schedule.scanned(0.1)
+    time.now += 12
+    assert not schedule.is_starving()
+    time.now += 4
+    assert schedule.is_starving()
+
+
+def test_scan_schedule_of_a_child_begins_anew(time):
+    schedule = time.schedule()
+    schedule.begin()
+    time.now += 50
+    schedule.forget()
+    schedule.begin()
+    assert schedule.left_s() == 5
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_scan_under_way_before_a_fork_is_broken_off_unless_it_starves(run, waits):
+    """Broken off it stays due, and the next one finds everything."""
+    import asyncio
+
+    from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+    from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+
+    async def wait(future):
+        await future
+
+    async def main():
+        ConcurrencyInstrumentor().instrument(agent_disabled=True, scan_interval=0.01, reports="none")
+        census = current_installation().census
+        future = asyncio.get_running_loop().create_future()
+        tasks = [asyncio.create_task(wait(future)) for _ in range(3_000)]
+        await asyncio.sleep(0)
+        census.schedule.is_starving = lambda: waits
+        inside, scans = threading.Event(), []
+        pause = census._pause
+
+        def pausing():
+            inside.set()
+            pause()
+
+        census._pause = pausing
+        census._on_scan = lambda scan, _pause: scans.append(sum(tally.live for tally in scan.tasks))
+        census.ensure_running()
+        while not inside.is_set():
+            await asyncio.sleep(0.001)
+        before = len(scans)
+        census.suspend()
+        broken_off = len(scans) == before
+        census.scan()
+        future.set_result(None)
+        await asyncio.gather(*tasks)
+        # More where earlier tests left tasks, or where a scan before has entered the main task.
+        return broken_off, scans[-1] >= 3_000
+
+    try:
+        assert run(main) == (not waits, True)
+    finally:
+        ConcurrencyInstrumentor().uninstrument()
+
+
+def test_schedule_that_judges_without_work_explains_no_gap():
+    """A process that is stopped while it judges has a gap, one whose proof takes long has none."""
+    now = iter([0.0, 3600.0])
+    schedule = ScanSchedule(5.0, monotonic=lambda: next(now))
+    with schedule.judging():
+        pass
+    assert schedule.judging_s < 60.0
+
+
+def test_schedule_that_judges_long_explains_the_delay():
+    now = iter([0.0, 0.001])
+    schedule = ScanSchedule(5.0, monotonic=lambda: next(now))
+    with schedule.judging():
+        sum(range(100_000))
+    assert schedule.judging_s == 0.001
+
+
+def test_scan_is_not_postponed_before_everything_is_judged(time):
+    """Tasks that the last request left behind get old while nothing else happens."""
+    schedule = time.schedule()
+    schedule.settle_s = 170.0
+    time.others_s += 3
+    schedule.begin()
+    began, gaps = time.now, {}
+    while time.now < began + 1000:
+        schedule.scanned(0.055)
+        scanned_at = time.now
+        while (left := schedule.left_s()) > 0:
+            time.now += left
+        gaps[scanned_at - began] = time.now - scanned_at
+    assert max(gap for at, gap in gaps.items() if at < 160) < 6
+    assert min(gap for at, gap in gaps.items() if at > 170) >= 55
