@@ -32,10 +32,11 @@ $(VENV)/.dev: pyproject.toml | $(MADE)
 demo: $(VENV)/.demo ## a leaking service, and what an operator sees; OTLP=http://... sends it there
 	@$(BIN)/python examples/demo.py
 
+# The tests mostly wait, so more of them run at once than there are cores.
 test: $(VENV)/.dev ## the test suite
-	@$(BIN)/python -m pytest -q tests/unit; units=$$?; \
-	$(BIN)/python -m pytest -q -n 2 tests/corpus; corpus=$$?; \
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration && exit $$(( units + corpus ))
+	@$(BIN)/python -m pytest -q -n 3 tests/unit; units=$$?; \
+	$(BIN)/python -m pytest -q -n 4 tests/corpus; corpus=$$?; \
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration && exit $$(( units + corpus ))
 
 faults: $(VENV)/.dev ## plant known faults, and see that a unit test finds each; ONLY=patch are some of them
 	@$(BIN)/python tests/planted_faults.py $(ONLY)

@@ -154,7 +154,7 @@ MODES = {
     "development mode": (("-X", "dev"), {}, "", "", RUN),
     "debug mode of asyncio": ((), {"PYTHONASYNCIODEBUG": "1"}, "", "", RUN),
     "optimised, without docstrings": (("-OO",), {}, "", "", RUN),
-    "tracemalloc": (("-X", "tracemalloc=5"), {}, "", "", RUN),
+    "tracemalloc": (("-X", "tracemalloc=1"), {}, "", "", RUN),
     "no collector": ((), {}, "gc.disable()", "", RUN),
     "eager collector": ((), {}, "gc.set_threshold(1)", "", RUN),
     "short switch interval": ((), {}, "sys.setswitchinterval(1e-6)", "", RUN),
@@ -196,7 +196,7 @@ def run(program, options, environment, *, instrumented):
         env={**clean, **(QUIET if instrumented else {}), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from otlp_receiver import OtlpReceiver
 from programs import run_program
+from services import OFFLINE
 
 pytestmark = pytest.mark.every_python
 
@@ -15,7 +16,7 @@ FAST = {
     "OTEL_PYTHON_CONCURRENCY_TASK_AGE": "1s",
     "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "200ms",
 }
-OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+
 
 LEAK = """
 import asyncio

@@ -33,12 +33,15 @@ def exhaust():
                 held = (bytes(size), held)
         except MemoryError:
             pass
+    # Enough for the numbers and calls of the test itself, and for a handful of tasks.
+    for _ in range(100):
+        held = held[1]
     return held
 
-def release(held):
-    # One by one: the depth of the chain is no recursion.
-    while held is not None:
-        held = held[1]
+def release(chain):
+    # One by one, and with no second reference to its head: the depth of the chain is no recursion.
+    while chain[0] is not None:
+        chain[0] = chain[0][1]
 
 def metrics():
     data = reader.get_metrics_data()
@@ -65,7 +68,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
     made = errors = 0
     for _ in range(5):
-        held = exhaust()
+        chain = [exhaust()]
         for _ in range(200):
             try:
                 task = asyncio.create_task(forever())
@@ -74,8 +77,7 @@ async def main():
             except MemoryError:
                 errors += 1
         time.sleep(0.15)
-        release(held)
-        del held
+        release(chain)
         await asyncio.sleep(0.05)
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     found = {"made": made, "errors": errors}

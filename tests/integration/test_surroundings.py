@@ -6,10 +6,11 @@ import re
 import pytest
 from otlp_receiver import OtlpReceiver
 from programs import run_program, run_program_until
+from services import OFFLINE
 
 pytestmark = pytest.mark.every_python
 
-OFFLINE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+
 FAST = {
     "OTEL_PYTHON_CONCURRENCY_TASK_AGE": "500ms",
     "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "100ms",
