@@ -3,13 +3,16 @@
 import asyncio
 from array import array
 from types import SimpleNamespace
+from weakref import ref
 
 import pytest
 from census_rows import Rows
 
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallMark
 from opentelemetry.instrumentation.concurrency.diagnose.proof import schedule as schedule_module
 from opentelemetry.instrumentation.concurrency.diagnose.proof.schedule import ProofSchedule
-from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import Proof
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import Proof, Stuck
+from opentelemetry.instrumentation.concurrency.diagnose.states import ProofState
 
 
 class Old:
@@ -32,6 +35,8 @@ class Old:
         old = array("L", range(len(self.tasks)))
         self.search = SimpleNamespace(old_rows=old, old_rows_by_site=by_site)
         self.schedule, self.judged = ProofSchedule(30.0), []
+        self.cpu_s, self.cost_s, self.finds_stuck = 0.0, 0.0, False
+        monkeypatch.setattr(schedule_module, "time", SimpleNamespace(thread_time=lambda: self.cpu_s))
         monkeypatch.setattr(schedule_module, "MAX_SUSPECTS", most)
         monkeypatch.setattr(schedule_module, "prove", self.prove)
 
@@ -39,8 +44,19 @@ class Old:
         await self.loop.create_future()
 
     def prove(self, suspects, **_options):
+        suspects = list(suspects)
         self.judged.append([self.site_of[task] for task in suspects])
-        return Proof(examined=len(self.judged[-1]))
+        self.cpu_s += self.cost_s * len(suspects)
+        stuck = (
+            [Stuck(ref(task), StallMark(task._fut_waiter, callable)) for task in suspects] if self.finds_stuck else []
+        )
+        return Proof(tuple(stuck), examined=len(suspects))
+
+    def proven(self):
+        """Return how many tasks of each site are proven."""
+        proof = self.rows.census.tasks.proof
+        found = [self.site_of[task] for row, task in enumerate(self.tasks) if proof[row] == ProofState.PROVEN]
+        return {name: found.count(name) for name in set(self.site_of.values())}
 
     def scan(self, at, *, final=False):
         columns = self.rows.census.tasks
@@ -105,3 +121,47 @@ def test_proof_over_its_share_of_a_core_waits(old):
     assert len(tasks.judged) == 1
     tasks.scan(100.0 + 51.0)
     assert len(tasks.judged) == 2
+
+
+def test_proof_of_many_new_tasks_leaves_cpu_time_for_its_confirmation(old):
+    """Each site has proven tasks after two scans, though two proofs of all of them would take four times as long."""
+    tasks = old(10_000, session=4_000, reader=4_000)
+    tasks.cost_s, tasks.finds_stuck = 0.0008, True
+    for at in (100.0, 105.0):
+        tasks.scan(at)
+    assert tasks.proven() == {"session": 1_000, "reader": 1_000}
+    assert tasks.schedule.unexamined == 6_000
+
+
+def test_proof_of_new_tasks_examines_no_more_known_ones_than_new_ones(old, monkeypatch):
+    """A leak that goes on is not proven again from its first task each time."""
+    monkeypatch.setattr(schedule_module, "FEW", 10)
+    tasks = old(1_000, leak=100)
+    tasks.finds_stuck = True
+    proof = tasks.rows.census.tasks.proof
+    for row in range(80):
+        proof[row] = ProofState.PROVEN
+    tasks.schedule._is_unfinished = True
+    tasks.scan(100.0)
+    assert len(tasks.judged[0]) == 40
+
+
+def test_proof_of_all_tasks_does_not_wait_for_ever_for_those_of_new_ones(old, monkeypatch):
+    """A leak that goes on does not keep an older task, whose last reference has gone, from being examined again."""
+    monkeypatch.setattr(schedule_module, "FEW", 10)
+    tasks = old(1_000, leak=100)
+    proof = tasks.rows.census.tasks.proof
+    for at in range(100, 250, 10):
+        for row in range(100):
+            proof[row] = ProofState.NEW if row < 5 else ProofState.WAKEABLE
+        tasks.schedule._is_unfinished = True
+        tasks.scan(float(at))
+    assert [len(judged) for judged in tasks.judged].count(100) == 1
+
+
+def test_proof_that_costs_more_than_expected_is_followed_by_smaller_ones(old):
+    tasks = old(10_000, leak=3_000)
+    tasks.cost_s = 0.001
+    tasks.scan(100.0)
+    tasks.scan(105.0)
+    assert list(map(len, tasks.judged)) == [2_000, 524]

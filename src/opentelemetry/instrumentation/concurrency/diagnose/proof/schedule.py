@@ -2,10 +2,11 @@
 
 A proof examines tasks older than the age limit: orphans first, then the others, one per site in turn, so that no site
 hides another. It runs soon after new orphans appear or the number of old tasks has doubled, once more at the next scan,
-because only results confirmed by a second proof count, and every ``PROOF_INTERVAL``.
+because only results confirmed by a second proof count, and over all of them every ``PROOF_INTERVAL``.
 
-Proofs use at most one per cent of a core, after an allowance at the start, and a limited number of tasks and amount of
-work at a time. Tasks that could not be examined are the first in the next run; their number is a metric and part of the
+Proofs use at most one per cent of a core, after an allowance at the start. A proof of new tasks takes as many of each
+site as it and its confirmation can pay for, so that every site has an early verdict, with evidence from a part of its
+tasks. Tasks that could not be examined are the first in the next run; their number is a metric and part of the
 evidence. Being stuck is stable, so a result holds until a later proof of the same task differs.
 """
 
@@ -28,10 +29,17 @@ MAX_SUSPECTS: Final = 10_000
 """Maximum number of tasks per proof."""
 MAX_WORK: Final = 4_000_000
 """Maximum number of references that one proof inspects: about two seconds of CPU time."""
-
+FEW: Final = 2_000
+"""Number of old tasks up to which every proof examines all, because related tasks decide about each other. The first
+proof, which shows how much CPU time a task takes, examines no more."""
 
 _CPU_SHARE: Final = 0.01
 _ALLOWANCE_S: Final = 3.0
+_LEAST: Final = 300
+"""Number of tasks that one proof may examine however little CPU time is left, so that it has a result at all."""
+_CPU_OF_MAX_WORK_S: Final = 2.0
+_PATIENCE: Final = 4
+"""Number of intervals after which a proof of all tasks no longer waits for those of new ones."""
 _WITHOUT_VERDICT: Final = (ProofState.NEW, ProofState.SEEN_STUCK, ProofState.UNDECIDED)
 
 
@@ -52,8 +60,9 @@ class ProofSchedule:
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._memory = ProofMemory()
-        self._last_at: float | None = None
+        self._last_of_all_at = 0.0
         self._began_at: float | None = None
+        self._cost_s = 0.0
         self.spent_s = 0.0
         self._confirm_next = False
         self._is_unfinished = False
@@ -93,18 +102,25 @@ class ProofSchedule:
         if not self._interval_s or scan.final:
             return
         counted = self._count_states(columns, search, pause)
+        if self._began_at is None:
+            self._began_at = self._last_of_all_at = scan.at
         if not self._can_afford(scan.at):
             return
-        due = self._last_at is None or scan.at - self._last_at >= self._interval_s
+        due = scan.at - self._last_of_all_at >= self._interval_s
         if not (due or self._confirm_next or self._has_news(columns, orphans, counted, pause)):
             return
-        if due and search.old_rows:
-            self._last_at = scan.at
         began = time.thread_time()
-        rows = self._chosen(columns, orphans, search, pause)
+        of_all = self._is_of_all(counted, scan.at)
+        size = MAX_SUSPECTS if of_all else self._size(counted, scan.at)
+        rows = self._chosen(columns, orphans, search, size, of_all, pause)
         if rows:
-            self._run(columns, rows, loops, pause)
+            if len(rows) == min(sum(counted), MAX_SUSPECTS):
+                self._last_of_all_at = scan.at
+            self._run(columns, rows, loops, MAX_WORK if of_all else self._work(counted, scan.at), pause)
+            self._is_unfinished |= len(rows) >= size
             self._count_states(columns, search, pause)
+            cost_s = (time.thread_time() - began) / len(rows)
+            self._cost_s = (self._cost_s + cost_s) / 2 if self._cost_s else cost_s
         self.spent_s += time.thread_time() - began
 
     def note(
@@ -129,10 +145,30 @@ class ProofSchedule:
         self.cycles = (*self.cycles, *(cycle for cycle in cycles if not known & set(map(_address, cycle))))
         self._cycle_of.update((address, cycle) for cycle in cycles for member in cycle if (address := _address(member)))
 
+    def _left_s(self, now: float) -> float:
+        """Return the CPU time that proofs may use now, in seconds; negative if they have used too much."""
+        return _ALLOWANCE_S + _CPU_SHARE * (now - (self._began_at or now)) - self.spent_s
+
     def _can_afford(self, now: float) -> bool:
-        if self._began_at is None:
-            self._began_at = now
-        return self.spent_s < _ALLOWANCE_S + _CPU_SHARE * (now - self._began_at)
+        return self._left_s(now) > 0
+
+    def _is_of_all(self, counted: Sequence[int], now: float) -> bool:
+        """Return whether the next proof is the regular one of all old tasks, which waits for that of new ones."""
+        since = now - self._last_of_all_at
+        has_first = counted[ProofState.NEW] or counted[ProofState.SEEN_STUCK]
+        return since >= self._interval_s * (_PATIENCE if has_first else 1)
+
+    def _size(self, counted: Sequence[int], now: float) -> int:
+        """Return how many tasks the next proof may examine so that a second one can confirm its results."""
+        affordable = int(self._left_s(now) / 2 / self._cost_s) if self._cost_s else FEW
+        return min(MAX_SUSPECTS, max(_LEAST, affordable, counted[ProofState.SEEN_STUCK]))
+
+    def _work(self, counted: Sequence[int], now: float) -> int:
+        """Return how many references the next proof may inspect: all that its confirmation does not need."""
+        if counted[ProofState.SEEN_STUCK]:
+            return MAX_WORK
+        share = self._left_s(now) / 2 / _CPU_OF_MAX_WORK_S
+        return max(MAX_WORK // 10, min(MAX_WORK, int(MAX_WORK * share)))
 
     def _has_news(
         self, columns: Columns, orphans: list[SiteOrphans], counted: Sequence[int], pause: Callable[[], None]
@@ -146,9 +182,18 @@ class ProofSchedule:
         return any(columns.proof[row] == new for found in orphans for row in paced(found.rows, pause))
 
     def _chosen(
-        self, columns: Columns, orphans: list[SiteOrphans], search: OrphanSearch, pause: Callable[[], None]
+        self,
+        columns: Columns,
+        orphans: list[SiteOrphans],
+        search: OrphanSearch,
+        size: int,
+        of_all: bool,
+        pause: Callable[[], None],
     ) -> list[int]:
-        """Return at most `MAX_SUSPECTS` rows: first those to confirm, then new ones, then the others."""
+        """Return at most ``size`` rows: first those to confirm, then new ones, then the others.
+
+        Unless it is a proof of all tasks, there are no more of the others than of the first, or `FEW` in all.
+        """
         deadlocked = _deadlocked(columns, search.old_rows, pause)
         first: list[Sequence[int]] = [found.rows for found in orphans]
         everything: list[Sequence[int]] = [*first, deadlocked, *search.old_rows_by_site]
@@ -160,12 +205,16 @@ class ProofSchedule:
             ((ProofState.PROVEN, ProofState.WAKEABLE, ProofState.UNDECIDED), everything),
         ):
             wanted = [[row for row in paced(rows, pause) if columns.proof[row] in states] for rows in lists]
-            _take_in_turn(wanted, chosen)
-            if len(chosen) >= MAX_SUSPECTS:
+            if ProofState.PROVEN in states and not of_all:
+                size = min(size, max(2 * len(chosen), FEW))
+            _take_in_turn(wanted, chosen, size)
+            if len(chosen) >= size:
                 break
-        return list(chosen)[:MAX_SUSPECTS]
+        return list(chosen)[:size]
 
-    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> None:
+    def _run(
+        self, columns: Columns, rows: list[int], loops: Iterable[Any], max_work: int, pause: Callable[[], None]
+    ) -> None:
         row_of = {columns.addresses[row]: row for row in paced(rows, pause)}
 
         def left_behind(task: Any) -> bool:
@@ -177,13 +226,13 @@ class ProofSchedule:
             loops=loops,
             pause=pause,
             left_behind=left_behind,
-            max_work=MAX_WORK,
+            max_work=max_work,
         )
         self.undecided = proof.undecided
         self._note_cycles(proof, row_of)
         confirmed = _addresses(self._memory.confirm(proof))
         stuck = _addresses(proof.stuck)
-        self._confirm_next, self._is_unfinished = False, bool(proof.not_reached) or len(rows) >= MAX_SUSPECTS
+        self._confirm_next, self._is_unfinished = False, bool(proof.not_reached)
         for row in rows:
             task = columns.references[row]()
             if task is None:
@@ -244,11 +293,11 @@ def _deadlocked(columns: Columns, rows: Sequence[int], pause: Callable[[], None]
     return [row for cycle in deadlocks(edges) for row in cycle]
 
 
-def _take_in_turn(lists: Sequence[Sequence[int]], chosen: dict[int, None]) -> None:
-    """Add rows, one per list in turn, until there are `MAX_SUSPECTS`."""
+def _take_in_turn(lists: Sequence[Sequence[int]], chosen: dict[int, None], size: int) -> None:
+    """Add rows, one per list in turn, until there are ``size``."""
     left = [rows for rows in lists if rows]
     depth = 0
-    while left and len(chosen) < MAX_SUSPECTS:
+    while left and len(chosen) < size:
         chosen.update((rows[depth], None) for rows in left)
         depth += 1
         left = [rows for rows in left if depth < len(rows)]
