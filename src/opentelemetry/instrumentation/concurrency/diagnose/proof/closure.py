@@ -252,19 +252,20 @@ def account(objects: list[Any], tasks: int, pace: Pace, *, held_by_us: int = 0) 
     objects.append(probe)
     separator = [mark]
     asked = tuple(chain.from_iterable(zip(objects, repeat(separator), strict=False)))
-    collections = _collections()
+    # The collections are counted within the same call: between two statements another thread may run, and collect.
     reading = list(
         chain(
+            starmap(gc.get_stats, ((),)),
             map(sys.getrefcount, objects),
             map(weakref.getweakrefcount, objects),
             starmap(gc.get_referents, (asked,)),
             map(object.__getattribute__, objects[:tasks], repeat("_fut_waiter")),
+            starmap(gc.get_stats, ((),)),
         )
     )
-    disturbed = _collections() != collections
     objects.pop()
     del asked
-    if disturbed:
+    if _collections(reading.pop()) != _collections(reading.pop(0)):
         return None
     # The additional reference to each task is that of the slice passed to the last map().
     return _evaluate(objects, reading, mark, (tasks, held_by_us + 1), pace)
@@ -308,5 +309,5 @@ def _count_once(referents: Sequence[int], within: list[int]) -> None:
         within[place] -= referents.count(place) - 1
 
 
-def _collections() -> list[int]:
-    return [generation["collections"] for generation in gc.get_stats()]
+def _collections(stats: list[dict[str, int]]) -> list[int]:
+    return [generation["collections"] for generation in stats]

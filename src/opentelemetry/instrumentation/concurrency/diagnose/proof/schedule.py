@@ -37,8 +37,7 @@ _CPU_SHARE: Final = 0.01
 _ALLOWANCE_S: Final = 3.0
 _LEAST: Final = 300
 """Number of tasks that one proof may examine however little CPU time is left, so that it has a result at all."""
-_CPU_OF_MAX_WORK_S: Final = 2.0
-_PATIENCE: Final = 4
+_PATIENCE: Final = 2
 """Number of intervals after which a proof of all tasks no longer waits for those of new ones."""
 _WITHOUT_VERDICT: Final = (ProofState.NEW, ProofState.SEEN_STUCK, ProofState.UNDECIDED)
 
@@ -116,7 +115,7 @@ class ProofSchedule:
         if rows:
             if len(rows) == min(sum(counted), MAX_SUSPECTS):
                 self._last_of_all_at = scan.at
-            self._run(columns, rows, loops, MAX_WORK if of_all else self._work(counted, scan.at), pause)
+            self._run(columns, rows, loops, pause)
             self._is_unfinished |= len(rows) >= size
             self._count_states(columns, search, pause)
             cost_s = (time.thread_time() - began) / len(rows)
@@ -163,13 +162,6 @@ class ProofSchedule:
         affordable = int(self._left_s(now) / 2 / self._cost_s) if self._cost_s else FEW
         return min(MAX_SUSPECTS, max(_LEAST, affordable, counted[ProofState.SEEN_STUCK]))
 
-    def _work(self, counted: Sequence[int], now: float) -> int:
-        """Return how many references the next proof may inspect: all that its confirmation does not need."""
-        if counted[ProofState.SEEN_STUCK]:
-            return MAX_WORK
-        share = self._left_s(now) / 2 / _CPU_OF_MAX_WORK_S
-        return max(MAX_WORK // 10, min(MAX_WORK, int(MAX_WORK * share)))
-
     def _has_news(
         self, columns: Columns, orphans: list[SiteOrphans], counted: Sequence[int], pause: Callable[[], None]
     ) -> bool:
@@ -212,9 +204,7 @@ class ProofSchedule:
                 break
         return list(chosen)[:size]
 
-    def _run(
-        self, columns: Columns, rows: list[int], loops: Iterable[Any], max_work: int, pause: Callable[[], None]
-    ) -> None:
+    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> None:
         row_of = {columns.addresses[row]: row for row in paced(rows, pause)}
 
         def left_behind(task: Any) -> bool:
@@ -226,7 +216,7 @@ class ProofSchedule:
             loops=loops,
             pause=pause,
             left_behind=left_behind,
-            max_work=max_work,
+            max_work=MAX_WORK,
         )
         self.undecided = proof.undecided
         self._note_cycles(proof, row_of)
