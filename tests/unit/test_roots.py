@@ -1,0 +1,168 @@
+"""Which objects of a closure running code references, from accounts written down by each test."""
+
+import asyncio
+import ctypes
+import weakref
+from array import array
+
+import pytest
+
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallMark
+from opentelemetry.instrumentation.concurrency.diagnose.proof import roots as roots_module
+from opentelemetry.instrumentation.concurrency.diagnose.proof.closure import Accounts
+from opentelemetry.instrumentation.concurrency.diagnose.proof.roots import hung_on_tasks, kept_by_objects, roots
+
+
+class Node:
+    """An object that supports weak references."""
+
+
+@pytest.fixture
+def loop():
+    made = asyncio.new_event_loop()
+    yield made
+    for task in asyncio.all_tasks(made):
+        task.cancel()
+    made.run_until_complete(asyncio.sleep(0))
+    made.close()
+
+
+@pytest.fixture
+def suspended(loop):
+    """Make tasks of a class that wait for a future."""
+
+    async def wait():
+        await loop.create_future()
+
+    def start(kind=asyncio.Task):
+        made = kind(wait(), loop=loop)
+        loop.run_until_complete(asyncio.sleep(0))
+        return made
+
+    return start
+
+
+def accounts_of(objects, *, held=(), edges=()):
+    """Return accounts with the real numbers of weak references.
+
+    Args:
+        objects: The closure.
+        held: Positions with further references.
+        edges: For each object, the positions that it refers to; none by default.
+    """
+    starts, flat = array("l", (0,)), array("l")
+    for place in range(len(objects)):
+        flat.extend(edges[place] if edges else ())
+        starts.append(len(flat))
+    return Accounts(
+        bytearray(place in held for place in range(len(objects))),
+        [weakref.getweakrefcount(each) for each in objects],
+        flat,
+        starts,
+        [],
+    )
+
+
+def roots_of(*objects, held=(), exempt=(), tasks=0, loops=()):
+    return roots(list(objects), accounts_of(objects, held=held), set(exempt), tasks, loops)
+
+
+def test_roots_held_objects_except_the_exempt_ones():
+    assert roots_of(Node(), Node(), Node(), held={0, 2}, exempt={0}) == [2]
+
+
+def test_roots_weak_reference_of_the_application_makes_one():
+    """Its holder reaches the object without holding it."""
+    known, free = Node(), Node()
+    kept = weakref.ref(known)
+    assert roots_of(free, known) == [1]
+    assert kept() is known
+
+
+def test_roots_mark_of_the_stall_tracker_makes_none():
+    known = Node()
+    mark = StallMark(known, callable)
+    assert roots_of(known) == []
+    other = weakref.ref(known)
+    assert roots_of(known) == [0]
+    assert mark() is other()
+
+
+def test_roots_weak_reference_to_a_coroutine_makes_none():
+    async def job():
+        """Never run."""
+
+    coroutine = job()
+    kept = weakref.ref(coroutine)
+    assert roots_of(coroutine) == []
+    assert kept() is coroutine
+    coroutine.close()
+
+
+def test_roots_weak_reference_with_a_callback_is_one():
+    """The callback runs when the referent dies."""
+    known = Node()
+    plain, calls = weakref.ref(known), weakref.ref(known, print)
+    proxy, calling_proxy = weakref.proxy(known), weakref.proxy(known, print)
+    assert roots_of(plain, calls, proxy, calling_proxy, StallMark(known, callable)) == [1, 3]
+
+
+def test_roots_pending_task_is_one_unless_examined(suspended, loop):
+    examined, other, finished = suspended(), suspended(), suspended()
+    finished.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    assert roots_of(examined, other, finished, tasks=1) == [1]
+
+
+def test_roots_task_known_to_the_application_weakly_is_one(suspended):
+    """The registries of asyncio know every task and wake none."""
+    task = suspended(asyncio.tasks._PyTask)
+    assert roots_of(task, tasks=1) == []
+    # With a callback, because a plain weak reference is shared with the registry.
+    kept = weakref.ref(task, print)
+    assert roots_of(task, tasks=1) == [0]
+    assert kept() is task
+
+
+def test_roots_async_generator_registered_with_the_loop_is_none(loop):
+    async def numbers():
+        yield 1
+
+    generator = numbers()
+    loop.run_until_complete(generator.asend(None))
+    assert roots_of(generator, loops=[loop]) == []
+    assert roots_of(generator) == [0]
+    loop.run_until_complete(generator.aclose())
+
+
+def test_roots_object_whose_address_c_may_know_is_one():
+    """C code keeps plain pointers to callbacks of ctypes, which no reference count shows."""
+    callback = ctypes.CFUNCTYPE(None)(lambda: None)
+    assert roots_of(Node(), callback) == [1]
+
+
+@pytest.mark.parametrize(("hides", "expected"), [(True, [1]), (False, [])])
+def test_kept_by_objects_values_of_dictionaries_that_hide_them(hides, expected, monkeypatch):
+    """The second dictionary shows its value to the collector, the third has a value outside the closure."""
+    monkeypatch.setattr(roots_module, "DICTIONARIES_HIDE_VALUES", hides)
+    hidden, shown = Node(), Node()
+    objects = [{"hidden": hidden}, hidden, {"shown": shown}, shown, {"outside": Node()}]
+    index = {id(each): place for place, each in enumerate(objects)}
+    accounts = accounts_of(objects, edges=[(), (), (3,), (), ()])
+    assert kept_by_objects(objects, accounts, index) == expected
+
+
+@pytest.mark.parametrize("kind", [asyncio.Task, asyncio.tasks._PyTask])
+def test_hung_on_tasks_attributes_but_no_fields_of_asyncio(kind, suspended):
+    class Own(kind):
+        """A class with attributes, whatever asyncio's task is written in."""
+
+    task = suspended(Own)
+    task.add_done_callback(print)
+    task.mine = Node()
+    # Up to Python 3.11, a C task shows its dictionary to the collector, and not the values.
+    objects = [task.mine, task.__dict__, task.get_coro(), task._fut_waiter, task.get_loop()]
+    index = {id(each): place for place, each in enumerate(objects)}
+    found = hung_on_tasks([task], index)
+    assert found
+    assert set(found) <= {0, 1}
