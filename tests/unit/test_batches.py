@@ -62,7 +62,9 @@ def test_batches_task_beyond_the_limit_comes_in_a_later_one():
 
 def test_batches_task_that_nearly_fills_a_closure_is_alone():
     tasks = [reaching(LIMIT - 1), reaching(3)]
-    assert places(batches_of(tasks), tasks) == [[0], [1]]
+    batches = batches_of(tasks)
+    assert places(batches, tasks) == [[0], [1]]
+    assert not batches.splits
 
 
 def test_batches_tasks_that_reach_too_much_are_left_out_after_three():
@@ -72,6 +74,12 @@ def test_batches_tasks_that_reach_too_much_are_left_out_after_three():
     assert places(batches, tasks) == [[0], [1], [2]]
     assert batches.left_out == {id(tasks[3]), id(tasks[4])}
     assert batches.splits
+
+
+def test_batches_task_that_reaches_too_much_takes_no_other_along():
+    small = reaching(2)
+    tasks = [[small, *reaching(2 * LIMIT)], small]
+    assert places(batches_of(tasks), tasks) == [[0], [1]]
 
 
 def test_batches_reason_counts_the_tasks_left_out():

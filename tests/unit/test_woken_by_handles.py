@@ -93,41 +93,46 @@ def test_tasks_woken_by_timer_include_what_the_task_awaits(loop, suspended):
     """A cancelled task cancels what it awaits; one that is merely stepped does not."""
     child = suspended()
 
-    async def parent():
-        await asyncio.gather(child)
+    async def parent(children):
+        await asyncio.gather(*children)
 
-    task = loop.start(parent())
+    task = loop.start(parent([child]))
     assert loop.woken(timers=[task]) == {task, child}
     assert loop.woken(ready=[task]) == {task}
 
 
 def test_tasks_woken_by_timer_include_those_in_variables(loop, suspended):
-    """A watchdog cancels a task that it knows by a variable, or by an attribute of one."""
-    direct, attribute, inner = suspended(), Holder(suspended()), suspended()
+    """A watchdog cancels a task that it knows by a variable, by an attribute of one or by a closure."""
+    argument, holder, inner, shared = suspended(), Holder(suspended()), suspended(), suspended()
+    # From Python 3.11 on, an object has a dictionary only once it was accessed.
+    accessed = Holder(suspended())
+    assert vars(accessed)
 
     async def below(watched):
         await asyncio.shield(loop.loop.create_future())
         watched.cancel()
 
-    async def watchdog():
-        await below(inner)
-        direct.cancel()
-        attribute.value.cancel()
+    async def watchdog(argument, holder, accessed, below):
+        await below
+        argument.cancel()
+        holder.value.cancel()
+        accessed.value.cancel()
+        shared.cancel()
 
-    task = loop.start(watchdog())
-    assert loop.woken(timers=[task]) == {task, direct, attribute.value, inner}
+    task = loop.start(watchdog(argument, holder, accessed, below(inner)))
+    assert loop.woken(timers=[task]) == {task, argument, holder.value, accessed.value, inner, shared}
 
 
 def test_tasks_woken_by_timer_omit_those_in_collections(loop, suspended):
     """Code that holds many tasks does not cancel them all when it is woken."""
-    workers, attribute = [suspended()], Holder({suspended()})
 
-    async def supervise():
+    async def supervise(workers, holder):
         await loop.loop.create_future()
         workers.clear()
-        attribute.value.clear()
+        holder.value.clear()
 
-    task = loop.start(supervise())
+    workers, holder = [suspended()], Holder({suspended()})
+    task = loop.start(supervise(workers, holder))
     assert loop.woken(timers=[task]) == {task}
 
 
