@@ -25,7 +25,7 @@ sys.exit(asyncio.run(main()))
 """Leaks forty tasks at its seventh line, works on for SECONDS, prints 42 and ends with status 6."""
 
 
-def run_program(source: str, *, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess:
+def run_program(source: str, *, env: dict[str, str] | None = None, timeout: float = 100) -> subprocess.CompletedProcess:
     """Run ``source`` and return what it printed and its exit code; a hang fails with its output."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     instrument = str(Path(sys.executable).with_name("opentelemetry-instrument"))
