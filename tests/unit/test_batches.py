@@ -18,7 +18,7 @@ def small_closures(monkeypatch):
 
 
 def reaching(count):
-    """Return a task that reaches so many objects, itself included."""
+    """Return a task that reaches ``count`` objects, including itself."""
     return [[] for _ in range(count - 1)]
 
 
@@ -42,14 +42,14 @@ def test_batches_of_no_tasks_are_none():
 
 
 def test_batches_few_objects_do_not_split_collections():
-    """All that few tasks reach is part of their batch."""
+    """As long as few objects are reached, all of them are part of the batch."""
     batches = batches_of([reaching(3)])
     list(batches)
     assert batches.splits is False
 
 
 def test_batches_related_task_joins_the_one_that_reaches_it():
-    """The first task leads to the last; between them there is no room for all."""
+    """The first task reaches the last. There is no room for all three."""
     last = reaching(5)
     tasks = [[last], reaching(12), last]
     assert places(batches_of(tasks), tasks) == [[0, 2], [1]]
@@ -67,7 +67,7 @@ def test_batches_task_that_nearly_fills_a_closure_is_alone():
     assert not batches.splits
 
 
-def test_batches_tasks_that_reach_too_much_are_left_out_after_three():
+def test_batches_tasks_that_reach_too_much_are_left_out():
     """Three are examined alone, in order to learn which objects are live."""
     tasks = [reaching(2 * LIMIT) for _ in range(5)]
     batches = batches_of(tasks)
@@ -91,7 +91,7 @@ def test_batches_reason_counts_the_tasks_left_out():
     assert batches.reason.startswith("2 tasks reach more than ")
 
 
-def test_batches_not_reached_has_the_current_batch_and_later_ones():
+def test_batches_not_reached_has_the_current_batch_and_later():
     tasks = [reaching(15), reaching(16), reaching(17)]
     batches, seen = batches_of(tasks), []
     assert batches.not_reached == set(map(id, tasks))
@@ -102,7 +102,7 @@ def test_batches_not_reached_has_the_current_batch_and_later_ones():
 
 
 def test_batches_collection_of_many_tasks_does_not_join_them(monkeypatch):
-    """Together they reach too much; a list of all tasks, which each of them holds, relates none."""
+    """Each task holds a list of all tasks, and all of them together reach too many objects."""
     monkeypatch.setattr(batches_module, "Closure", partial(Closure, limit=100))
     loop, everyone = asyncio.new_event_loop(), []
 

@@ -1,6 +1,5 @@
 """Whether a started object came into a frame from outside: the rules of spawners, one frame at a time."""
 
-import asyncio
 import sys
 
 import pytest
@@ -152,8 +151,10 @@ def test_came_in_awaitable_that_asyncio_wraps_is_yes():
         def __await__(self):
             yield
 
+    namespace = {"__name__": "asyncio.tasks"}
+    exec("async def _wrap_awaitable(awaitable):\n    return await awaitable", namespace)
     awaitable = Awaitable()
-    wrapped = asyncio.tasks._wrap_awaitable(awaitable)
+    wrapped = namespace["_wrap_awaitable"](awaitable)
     assert came_in(given(awaitable), subject_of(wrapped, wrapped, None)) == "yes"
     assert came_in(given(Awaitable()), subject_of(wrapped, wrapped, None)) == "no"
     wrapped.close()
@@ -162,7 +163,7 @@ def test_came_in_awaitable_that_asyncio_wraps_is_yes():
 def test_came_in_module_frame_is_unreadable(coroutine):
     """Reading the variables of a module has side effects on some versions of Python."""
     namespace = {"coroutine": coroutine}
-    exec("import sys\nframe = sys._getframe()", namespace)  # noqa: S102 (the code of a module)
+    exec("import sys\nframe = sys._getframe()", namespace)
     assert answer(namespace["frame"], coroutine) == "unreadable"
 
 
@@ -185,7 +186,7 @@ def test_came_in_awaited_callable_is_yes_except_in_a_library(is_library, expecte
 
 def test_holds_as_argument_replaced_argument_is_false(coroutine):
     def replaces(value):
-        value = [value][0]  # noqa: RUF015 (an assignment is the point)
+        value = [value][0]
         return sys._getframe()
 
     subject = subject_of(coroutine, coroutine, coroutine.cr_code)

@@ -22,7 +22,7 @@ class Frames(list):
 
 
 class Application:
-    """Takes functions for library code or for named spawners by how their names begin."""
+    """Recognizes library code and named spawners by the prefix of the function's name."""
 
     def is_library(self, code, _module):
         return code.co_name.startswith("library")
@@ -140,7 +140,7 @@ def test_creating_line_library_is_left_for_the_application(coroutine):
 
 
 def test_creating_line_application_inside_a_library_stays(coroutine):
-    """Also if it is a spawner, because the library outside it is not left for anything."""
+    """Even if it is a spawner: no application frame outside the library could be the creating line."""
 
     def library_inside(started):
         assert started is not None
@@ -158,7 +158,7 @@ def test_creating_line_application_inside_a_library_stays(coroutine):
 def test_creating_line_of_an_imported_library_is_its_own(coroutine):
     """The module that imports a library first is not responsible for what it creates."""
     namespace = {"__name__": "importlib._bootstrap"}
-    exec("def library_import(run):\n    return run()", namespace)  # noqa: S102 (a function of another module)
+    exec("def library_import(run):\n    return run()", namespace)
 
     def library():
         made = job
@@ -202,7 +202,7 @@ def test_creating_line_that_no_outer_frame_settles_is_unsure(coroutine):
 
 def test_creating_line_unreadable_frame_is_unsure(coroutine):
     namespace = {"frames_of": frames_of}
-    exec("job = None\nframes = frames_of(1)", namespace)  # noqa: S102 (the code of a module)
+    exec("job = None\nframes = frames_of(1)", namespace)
     assert line_of(namespace["frames"], coroutine)[1] == "unsure"
 
 

@@ -120,12 +120,12 @@ def test_roots_pending_task_is_one_unless_examined(suspended, loop):
 
 
 @pytest.mark.parametrize("kind", [asyncio.Task, asyncio.tasks._PyTask])
-def test_roots_task_in_the_registry_of_asyncio_is_none(kind, suspended):
-    """The registry knows every task and wakes none."""
+def test_roots_task_in_the_registry_of_asyncio_is_not_one(kind, suspended):
+    """The registry refers to every task weakly and wakes none."""
     assert roots_of(suspended(kind), tasks=1) == []
 
 
-def test_roots_async_generator_registered_with_the_loop_is_none(loop):
+def test_roots_async_generator_known_to_its_loop_is_not_one(loop):
     async def numbers():
         yield 1
 
@@ -157,9 +157,9 @@ def test_kept_by_objects_values_of_dictionaries_that_hide_them(hides, expected, 
 
 
 @pytest.mark.parametrize("kind", [asyncio.Task, asyncio.tasks._PyTask])
-def test_hung_on_tasks_attributes_but_no_fields_of_asyncio(kind, suspended):
+def test_hung_on_tasks_attributes_without_asyncio_fields(kind, suspended):
     class Own(kind):
-        """A class with attributes, whatever asyncio's task is written in."""
+        """A subclass, as applications define it."""
 
     task = suspended(Own)
     task.add_done_callback(ignore)

@@ -144,7 +144,7 @@ def test_tasks_woken_by_coroutine_are_those_that_await_it(loop, suspended):
 
 
 @pytest.mark.parametrize("kind", ["ready", "timers"])
-def test_tasks_woken_by_handles_that_lead_to_too_much_are_unknown(kind, loop, suspended, monkeypatch):
+def test_tasks_woken_by_handles_beyond_the_limit_are_unknown(kind, loop, suspended, monkeypatch):
     monkeypatch.setattr(woken_by_handles, "MAX_OBJECTS", 20)
     task = suspended()
     assert loop.woken(**{kind: [[[] for _ in range(30)], task]}) is None

@@ -128,7 +128,7 @@ def test_code_within_follows_eight_wrappers(depth, expected, opened):
 
 
 def test_add_callable_that_the_wrapper_does_not_hold_is_false(opened):
-    """A function of the module is none of its arguments."""
+    """A function of its module is not one of its arguments."""
     wrappers, wrapper = Wrappers(), opened(call_argument(first_job))
     assert wrappers.add(wrapper, second_job) is False
 
