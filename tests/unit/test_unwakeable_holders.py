@@ -264,6 +264,46 @@ def async_generator_that_is_fed(start):
     return lambda: registry.queue.put_nowait(None)
 
 
+@healthy
+def async_generator_known_by_a_weak_reference(start):
+    """The loop has one to it as well, which equals the application's."""
+
+    async def numbers(future):
+        try:
+            yield 1
+        finally:
+            set_result(future)
+
+    async def wait():
+        future = new_future()
+        generator = numbers(future)
+        await generator.__anext__()
+        registry.generator = weakref.ref(generator)
+        await future
+
+    start(wait())
+    return lambda: registry.generator().aclose()
+
+
+@healthy
+def finished_task_of_a_weak_set(start):
+    """asyncio's registry has a reference to it as well, which equals that of the application's set."""
+    registry.finished = weakref.WeakSet()
+
+    async def end():
+        pass
+
+    async def wait():
+        task = asyncio.ensure_future(end())
+        await task
+        task.waits = new_future()
+        registry.finished.add(task)
+        await task.waits
+
+    start(wait())
+    return lambda: set_result(next(iter(registry.finished)).waits)
+
+
 @pytest.mark.parametrize("kind", LOOPS)
 @pytest.mark.parametrize("name", sorted(WAITS))
 def test_healthy_wait_is_not_proven(name, kind):

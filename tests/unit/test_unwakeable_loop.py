@@ -120,6 +120,72 @@ def watchdogs_that_sleep_and_cancel(start):
     start(watch_outer())
 
 
+async def stuck_until_cancelled():
+    try:
+        await new_future()
+    except asyncio.CancelledError:
+        return
+
+
+async def call_later(call):
+    await asyncio.sleep(0.05)
+    call()
+
+
+@healthy
+def watchdogs_that_call_what_cancels(start):
+    """The task is behind a bound method, a function's closure or default, a partial, or one in the other."""
+
+    class Connection:
+        def __init__(self):
+            self.reader = start(stuck_until_cancelled())
+
+        def close(self):
+            self.reader.cancel()
+
+    enclosed, by_default = start(stuck_until_cancelled()), start(stuck_until_cancelled())
+    close = Connection().close
+    start(call_later(start(stuck_until_cancelled()).cancel))
+    start(call_later(Connection().close))
+    start(call_later(lambda: enclosed.cancel()))
+    start(call_later(lambda task=by_default: task.cancel()))
+    start(call_later(functools.partial(asyncio.Task.cancel, start(stuck_until_cancelled()))))
+    start(call_later(lambda: functools.partial(close)()))
+
+
+@healthy
+def watchdog_of_an_enclosed_object(start):
+    """The coroutine is defined within a method, so that the object is a variable of its closure."""
+
+    class Connection:
+        def __init__(self):
+            self.reader = start(stuck_until_cancelled())
+
+        def watch(self):
+            async def watchdog():
+                await asyncio.sleep(0.05)
+                self.reader.cancel()
+
+            start(watchdog())
+
+    Connection().watch()
+
+
+@healthy
+def watchdog_that_cancels_three_attributes_away(start):
+    class Held:
+        __slots__ = ("held",)
+
+        def __init__(self, held):
+            self.held = held
+
+        async def watch(self):
+            await asyncio.sleep(0.05)
+            self.held.held.held.cancel()
+
+    start(Held(Held(Held(start(stuck_until_cancelled())))).watch())
+
+
 @healthy
 def timeout_around_a_group_of_tasks(start):
     if sys.version_info < (3, 11):

@@ -174,7 +174,7 @@ def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
         # For a loop implemented in Python, the fields may be in its dictionary.
         fields += [item for found in fields if type(found) is dict for item in found.values()]
         for found in fields:
-            if type(found) is WeakSet and reference in found.data:  # type: ignore[attr-defined]  # not in typeshed
+            if type(found) is WeakSet and _is_of_set(reference, found):
                 return True
     return False
 
@@ -183,7 +183,13 @@ def _is_in_registry(reference: Any) -> bool:
     tasks = sys.modules["asyncio.tasks"]
     books = (getattr(tasks, name, None) for name in ("_all_tasks", "_scheduled_tasks"))
     weak_sets: list[Any] = [book for book in books if type(book) is WeakSet]
-    return any(reference in weak_set.data for weak_set in weak_sets)
+    return any(_is_of_set(reference, weak_set) for weak_set in weak_sets)
+
+
+def _is_of_set(reference: Any, weak_set: Any) -> bool:
+    """Return whether a set holds this very reference: others of the same object equal it."""
+    remove = getattr(weak_set, "_remove", None)
+    return remove is not None and _callback_of(reference) is remove and reference in weak_set.data
 
 
 def _calls_back(found: Any) -> bool:

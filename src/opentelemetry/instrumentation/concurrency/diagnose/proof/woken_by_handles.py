@@ -3,8 +3,9 @@
 ``asyncio.timeout`` and ``wait_for`` schedule a timer; a server cancels the handler of a lost connection. A cancelled
 task cancels in turn what it awaits and the children of its task group, and a task woken by a timer may be a watchdog
 that cancels another task. The walk therefore opens each task that a timer or connection leads to: the object it awaits,
-objects in the frames of asyncio and anyio, and tasks in variables of its frames or in their attributes. Tasks in a
-collection (``background_tasks``, ``workers``) do not count here either.
+objects in the frames of asyncio and anyio, and tasks in variables of its frames, in what these call (closures, bound
+methods, partials), or in attributes at most three steps away. Tasks in a collection (``background_tasks``,
+``workers``) do not count here either.
 
 Ready callbacks lead to tasks as well. Tasks that they merely step count as running and are not opened.
 """
@@ -15,7 +16,8 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
-from types import AsyncGeneratorType, CellType, CoroutineType, FrameType, FunctionType, GeneratorType
+from functools import partial
+from types import AsyncGeneratorType, CellType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -30,6 +32,8 @@ _STEPS_FROM_DESCRIPTORS: Final = 8
 """Enough to reach the connection of a request, but not everything that the application refers to."""
 _STEPS_IN_TASKS: Final = 5
 """From a future to the tasks of a gather, or from a task group to its children."""
+_STEPS_THROUGH_ATTRIBUTES: Final = 3
+"""From a variable of a watchdog to the task that it cancels: ``self.server.connection.task``."""
 _SLICE: Final = 200
 _CODE_OF: Final = {
     id(CoroutineType): "cr_code",
@@ -38,7 +42,7 @@ _CODE_OF: Final = {
     id(FrameType): "f_code",
 }
 """By address: a metaclass may define its own hash."""
-_COLLECTIONS: Final = (list, tuple, set, frozenset, dict, deque, WeakSet, FunctionType)
+_COLLECTIONS: Final = (list, tuple, set, frozenset, dict, deque, WeakSet)
 _LIBRARIES: Final = ("asyncio", "anyio", "async_timeout")
 
 
@@ -77,6 +81,9 @@ class _Walk:
         # Keeps visited objects alive, because addresses are reused.
         self._met: list[Any] = []
         self._unopened: list[Any] = []
+        # The steps left from each holder of attributes, and the holders, for the same reason as above.
+        self._steps_from: dict[int, int] = {}
+        self._holders: list[Any] = []
         self.tasks: set[int] = set()
 
     def add(self, start: Iterable[Any], steps: int) -> None:
@@ -86,7 +93,7 @@ class _Walk:
 
     def run(self) -> bool:
         """Walk to the end; return False if the limit was reached."""
-        while len(self._met) <= MAX_OBJECTS:
+        while max(len(self._met), len(self._holders)) <= MAX_OBJECTS:
             steps = next((steps for steps in reversed(range(len(self._levels))) if self._levels[steps]), -1)
             if self._unopened:
                 self._open(self._unopened.pop())
@@ -146,18 +153,53 @@ class _Walk:
                     continue
                 elif is_library or is_task(value) or type_module(kind).partition(".")[0] in _LIBRARIES:
                     self._meet(value, _STEPS_IN_TASKS)
-                elif not issubclass(kind, _COLLECTIONS) and not self._cut.stops_at(value):
-                    self._meet_named(value)
+                else:
+                    self._meet_named(value, _STEPS_THROUGH_ATTRIBUTES)
 
-    def _meet_named(self, found: Any) -> None:
-        """Visit the tasks in a cell or in the attributes of an object, but not in collections."""
-        for referent in gc.get_referents(found):
-            if is_task(referent):
-                self._meet(referent, 0)
-            elif type(referent) is dict and type(found) is not CellType:
-                for value in list(dict.values(referent)):
-                    if is_task(value):
-                        self._meet(value, 0)
+    def _meet_named(self, found: Any, steps: int) -> None:
+        """Visit the tasks that a variable leads to through attributes, closures and bound methods, not collections."""
+        pending = [(found, steps)]
+        while pending:
+            holder, left = pending.pop()
+            is_known = self._steps_from.get(id(holder), 0) >= left
+            if is_known or issubclass(type(holder), _COLLECTIONS) or self._cut.stops_at(holder):
+                continue
+            self._steps_from[id(holder)] = left
+            self._holders.append(holder)
+            callees = _called_by(holder)
+            values = _attributes_of(holder) if callees is None else callees
+            self._pace.work(len(values) + 1)
+            for value in values:
+                if is_task(value):
+                    self._meet(value, 0)
+                elif gc.is_tracked(value) and (callees is not None or left > 1):
+                    # The step to a callable is none: it stands for what it calls.
+                    pending.append((value, left if callees is not None else left - 1))
+
+
+def _called_by(found: Any) -> list[Any] | None:
+    """Return what a cell or callable leads to when it is read or called; None for other objects."""
+    kind = type(found)
+    if kind is CellType:
+        return gc.get_referents(found)
+    if kind is MethodType:
+        return [found.__self__, found.__func__]
+    if kind is partial:
+        return [found.func, *found.args, *found.keywords.values()]
+    if kind is FunctionType:
+        return [*(found.__closure__ or ()), *(found.__defaults__ or ()), *(found.__kwdefaults__ or {}).values()]
+    return None
+
+
+def _attributes_of(found: Any) -> list[Any]:
+    """Return the values in the slots and in the dictionary of an object, and whatever else it refers to."""
+    values: list[Any] = []
+    for referent in gc.get_referents(found):
+        if type(referent) is dict:
+            values += dict.values(referent)
+        else:
+            values.append(referent)
+    return values
 
 
 def _is_of_library(step: Any) -> bool:
