@@ -17,16 +17,16 @@ from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chai
     Frame,
     walk_await_chain,
 )
-from opentelemetry.instrumentation.concurrency.diagnose.introspection.known_waits import (
-    INNERMOST_THREAD_WAITS,
-    PLAIN_FUTURE_WAITS,
-    TASK_WAITS,
-    THREAD_WAITS,
-)
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import (
     WAIT_REASONS,
     thread_wait_reason,
     wait_reason,
+)
+from opentelemetry.instrumentation.concurrency.diagnose.introspection.waiting_functions import (
+    INNERMOST_THREAD_WAITS,
+    PLAIN_FUTURE_WAITS,
+    TASK_WAITS,
+    THREAD_WAITS,
 )
 
 needs_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="new in Python 3.11")

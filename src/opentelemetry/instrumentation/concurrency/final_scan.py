@@ -19,6 +19,7 @@ from .diagnose.left_at_exit import CANCELLED_BY_RUN, ENDED_BY_SIGNAL
 from .diagnose.verdict.group import Group
 from .own_log import own_logger
 from .record.garbage_collection import collector_off
+from .record.internals.of_asyncio import running_loop
 from .record.site import Site
 from .report.flush import flush_providers
 
@@ -87,7 +88,7 @@ class FinalScan:
             return
         if signal.getsignal(number) is not signal.SIG_DFL or self._installation.census.is_closed:
             return
-        loop = sys.modules["asyncio"]._get_running_loop()
+        loop = running_loop()
         with collector_off():
             self._ending_loop = None if loop is None else (loop, ENDED_BY_SIGNAL)
             self._ends_process = True

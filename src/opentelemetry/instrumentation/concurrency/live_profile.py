@@ -6,7 +6,6 @@ therefore stops nothing, and a million tasks are never in memory as pictures.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any, Final
 from .census.pace import no_pause
 from .diagnose.proof_now import ProvenNow
 from .live_process import LiveProcess
+from .record.internals.of_asyncio import running_loop
 from .record.site import Kind
 from .render.full_text import full_text
 from .render.grouped_text import grouped_text
@@ -166,13 +166,8 @@ def _note(proven: ProvenNow) -> str:
 
 
 def _usual_pause() -> Callable[[], None]:
-    return no_pause if _runs_loop() else _pause
-
-
-def _runs_loop() -> bool:
-    """Return whether an event loop runs in this thread, so that a pause would only block it for longer."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    # In the thread of an event loop, a pause would only block the loop for longer.
+    return _pause if running_loop() is None else no_pause
 
 
 def _pause() -> None:

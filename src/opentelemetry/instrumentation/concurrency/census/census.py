@@ -21,6 +21,7 @@ from itertools import accumulate
 from typing import Any, Final
 from weakref import ref
 
+from ..record.internals.of_threading import owns_lock
 from ..record.own_thread import enduring, join_before_fork, own_thread
 from ..record.recorder import Recorder
 from ..record.repeated_failure import RepeatedFailure
@@ -180,7 +181,7 @@ class Census:
             TimeoutError: The lock was not acquired in time.
         """
         lock, waiting = self._lock, self._waiting
-        is_inner, held = lock._is_owned(), False  # type: ignore[attr-defined]  # private, and therefore not in typeshed
+        is_inner, held = owns_lock(lock), False
         try:
             # A scan shortens its pauses while another thread waits for the lock.
             waiting.append(1)
@@ -197,7 +198,7 @@ class Census:
                     lock.release()
             else:
                 # Not decided by `held`: a signal handler of the application may raise before it is assigned.
-                while lock._is_owned():  # type: ignore[attr-defined]  # private, and therefore not in typeshed
+                while owns_lock(lock):
                     lock.release()
 
     def scan(self, *, final: bool = False) -> Scan:

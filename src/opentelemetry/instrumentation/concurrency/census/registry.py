@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from weakref import ReferenceType
 
-_WEAK_SETS: Final = ("_all_tasks", "_scheduled_tasks")
+from ..record.internals.of_asyncio import eager_tasks, references_in, task_registries
+
 _HAS_LINKED_LISTS: Final = sys.version_info >= (3, 14)
 
 
@@ -42,13 +43,13 @@ def _all_registered(loops: Iterable[Any]) -> Iterator[Any]:
         for loop in loops:
             yield from _linked_tasks(tasks, loop)
         return
-    for weak_set in {id(found): found for name in _WEAK_SETS if (found := getattr(tasks, name, None))}.values():
-        references = list(weak_set.data)
+    for registry in task_registries():
+        references = list(references_in(registry))
         while references:
             task = references.pop()()
             if task is not None and not task.done():
                 yield task
-    for task in list(getattr(tasks, "_eager_tasks", ())):
+    for task in list(eager_tasks()):
         if not task.done():
             yield task
 
@@ -69,5 +70,4 @@ def most_registered() -> int | None:
         return 0
     if _HAS_LINKED_LISTS:
         return None
-    weak_sets = {id(found): found for name in _WEAK_SETS if (found := getattr(tasks, name, None))}
-    return sum(len(found.data) for found in weak_sets.values()) + len(getattr(tasks, "_eager_tasks", ()))
+    return sum(len(references_in(registry)) for registry in task_registries()) + len(eager_tasks())

@@ -11,6 +11,7 @@ from ..census.census import Census
 from ..census.columns import Columns
 from ..census.pace import paced, rows_marked
 from ..census.scan import Scan
+from ..record.internals.of_threading import is_daemon
 from ..record.long_lived import declared_function, declared_task
 from ..record.site import Kind, Site
 from ..settings import Settings
@@ -19,7 +20,6 @@ from .executors import ExecutorWatch
 from .growth.growing import GrowingSites
 from .growth.spawning_lines import accuse_spawners
 from .growth.stack_requests import StackRequests
-from .introspection.fields import is_daemon
 from .introspection.last_waits import LastWaits
 from .introspection.stalls import StallTracker
 from .left_at_exit import left_at_exit

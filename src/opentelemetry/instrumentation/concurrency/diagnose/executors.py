@@ -21,11 +21,12 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from ..census.census import Census
 from ..census.scan import Scan
 from ..durations import duration_text
+from ..record.internals.of_futures import queued_calls, worker_limit, workers_of
+from ..record.internals.of_threading import thread_ident, thread_native_id
 from ..record.jobs import executor_call_in
 from ..record.raw_fields import attributes_of
 from ..record.site import Site
 from ..record.started import name_of_call
-from .introspection.fields import thread_ident, thread_native_id
 from .introspection.thread_activity import processor_use
 from .ownership.ignored import IgnoreList
 from .ownership.orphans import SiteOrphans
@@ -142,18 +143,13 @@ def are_bounded_workers(census: Census, site: Site, limit: int) -> bool:
 
 
 def _workers(executor: Any) -> list[threading.Thread]:
-    threads = attributes_of(executor).get("_threads")
-    return list(threads) if type(threads) is set else []
+    return list(workers_of(executor))
 
 
 def _calls_that_wait(executor: Any) -> int:
     """Return the number of calls that wait in the queue of an executor whose workers are at their limit."""
-    attributes = attributes_of(executor)
-    workers, limit = _workers(executor), attributes.get("_max_workers")
-    size = getattr(attributes.get("_work_queue"), "qsize", None)
-    if type(limit) is not int or len(workers) < limit or size is None:
-        return 0
-    return int(size())
+    limit = worker_limit(executor)
+    return 0 if limit is None or len(_workers(executor)) < limit else queued_calls(executor) or 0
 
 
 def _live(scan: Scan, site: Site) -> Iterator[int]:

@@ -15,8 +15,9 @@ from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from opentelemetry import context as context_api
 
+from .internals.of_threading import ACTIVE_THREADS
+
 _modules: Final[dict[str, Any]] = sys.modules
-_threads: Final[dict[int, threading.Thread]] = threading._active  # type: ignore[attr-defined]  # private
 _ENTRY_KINDS: Final = (SpanKind.SERVER, SpanKind.CONSUMER)
 
 
@@ -102,7 +103,7 @@ def forget_latest_span() -> None:
 def current_thread_reference() -> ReferenceType[threading.Thread] | None:
     """Return a weak reference to the running thread, or None if `threading` does not know the thread."""
     # current_thread() would create a _DummyThread that stays registered.
-    thread = _threads.get(threading.get_ident())
+    thread = ACTIVE_THREADS.get(threading.get_ident())
     return None if thread is None else ref(thread)
 
 
@@ -116,7 +117,7 @@ def current_creator() -> ReferenceType[Any] | None:
             task = asyncio.current_task(loop)
             if task is not None:
                 return ref(task)
-    thread = _threads.get(threading.get_ident())
+    thread = ACTIVE_THREADS.get(threading.get_ident())
     return None if thread is None else ref(thread)
 
 

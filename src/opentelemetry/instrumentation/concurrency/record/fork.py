@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from .internals.of_threading import main_is_initial
 from .own_thread import only_own_threads_besides_this
 from .threads import is_own_thread, machinery_site
 
@@ -53,8 +54,7 @@ def watch_forks(
 
 def ends_with_its_last_thread() -> bool:
     """Return whether this process was forked from a thread other than the main one."""
-    # After a fork, the main thread according to `threading` is the forking thread, with its original class.
-    return not isinstance(threading.main_thread(), threading._MainThread)  # type: ignore[attr-defined]  # private
+    return not main_is_initial()
 
 
 def only_own_threads_are_left() -> bool:

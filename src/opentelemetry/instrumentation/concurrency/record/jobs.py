@@ -18,9 +18,9 @@ from weakref import ReferenceType, ref
 
 from .creator import current_creator
 from .frame_locals import variables_of
-from .raw_fields import attributes_of, type_dict
+from .internals.of_threading import TARGET, attributes_of_thread
+from .raw_fields import attributes_of
 
-_attributes_of_thread: Final[Any] = type_dict(threading.Thread)["__dict__"].__get__
 _EXECUTOR: Final = "concurrent.futures.thread"
 _MAX_FRAMES: Final = 500
 
@@ -107,7 +107,7 @@ def _frames_outwards(frame: FrameType) -> Iterator[FrameType]:
 
 
 def _may_run_jobs(thread: Any) -> bool:
-    target = _attributes_of_thread(thread).get("_target")
+    target = attributes_of_thread(thread).get(TARGET)
     if target is not None and getattr(target, "__module__", None) == _EXECUTOR:
         return True
     kind = type(thread)

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from weakref import ReferenceType, ref
 
 from .creator import current_creator
+from .internals.of_threading import target_field
 from .raw_fields import attributes_of, type_dict, type_mro
 from .started import functions_behind
 
@@ -144,7 +145,7 @@ def declared_thread(thread: Any) -> str | None:
     reference, reason = _threads.get(id(thread), (None, ""))
     if reference is not None and reference() is thread:
         return reason
-    target = attributes_of(thread).get("_target")
+    target = target_field(thread)
     if target is None:
         target = next((type_dict(base)["run"] for base in type_mro(type(thread)) if "run" in type_dict(base)), None)
     reasons = (attributes_of(function).get(_REASON) for function in functions_behind(target))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from math import inf
 from types import CodeType, CoroutineType, FrameType
@@ -13,6 +12,7 @@ from .application import ApplicationCode
 from .came_in import subject_of
 from .creating_line import CreatingLine, find_creating_line
 from .creation_stack import CreationStack, read_stack
+from .internals.of_asyncio import running_loop
 from .loop_frames import may_run_loop, stands_in_run_call
 from .naming import CodeLine
 from .outward import Outward, is_comprehension, module_of_frame, named_line
@@ -121,7 +121,7 @@ class SiteTable:
         self._on_new_site()
         if loop is None:
             # For a thread or a coroutine that is handed over, the walk ends at the loop running in the current thread.
-            loop = _running_loop()
+            loop = running_loop()
         if self._expected and (expected := self._take_expected(started)) is not None:
             return expected
         target = started if target is None else target
@@ -386,8 +386,3 @@ class SiteTable:
         # Two threads may append at once: the number must be the site's actual index.
         site.number = len(self.sites) - 1 if self.sites[-1] is site else self.sites.index(site)
         return site
-
-
-def _running_loop() -> Any:
-    events = sys.modules.get("asyncio.events")
-    return None if events is None else events._get_running_loop()

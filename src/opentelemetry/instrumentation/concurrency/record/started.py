@@ -25,6 +25,7 @@ from types import (
 )
 from typing import Any, Final
 
+from .internals.of_threading import ARGUMENTS, KEYWORDS, TARGET
 from .naming import function_name
 from .plumbing import is_plumbing
 from .raw_fields import (
@@ -179,9 +180,9 @@ def held_by(started: Any) -> list[Any]:
     elif kind is GeneratorType:
         direct = _held_by_frame_of(started, started.gi_frame, started.gi_code)
     else:
-        direct = _held_by_callable(attributes_of(started).get("_target"))
-        direct += items_within(attributes_of(started).get("_args"))
-        direct += items_within(attributes_of(started).get("_kwargs"))
+        direct = _held_by_callable(attributes_of(started).get(TARGET))
+        direct += items_within(attributes_of(started).get(ARGUMENTS))
+        direct += items_within(attributes_of(started).get(KEYWORDS))
     found = [each for each in direct if id(type(each)) not in _PLAIN][:_MAX_HELD]
     for each in found[:]:
         found += items_within(each)

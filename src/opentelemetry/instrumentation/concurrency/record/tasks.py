@@ -16,6 +16,7 @@ from weakref import ref
 
 from .creator import creator_span, current_thread_reference, latest_span, raw_context
 from .failure import HookFailure
+from .internals.of_asyncio import current_task_lookup
 from .paths import follow
 from .plain_creation import task_module_below
 from .site_table import SiteTable
@@ -34,19 +35,6 @@ def task_is_finished(task: Any) -> bool:
     """Return whether a task is done."""
     done: bool = task.done()
     return done
-
-
-def current_task_of() -> Callable[[Any], Any]:
-    """Return the fastest function that returns a loop's current task.
-
-    Up to 3.13 that is the lookup in a dictionary (`current_task` is Python code on ≤ 3.11), from 3.14 on a C function.
-    """
-    import asyncio
-
-    if sys.version_info < (3, 14):
-        current: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined,unused-ignore]  # private
-        return current.get
-    return asyncio.current_task
 
 
 def create_task_hook(  # noqa: C901 (the complexity of the function within)
@@ -69,7 +57,7 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
     plumbing = "asyncio.tasks"
     by_create, by_ensure, by_gather = (None,) * 3 if knows_modules else map(_own_code, _ASYNCIO_CALLERS)
     guesses, find, coroutine_type = table.guesses.get, table.find, CoroutineType
-    current_task = current_task_of()
+    current_task = current_task_lookup()
     entries = young.entries
     context, span_key = raw_context()
     tasks: Any = task_module_below(create)

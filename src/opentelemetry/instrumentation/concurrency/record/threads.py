@@ -13,6 +13,15 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from .creator import creator_span, raw_context
 from .failure import HookFailure
+from .internals.of_futures import is_worker, workers_of
+from .internals.of_threading import (
+    ARGUMENTS,
+    TARGET,
+    attributes_of_thread,
+    known_thread_types,
+    main_is_initial,
+    name_field,
+)
 from .jobs import creator_outside_loops
 from .long_lived import EVER_DECLARED, note_thread
 from .paths import follow
@@ -35,19 +44,18 @@ MOST_SDK_THREADS: Final = 10
 starts them, where the same number is tolerated. A process has one or a few providers; one per request is a leak."""
 
 _MAX_WRAPPERS: Final = 100
-_attributes_of_thread: Final[Any] = type_dict(threading.Thread)["__dict__"].__get__
 
 Disarm = Callable[[], None]
 
 
 def thread_is_finished(thread: threading.Thread) -> bool:
     """Return whether a started thread has ended. Never blocks."""
-    if thread is threading.main_thread() and type(thread) is not threading._MainThread:  # type: ignore[attr-defined]  # private
+    if thread is threading.main_thread() and not main_is_initial():
         # This process was forked from this thread. Once the thread has ended, `is_alive` on Python ≥ 3.14 joins the
         # initial thread of the process, which cannot be joined: the call never returns.
         return not any(thread is each for each in threading.enumerate())
     # Calls the base class's method, because a derived class may override it.
-    known = (threading.Thread, threading._DummyThread)
+    known = known_thread_types()
     for base in type.__dict__["__mro__"].__get__(type(thread)):
         if any(base is known_type for known_type in known):
             return not base.is_alive(thread)
@@ -195,7 +203,7 @@ def machinery_site(thread: threading.Thread) -> str:
         return MAIN_SITE
     if is_own_thread(thread):
         return OWN_SITE
-    name = attributes_of(thread).get("_name")
+    name = name_field(thread)
     is_telemetry = type(name) is str and name.startswith("Otel")
     return SDK_SITE if is_telemetry and code_of(target_of(thread))[1].startswith("opentelemetry.") else ""
 
@@ -210,8 +218,8 @@ def executor_of(thread: threading.Thread) -> Any | None:
     # A thread whose class defines its own hash is not a worker, and hashing it would run code of the application.
     if futures is None or not _is_hashed_by_identity(type(thread)):
         return None
-    arguments = getattr(thread, "_args", ()) or ()
-    if thread not in futures._threads_queues:
+    arguments = getattr(thread, ARGUMENTS, ()) or ()
+    if not is_worker(thread):
         return next((each for each in arguments if _employs(each, thread)), None)
     for argument in arguments:
         if issubclass(type(argument), ReferenceType):
@@ -225,8 +233,7 @@ def _employs(found: object, thread: threading.Thread) -> bool:
     """Return whether an object is an executor, by the name of its class, with ``thread`` among its workers."""
     if not any(kind.__name__ == "ThreadPoolExecutor" for kind in type_mro(type(found))):
         return False
-    workers = attributes_of(found).get("_threads")
-    return type(workers) is set and thread in workers
+    return thread in workers_of(found)
 
 
 def _is_hashed_by_identity(kind: type) -> bool:
@@ -235,7 +242,7 @@ def _is_hashed_by_identity(kind: type) -> bool:
 
 def _executor_site(thread: threading.Thread, executor_sites: WeakKeyDictionary[Any, Site]) -> Site | None:
     attributes = attributes_of(thread)
-    target, arguments = attributes.get("_target"), attributes.get("_args")
+    target, arguments = attributes.get(TARGET), attributes.get(ARGUMENTS)
     if type(target) is not FunctionType or not _is_of_executors(target) or type(arguments) is not tuple:
         return None
     for argument in arguments:
@@ -265,7 +272,7 @@ def _find_site(
 
 def _code_of_target(thread: threading.Thread) -> CodeType | None:
     """Return the code of the plain function or method that a thread runs; None for other targets and pool workers."""
-    target = _attributes_of_thread(thread).get("_target")
+    target = attributes_of_thread(thread).get(TARGET)
     if type(target) is MethodType:
         target = target.__func__
     if type(target) is not FunctionType or _is_of_executors(target):
@@ -283,14 +290,14 @@ def target_of(thread: threading.Thread) -> Any:
     For a target of plumbing, return the coroutine that was passed to it, unless that has started.
     """
     attributes = attributes_of(thread)
-    target = attributes.get("_target")
+    target = attributes.get(TARGET)
     if type(target) is BuiltinMethodType and target.__name__ == "run" and type(target.__self__) is Context:
         # The target of context.run is its first argument.
-        given = attributes.get("_args")
+        given = attributes.get(ARGUMENTS)
         target = given[0] if type(given) is tuple and given else target
     elif is_plumbing(code_of(target)[1]):
         # ``Thread(target=asyncio.run, args=(coroutine,))`` runs the coroutine.
-        target = next((each for each in items_within(attributes.get("_args")) if is_unstarted(each)), target)
+        target = next((each for each in items_within(attributes.get(ARGUMENTS)) if is_unstarted(each)), target)
     if target is None:
         base = next((each for each in type_mro(type(thread)) if "run" in type_dict(each)), threading.Thread)
         # Determined by the class rather than the function: instrumentations wrap the timer's function.

@@ -14,11 +14,11 @@ from types import CodeType, CoroutineType, FrameType, FunctionType
 from typing import Any, Final
 
 from .frame_locals import variables_of
+from .internals.of_futures import is_concurrent_future
 from .interpreter import FREE_THREADED
 from .loop_frames import is_handle_run
 from .outward import module_of_frame
 from .plumbing import is_plumbing
-from .raw_fields import type_mro
 from .started import HANDING_OVER, held_by, module_of, variables_in_closure
 
 _MAX_FRAMES: Final = 32
@@ -53,7 +53,7 @@ def waiting_caller(coroutine: object) -> FrameType | None:
         return None
     held = held_by(coroutine)
     held += [value for each in held if type(each) is FunctionType for value in variables_in_closure(each).values()]
-    futures = [each for each in held if _is_concurrent_future(type(each))]
+    futures = [each for each in held if is_concurrent_future(type(each))]
     if not futures:
         return None
     innermost = sys._current_frames()
@@ -81,8 +81,3 @@ def _caller_in(frame: FrameType, futures: list[Any]) -> FrameType | None:
             waits = any(value is future for value in held for future in futures)
         current = current.f_back
     return None
-
-
-def _is_concurrent_future(kind: type) -> bool:
-    futures = sys.modules.get("concurrent.futures._base")
-    return futures is not None and any(base is futures.Future for base in type_mro(kind))

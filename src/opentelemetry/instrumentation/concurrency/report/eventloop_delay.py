@@ -18,6 +18,9 @@ from types import CodeType
 from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+from ..record.internals.of_asyncio import thread_id_of
+from ..record.internals.of_threading import thread_with_ident
+
 MAX_THREAD_NAMES: Final = 16
 _SELDOM: Final = 12
 _OWN_METHODS: Final = ("time", "_run_once", "call_soon_threadsafe")
@@ -84,13 +87,13 @@ class DelayProbe:
         # current one would be, is a cycle that only the collector frees.
         codes = {thread_id: frame.f_code for thread_id, frame in sys._current_frames().items()}
         for loop in loops:
-            thread_id = getattr(loop, "_thread_id", None) or 0
+            thread_id = thread_id_of(loop)
             code = codes.get(thread_id)
             if not self._may_ping(loop, code):
                 continue
             if code is None or not is_selecting(code):
                 self._ping(loop)
-            elif (thread := threading._active.get(thread_id)) is not None:  # type: ignore[attr-defined]  # private
+            elif (thread := thread_with_ident(thread_id)) is not None:
                 self._record(0.0, self._bounded(thread.name))
 
     def collect(self) -> None:
@@ -118,8 +121,8 @@ class DelayProbe:
     def thread_of(self, loop: Any) -> tuple[int, str]:
         """Return identifier and name of the thread that runs a loop; 0 and empty if unknown (uvloop, at first)."""
         known_id, known_name = self._threads.get(loop, (0, ""))
-        thread_id = getattr(loop, "_thread_id", None) or known_id
-        thread = threading._active.get(thread_id)  # type: ignore[attr-defined]  # private
+        thread_id = thread_id_of(loop) or known_id
+        thread = thread_with_ident(thread_id)
         return thread_id, thread.name if thread is not None else known_name
 
     def _may_ping(self, loop: Any, code: CodeType | None) -> bool:

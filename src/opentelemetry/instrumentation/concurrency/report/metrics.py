@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from ..own_log import own_logger
+from ..record.internals.of_asyncio import running_loop
 from ..record.site import Kind
 from .attributes import THREAD_DAEMON, VERDICT
 from .series import Counter, Publication, series_of
@@ -261,6 +262,5 @@ def _let_loops_run() -> None:
 
     The SDK takes six milliseconds for a hundred sites, and another thread gets the interpreter only after five.
     """
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is None:
+    if "asyncio" in sys.modules and running_loop() is None:
         time.sleep(_MOMENT_S)

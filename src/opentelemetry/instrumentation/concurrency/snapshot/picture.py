@@ -17,13 +17,10 @@ from ..census.pace import SLICE, no_pause
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.introspection.await_chain import MAX_FRAMES_REMEMBERED, AwaitChain, Frame
 from ..diagnose.introspection.fields import (
-    is_daemon,
     loop_of,
     name_of,
     plain_text,
-    thread_ident,
     thread_name,
-    thread_native_id,
 )
 from ..diagnose.introspection.readable import chain_of
 from ..diagnose.introspection.thread_activity import ThreadActivity
@@ -33,6 +30,8 @@ from ..diagnose.proof.wait_graph import awaited_tasks, deadlocks
 from ..diagnose.states import VERDICT_NAMES
 from ..diagnose.verdict.observation import chain_note
 from ..record.creation_stack import CreationStack
+from ..record.internals.of_asyncio import thread_running
+from ..record.internals.of_threading import is_daemon, thread_ident, thread_native_id
 from ..record.naming import absolute_path, function_name, line_of
 from ..record.site import Kind, Site
 from ..record.site_table import SiteTable
@@ -331,5 +330,5 @@ def _loop_name(loop: Any) -> str:
         return "closed"
     if not loop.is_running():
         return "stopped"
-    thread = threading._active.get(getattr(loop, "_thread_id", None))  # type: ignore[attr-defined]  # private
+    thread = thread_running(loop)
     return thread.name if thread is not None else type(loop).__module__

@@ -21,6 +21,8 @@ from ..diagnose.ownership.infrastructure import (
     is_ours,
     is_telemetry,
 )
+from ..record.internals.of_futures import queued_calls
+from ..record.internals.of_threading import target_field
 from ..record.long_lived import declared_task, declared_thread
 from ..record.plumbing import is_plumbing
 from ..record.threads import executor_of
@@ -63,7 +65,7 @@ def _thread_rule(name: str, reason: str, predicate: Callable[[threading.Thread],
 def _is_idle_pool_worker(thread: threading.Thread) -> bool:
     executor = executor_of(thread)
     # A worker that has just been started has not taken its work item yet.
-    return executor is not None and executor._work_queue.empty() and not _does_work(thread)
+    return executor is not None and not queued_calls(executor) and not _does_work(thread)
 
 
 def _is_idle_anyio_worker(thread: threading.Thread) -> bool:
@@ -133,7 +135,7 @@ def _is_runner_thread(one: Leftover, found: Any) -> bool:
 
 
 def _is_executor_shutdown(thread: threading.Thread) -> bool:
-    return getattr(getattr(thread, "_target", None), "__name__", "") == "_do_shutdown"
+    return getattr(target_field(thread), "__name__", "") == "_do_shutdown"
 
 
 def _is_declared(one: Leftover, found: Any) -> bool:

@@ -6,7 +6,6 @@ import functools
 import inspect
 import math
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from ..own_log import own_logger
+from ..record.internals.of_asyncio import running_loop
 from .baseline import Baseline
 from .filters import Filter, checked_filters
 from .known_rules import KNOWN_RULES, KnownRule
@@ -116,7 +116,7 @@ class check_leaks:  # noqa: N801 (used like a function)
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         check = self._end()
-        in_loop = _in_running_loop()
+        in_loop = running_loop() is not None
         try:
             check.finish(waits=not in_loop and not _is_urgent(error))
         finally:
@@ -230,11 +230,6 @@ def _as_question(stop: Any) -> Callable[[], bool]:
     if callable(stop):
         return lambda: bool(stop())
     raise TypeError(f"stop_waiting={stop!r}: expected an event, a future or a function, got {type(stop).__name__}")
-
-
-def _in_running_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _is_urgent(error: BaseException | None) -> bool:

@@ -24,6 +24,7 @@ from ..census.pace import SLICE
 from ..own_log import own_logger
 from ..record.creation_stack import CreationStack
 from ..record.creator import current_creator
+from ..record.internals.of_asyncio import running_loop
 from ..record.patch import Patch
 from ..record.recorder import Recorder
 from ..record.site import Kind, Site
@@ -176,7 +177,7 @@ class Recording:
     def _refresh(self) -> None:
         census = self.census
         census.admit_young()
-        loop = _running_loop()
+        loop = running_loop()
         if loop is not None:
             census.loops.meet(loop, census.clock.now())
         census.reconcile(at_once=True)
@@ -234,7 +235,7 @@ class Recording:
         """Return the scope that owns creations of the running code."""
         creator = self._scope_of_creator()
         owner = owner_of(current_scope(), creator)
-        if creator is None and (owner is None or not owner.is_open) and _running_loop() is None:
+        if creator is None and (owner is None or not owner.is_open) and running_loop() is None:
             return scope_of_thread() or owner
         return owner
 
@@ -297,14 +298,9 @@ def _owner_of_unrecorded(found: Any) -> Scope | None:
 
 def _running_task() -> Any | None:
     """Return the running task, which is not a leftover, or a placeholder that equals no task."""
-    loop = _running_loop()
+    loop = running_loop()
     task = sys.modules["asyncio"].current_task(loop) if loop is not None else None
     return _NO_CREATOR if task is None else task
-
-
-def _running_loop() -> Any | None:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio._get_running_loop() if asyncio is not None else None
 
 
 @cache

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Any, Final
 from weakref import ref
 
+from ..record.internals.of_asyncio import running_loop
 from .known_rules import KnownRule, is_known
 from .leak import Leak, leak_of
 from .leftover import Leftover
@@ -172,7 +173,7 @@ def may_run(scope: Scope, loop: Any) -> bool:
     """Return whether ``loop`` is the idle loop of a test runner, in which ``scope`` may wait."""
     if scope.runner_loop is None or scope.runner_loop() is not loop or loop is None:
         return False
-    return not loop.is_closed() and not loop.is_running() and asyncio._get_running_loop() is None
+    return not loop.is_closed() and not loop.is_running() and running_loop() is None
 
 
 def runner_loop_of(scope: Scope) -> None:
@@ -180,5 +181,5 @@ def runner_loop_of(scope: Scope) -> None:
 
     Under trio there is no loop, and only threads are checked.
     """
-    loop = asyncio._get_running_loop()
+    loop = running_loop()
     scope.runner_loop = None if loop is None else ref(loop)

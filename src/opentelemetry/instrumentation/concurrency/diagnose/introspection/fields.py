@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from ...record.internals.of_futures import future_state, is_concurrent_future
+from ...record.internals.of_threading import name_field
 from ...record.raw_fields import attributes_of, c_field, type_dict, type_mro, type_name
 from ...record.threads import thread_is_finished
 from .known_waits import field, is_future, is_task, known_asyncio, type_module
@@ -71,11 +73,7 @@ def awaited_by(future: object) -> Iterable[Any]:
 
 def concurrent_state(found: object) -> str | None:
     """Return the state of a ``concurrent.futures.Future``; None for other objects."""
-    futures = sys.modules.get("concurrent.futures._base")
-    if futures is None or not issubclass(type(found), futures.Future):
-        return None
-    state = attributes_of(found).get("_state")
-    return state if type(state) is str else ""
+    return future_state(found) if is_concurrent_future(type(found)) else None
 
 
 def is_done_concurrent(found: object) -> bool:
@@ -96,29 +94,9 @@ def attribute_or_default(found: object, name: str) -> Any:
     return next((type_dict(base)[name] for base in type_mro(type(found)) if name in type_dict(base)), None)
 
 
-# Attributes of threads, read from the instance's fields: a derived class may override the properties.
-
-
 def thread_name(thread: Any) -> str:
     """Return the name of a thread."""
-    return plain_text(attributes_of(thread).get("_name"))
-
-
-def thread_ident(thread: Any) -> int:
-    """Return the identifier of a thread; 0 if it has not started."""
-    ident = attributes_of(thread).get("_ident")
-    return ident if type(ident) is int else 0
-
-
-def thread_native_id(thread: Any) -> int:
-    """Return the native identifier of a thread; 0 if there is none."""
-    native_id = attributes_of(thread).get("_native_id")
-    return native_id if type(native_id) is int else 0
-
-
-def is_daemon(thread: Any) -> bool:
-    """Return whether a thread is a daemon."""
-    return attributes_of(thread).get("_daemonic") is True
+    return plain_text(name_field(thread))
 
 
 def is_alive(thread: Any) -> bool:

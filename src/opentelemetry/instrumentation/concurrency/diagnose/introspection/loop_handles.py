@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
+from ...record.internals.of_threading import active_threads
 from ...record.raw_fields import type_mro, type_name
 from .known_waits import callbacks_of, type_module
 
@@ -45,7 +46,7 @@ def handles_of(loop: Any) -> Handles | None:
 def timers_of_threads() -> Handles:
     """Return the pending calls of the ``threading.Timer`` objects of this process."""
     found: list[Any] = []
-    for thread in list(threading._active.values()):  # type: ignore[attr-defined]  # private, and not in typeshed
+    for thread in list(active_threads().values()):
         if issubclass(type(thread), threading.Timer):
             fields = object.__getattribute__(thread, "__dict__")
             found += [fields.get(name) for name in ("function", "args", "kwargs")]

@@ -7,11 +7,11 @@ counted and shown with site, age and creation stack, but without the place where
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Final
 
+from ...record.internals.of_asyncio import running_loop
 from ...record.interpreter import FREE_THREADED
 from .await_chain import AwaitChain, walk_await_chain
 from .fields import loop_of
@@ -28,7 +28,7 @@ def may_be_read(task: object) -> bool:
         return True
     try:
         loop = loop_of(task)
-        return loop is None or not loop.is_running() or sys.modules["asyncio"]._get_running_loop() is loop
+        return loop is None or not loop.is_running() or running_loop() is loop
     except Exception:  # noqa: BLE001 (a loop of another implementation may raise anything: treated as unreadable)
         return False
 

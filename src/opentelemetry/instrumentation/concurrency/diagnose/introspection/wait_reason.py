@@ -16,10 +16,6 @@ from typing import TYPE_CHECKING, Final
 from .c_calls import c_call_reason, stands_in_call
 from .first_callbacks import is_bare
 from .known_waits import (
-    INNERMOST_THREAD_WAITS,
-    PLAIN_FUTURE_WAITS,
-    TASK_WAITS,
-    THREAD_WAITS,
     executor_future_of,
     is_future,
     is_gather,
@@ -30,6 +26,7 @@ from .known_waits import (
     waiter_of,
 )
 from .tornado_streams import stream_wait
+from .waiting_functions import INNERMOST_THREAD_WAITS, PLAIN_FUTURE_WAITS, TASK_WAITS, THREAD_WAITS
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType

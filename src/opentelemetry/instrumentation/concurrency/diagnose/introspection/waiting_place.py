@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
+from ...record.internals.of_threading import thread_ident, thread_native_id
 from ...record.site import Kind
-from .fields import thread_ident, thread_native_id
 from .fingerprint import NamedFrame, named_chain, named_frame
 from .instrumentation_wrappers import is_wrapper
 from .readable import chain_of

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Final
 
-from ...record.raw_fields import attributes_of, type_name
+from ...record.internals.of_threading import is_dummy_type, target_field
 from ...record.threads import executor_of, is_own_thread
 from ..introspection.fields import attribute_or_default, thread_name
 from ..introspection.known_waits import type_module
@@ -59,7 +59,7 @@ def is_child_watcher(thread: threading.Thread) -> bool:
 
 def is_dummy(thread: threading.Thread) -> bool:
     """Return whether a thread is a placeholder for a foreign thread, which on ≤ 3.12 remains after its end."""
-    return bool(type_name(type(thread)) == "_DummyThread")
+    return is_dummy_type(type(thread))
 
 
 def is_log_listener(thread: threading.Thread) -> bool:
@@ -86,7 +86,7 @@ def is_infrastructure(thread: threading.Thread) -> bool:
 
 
 def _target_module(thread: threading.Thread) -> str:
-    target = attributes_of(thread).get("_target")
+    target = target_field(thread)
     while type(target) is MethodType:
         target = target.__func__
     module = target.__module__ if issubclass(type(target), (FunctionType, BuiltinFunctionType)) else None

@@ -18,8 +18,9 @@ from types import AsyncGeneratorType, CoroutineType, ModuleType
 from typing import Any, Final
 from weakref import CallableProxyType, ProxyType, WeakSet
 
+from ...record.internals.of_asyncio import references_in, task_registries
 from ...record.raw_fields import type_mro
-from ..introspection.known_waits import callbacks_of, is_pending, is_task, known_asyncio, type_module
+from ..introspection.known_waits import callbacks_of, field, is_pending, is_task, known_asyncio, type_module
 from ..introspection.stalls import StallMark
 from .closure import DICTIONARIES_HIDE_VALUES, Accounts, dictionary_of
 
@@ -133,7 +134,7 @@ def _attributes(task: Any) -> Iterator[Any]:
         return
     # Accessing __dict__ of a C task would create it. Instead: all its referents except asyncio's own fields.
     callbacks = callbacks_of(task)
-    own = {id(object.__getattribute__(task, name)) for name in _TRACKED_FIELDS} | set(map(id, callbacks))
+    own = {id(field(task, name)) for name in _TRACKED_FIELDS} | set(map(id, callbacks))
     for referent in gc.get_referents(task):
         kind = type(referent)
         if (
@@ -180,16 +181,13 @@ def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
 
 
 def _is_in_registry(reference: Any) -> bool:
-    tasks = sys.modules["asyncio.tasks"]
-    books = (getattr(tasks, name, None) for name in ("_all_tasks", "_scheduled_tasks"))
-    weak_sets: list[Any] = [book for book in books if type(book) is WeakSet]
-    return any(_is_of_set(reference, weak_set) for weak_set in weak_sets)
+    return any(_is_of_set(reference, registry) for registry in task_registries())
 
 
 def _is_of_set(reference: Any, weak_set: Any) -> bool:
     """Return whether a set holds this very reference: others of the same object equal it."""
     remove = getattr(weak_set, "_remove", None)
-    return remove is not None and _callback_of(reference) is remove and reference in weak_set.data
+    return remove is not None and _callback_of(reference) is remove and reference in references_in(weak_set)
 
 
 def _calls_back(found: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ..introspection.known_waits import is_gather, is_pending, is_task, shielded_by, waiter_of
+from ..introspection.known_waits import children_of, is_gather, is_pending, is_task, shielded_by, waiter_of
 
 _MAX_FUTURES: Final = 10_000
 """Maximum number of futures followed per task; a wider gather is cut there."""
@@ -34,7 +34,7 @@ def awaited_tasks(task: object) -> list[Any]:
             if is_task(future):
                 found.append(future)
             elif is_gather(future):
-                pending += tuple(future._children)  # type: ignore[attr-defined]  # is_gather() has checked the type
+                pending += children_of(future)
             else:
                 pending.append(shielded_by(future))
     except Exception:  # noqa: BLE001, S110 (inspection must not fail, whatever the inspected objects do)

@@ -35,6 +35,7 @@ from weakref import ReferenceType, ref
 from ...record.interpreter import FREE_THREADED_BUILD
 from ...record.raw_fields import c_field, type_name
 from ..introspection.chain_coroutines import coroutines_of
+from ..introspection.fields import loop_of
 from ..introspection.known_waits import is_pending, is_task, known_asyncio, waiter_of
 from ..introspection.loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
 from ..introspection.stalls import StallMark
@@ -204,11 +205,11 @@ def _prove(
     tasks = [task for task in suspects if _can_be_read(task) and is_pending(waiter_of(task))]
     asked = set(map(id, tasks))
     tasks = _with_awaited(tasks)
-    loops = {id(loop): loop for task in tasks if (loop := _loop_of(task)) is not None}
+    loops = {id(loop): loop for task in tasks if (loop := loop_of(task)) is not None}
     reasons: set[str] = set()
     handles = _handles_of_all(loops, reasons)
-    unreadable = {id(task) for task in tasks if id(_loop_of(task)) not in handles} & asked
-    tasks = [task for task in tasks if id(_loop_of(task)) in handles and not runs_until_done(task)]
+    unreadable = {id(task) for task in tasks if id(loop_of(task)) not in handles} & asked
+    tasks = [task for task in tasks if id(loop_of(task)) in handles and not runs_until_done(task)]
     cut = Cut(loops.values())
     elsewhere = [found for loop in other_loops if id(loop) not in loops and (found := handles_of(loop)) is not None]
     # The coroutines get no variable: references to them and to the tasks are about to be counted.
@@ -293,10 +294,6 @@ def _with_awaited(tasks: list[Any]) -> list[Any]:
                 seen.add(id(awaited))
                 found.append(awaited)
     return found
-
-
-def _loop_of(task: Any) -> Any:
-    return object.__getattribute__(task, "_loop")
 
 
 def _judge(

@@ -6,11 +6,12 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from ...record.internals.of_threading import is_daemon, thread_ident
 from ...record.naming import function_name
 from ...record.raw_fields import c_field
 from ...record.site import Kind
 from ..introspection.await_chain import AwaitChain, plumbing_free_coroutine
-from ..introspection.fields import is_daemon, name_of, plain_text, thread_ident, thread_name
+from ..introspection.fields import name_of, plain_text, thread_name
 from ..introspection.fingerprint import NamedFrame, named_chain
 from ..introspection.instrumentation_wrappers import is_wrapper
 from ..introspection.known_waits import coroutine_of
