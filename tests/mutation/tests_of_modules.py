@@ -63,6 +63,7 @@ TESTED_THROUGH = {
     "record/loop_frames.py": ("test_plain_creation.py", "test_spawner_forms.py"),
     "record/naming.py": ("test_site.py", "test_report_attributes.py"),
     "record/own_thread.py": ("test_scan_schedule.py",),
+    "record/internals/of_opentelemetry.py": ("test_self_test.py", "test_sdk_limits.py"),
     "record/raw_fields.py": ("test_hostile_objects.py",),
     "record/recorder.py": ("test_plain_creation.py", "test_endings.py", "test_hook_failure.py"),
     "record/restarts.py": ("test_restarts.py",),

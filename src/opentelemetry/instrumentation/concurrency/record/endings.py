@@ -16,8 +16,10 @@ from .failure import HookFailure
 
 Ending = Literal["destroyed", "unretrieved"]
 
-_DESTROYED: Final = "Task was destroyed but it is pending!"
-_UNRETRIEVED: Final = "Task exception was never retrieved"
+DESTROYED: Final = "Task was destroyed but it is pending!"
+"""Message of asyncio for a task that was garbage-collected while pending."""
+UNRETRIEVED: Final = "Task exception was never retrieved"
+"""Message of asyncio for a task whose exception was never retrieved."""
 
 
 class _Switch:
@@ -52,9 +54,9 @@ def exception_handler_hook(
         try:
             if switch.armed and type(context) is dict:
                 message = context.get("message")
-                if message == _DESTROYED:
+                if message == DESTROYED:
                     on_ending(context.get("task"), "destroyed")
-                elif message == _UNRETRIEVED:
+                elif message == UNRETRIEVED:
                     on_ending(context.get("future"), "unretrieved")
         except Exception as error:  # noqa: BLE001 (an error in a hook must not reach the application)
             failure(error, switch.disarm)

@@ -41,7 +41,7 @@ class CallReference(JobReference):
     __slots__ = ()
 
 
-class _JobFrame(NamedTuple):
+class JobFrame(NamedTuple):
     """The frame of a library that encloses each job.
 
     Attributes:
@@ -57,13 +57,13 @@ class _JobFrame(NamedTuple):
     reference: type[JobReference] = JobReference
 
 
-_JOB_FRAMES: Final = {
+JOB_FRAMES: Final = {
     "run": (
-        _JobFrame(_EXECUTOR, "self", "future", reference=CallReference),
-        _JobFrame("anyio._backends._asyncio", "future", reference=CallReference),
+        JobFrame(_EXECUTOR, "self", "future", reference=CallReference),
+        JobFrame("anyio._backends._asyncio", "future", reference=CallReference),
     ),
-    "process_message": (_JobFrame("dramatiq.worker", "message"),),
-    "trace_task": (_JobFrame("celery.app.trace", "task_request"),),
+    "process_message": (JobFrame("dramatiq.worker", "message"),),
+    "trace_task": (JobFrame("celery.app.trace", "task_request"),),
 }
 """Job frames by the name of their function."""
 _WORKER_TYPES: Final = frozenset({"anyio._backends._asyncio", "dramatiq.worker"})
@@ -116,7 +116,7 @@ def _may_run_jobs(thread: Any) -> bool:
 
 def _job_around(frame: FrameType) -> ReferenceType[Any] | None:
     for current in _frames_outwards(frame):
-        for job_frame in _JOB_FRAMES.get(current.f_code.co_name, ()):
+        for job_frame in JOB_FRAMES.get(current.f_code.co_name, ()):
             if current.f_globals.get("__name__") == job_frame.module:
                 job = _job_of(current, job_frame)
                 if job is not None:
@@ -124,7 +124,7 @@ def _job_around(frame: FrameType) -> ReferenceType[Any] | None:
     return None
 
 
-def _job_of(frame: FrameType, job_frame: _JobFrame) -> ReferenceType[Any] | None:
+def _job_of(frame: FrameType, job_frame: JobFrame) -> ReferenceType[Any] | None:
     job = (variables_of(frame) or {}).get(job_frame.variable)
     if job_frame.attribute:
         job = attributes_of(job).get(job_frame.attribute)

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..record.internals.of_opentelemetry import LOGGER_LIMITS, REAL, SPAN_LIMITS, TRACER_LIMITS
 from .attributes import (
     CODE_FILE_PATH,
     CODE_FUNCTION_NAME,
@@ -60,8 +61,6 @@ _ANY_COUNT: Final = "ATTRIBUTE_COUNT"
 _FRAME: Final = '  File "'
 _CUT_BEFORE: Final = re.compile(r"  \.\.\. (\d+) outer frames? cut")
 _CUT: Final = "…"
-# A tracer or logger requested before a provider was set is a proxy of the real one.
-_REAL: Final = ("_real_tracer", "_real_logger", "_tracer", "_logger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +95,17 @@ class SpanLimits:
 
 def limits_of_tracer(tracer: Any) -> SpanLimits:
     """Return the limits of the spans that a tracer creates."""
-    return _span_limits(_found(tracer, "_span_limits"))
+    return _span_limits(_found(tracer, TRACER_LIMITS))
 
 
 def limits_of_span(span: Any) -> SpanLimits:
     """Return the limits of a recording span."""
-    return _span_limits(getattr(span, "_limits", None))
+    return _span_limits(getattr(span, SPAN_LIMITS, None))
 
 
 def limits_of_logger(logger: Any) -> Limits:
     """Return the limits of the records that a logger emits."""
-    found = _found(logger, "_log_record_limits")
+    found = _found(logger, LOGGER_LIMITS)
     return Limits(
         _value(found, "max_log_record_attribute_length", "LOGRECORD_ATTRIBUTE_VALUE_LENGTH", _ANY_LENGTH),
         _value(found, "max_log_record_attributes", "LOGRECORD_ATTRIBUTE_COUNT", _ANY_COUNT),
@@ -201,7 +200,7 @@ def _span_limits(found: Any) -> SpanLimits:
 
 def _found(maker: Any, name: str) -> Any:
     """Return the limits stored under a name in a tracer or logger, or in the one behind a proxy; None if missing."""
-    for each in (maker, *(getattr(maker, real, None) for real in _REAL)):
+    for each in (maker, *(getattr(maker, real, None) for real in REAL)):
         found = getattr(each, name, None)
         if found is not None:
             return found

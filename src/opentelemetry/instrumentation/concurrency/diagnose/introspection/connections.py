@@ -16,10 +16,10 @@ from types import CodeType, CoroutineType, FrameType, FunctionType, ModuleType
 from typing import Any, Final, Literal
 
 from ...census.columns import Columns
-from ...record.raw_fields import attributes_of, type_name
+from ...record.raw_fields import type_name
 from .known_waits import coroutine_of, type_module
 from .readable import chain_of, may_be_read
-from .tornado_streams import is_tornado_stream, locals_of, stream_wait
+from .tornado_streams import is_tornado_stream, locals_of, stream_is_open, stream_wait
 from .wait_reason import wait_reason
 
 _SAMPLE: Final = 64
@@ -156,7 +156,7 @@ def _attributes(found: object) -> Iterator[object]:
 def _is_open_transport(found: object) -> bool:
     kind = type(found)
     if is_tornado_stream(found):
-        return attributes_of(found).get("_closed") is False
+        return stream_is_open(found)
     # Only for these two libraries is it certain that the call runs no code of the application.
     if not type_module(kind).startswith(_LOOP_LIBRARIES) or not type_name(kind).endswith("Transport"):
         return False

@@ -54,6 +54,11 @@ def _search_reason(names: Mapping[str, str], code: CodeType, module: str) -> str
 
 
 def _find_code(module: str, name: str) -> CodeType | None:
+    return code_of_function(find_function(module, name))
+
+
+def find_function(module: str, name: str) -> Any:
+    """Return the function or code with a qualified name in an imported module; None without it."""
     target: Any = sys.modules.get(module)
     for part in name.split("."):
         kind = type(target)
@@ -62,13 +67,14 @@ def _find_code(module: str, name: str) -> CodeType | None:
         elif issubclass(kind, type):
             target = type_dict(target).get(part)
         elif part != "<locals>":
-            outer = _code_of(target)
+            outer = code_of_function(target)
             constants = outer.co_consts if outer is not None else ()
             target = next((each for each in constants if type(each) is CodeType and each.co_name == part), None)
-    return _code_of(target)
+    return target
 
 
-def _code_of(target: Any) -> CodeType | None:
+def code_of_function(target: Any) -> CodeType | None:
+    """Return the code of a plain function, through wrappers and without running any code; None for other objects."""
     for _ in range(10):
         kind = type(target)
         if kind is CodeType:

@@ -36,7 +36,7 @@ def handles_of(loop: Any) -> Handles | None:
         return None
     fields = object.__getattribute__(loop, "__dict__")
     scheduled, ready = fields.get("_scheduled"), fields.get("_ready")
-    if scheduled is None or ready is None:
+    if scheduled is None or ready is None or not ("_selector" in fields or "_proactor" in fields):
         return None
     timers = [handle for handle in list(scheduled) if not getattr(handle, "_cancelled", False)]
     timers += (fields.get("_signal_handlers") or {}).values()

@@ -15,6 +15,10 @@ from typing import Any, Final
 from ...record.raw_fields import attributes_of
 from .known_waits import coroutine_of, waiter_of
 
+_READ, _WRITE, _CONNECT, _CLOSED = "_read_future", "_write_futures", "_connect_future", "_closed"
+STREAM_FIELDS: Final = (_READ, _WRITE, _CONNECT, _CLOSED)
+"""Private fields of ``IOStream``."""
+
 _FRAME_HOLDS_LOCALS: Final = sys.version_info < (3, 11)
 _MAX_COROUTINES: Final = 20
 _MAX_OBJECTS: Final = 200
@@ -25,6 +29,11 @@ def is_tornado_stream(found: object) -> bool:
     module = sys.modules.get("tornado.iostream")
     base = None if module is None else getattr(module, "BaseIOStream", None)
     return type(base) is type and issubclass(type(found), base)
+
+
+def stream_is_open(stream: object) -> bool:
+    """Return whether an ``IOStream`` is open; False if its field has another name."""
+    return attributes_of(stream).get(_CLOSED) is False
 
 
 def stream_wait(task: object) -> str | None:
@@ -38,10 +47,10 @@ def stream_wait(task: object) -> str | None:
         return None
     for stream in _streams(task):
         fields = attributes_of(stream)
-        if fields.get("_read_future") is waiter:
+        if fields.get(_READ) is waiter:
             return "io.read"
-        writing = fields.get("_write_futures") or ()
-        if fields.get("_connect_future") is waiter or any(each is waiter for entry in list(writing) for each in entry):
+        writing = fields.get(_WRITE) or ()
+        if fields.get(_CONNECT) is waiter or any(each is waiter for entry in list(writing) for each in entry):
             return "io.write"
     return None
 

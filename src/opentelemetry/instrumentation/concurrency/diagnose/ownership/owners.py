@@ -42,6 +42,11 @@ _function_of: Final[Any] = functools.partial.__dict__["func"].__get__
 _arguments_of: Final[Any] = functools.partial.__dict__["args"].__get__
 _keywords_of: Final[Any] = functools.partial.__dict__["keywords"].__get__
 
+ANYIO_SCOPE: Final = "cancel_scope"
+"""Field with the cancel scope of anyio's task groups."""
+ANYIO_HOST: Final = "_host_task"
+"""Field with the task that entered a cancel scope of anyio."""
+
 _OTHER_OWNER: Final = object()
 """Represents an owner that is not an asyncio future, such as the thread behind a concurrent future."""
 
@@ -149,7 +154,7 @@ def _known_owner(callback: Any) -> Any | None:
         if is_a(each, "TaskGroup", "asyncio"):
             return _if_undone(attribute_of(each, "_parent_task"))
         if is_a(each, "TaskGroup", "anyio"):
-            return _if_undone(attribute_of(attribute_of(each, "cancel_scope"), "_host_task"))
+            return _if_undone(attribute_of(attribute_of(each, ANYIO_SCOPE), ANYIO_HOST))
     if _is_asyncio(callback) and any(map(is_pending_concurrent, _closure(callback))):
         return _OTHER_OWNER
     return None
