@@ -21,6 +21,7 @@ from .record.recorder import Recorder
 from .record.site import Kind
 
 if TYPE_CHECKING:
+    from .diagnose.self_test.self_test import InternalsCheck
     from .snapshot.values import LivePicture, Snapshot, TaskSummary
 
 
@@ -99,6 +100,22 @@ class LiveProcess:
         The caller holds the census' lock. Cost: some hundred await chains.
         """
         return describe(group, self.census.clock, self.diagnosis.stalls)
+
+    def check_internals(self, *, timeout_s: float = -1) -> list[InternalsCheck]:
+        """Check that the internals of the imported libraries are as this version expects.
+
+        The census is locked, so that the self-test's task is never counted. Cost: a few milliseconds.
+
+        Args:
+            timeout_s: Maximum wait for a scan in progress, in seconds; negative for no limit.
+
+        Raises:
+            TimeoutError: If the scan takes longer.
+        """
+        from .diagnose.self_test.self_test import check_internals
+
+        with self.census.locked(timeout_s=timeout_s), collector_off():
+            return check_internals()
 
     def prove(self, pause: Callable[[], None] = no_pause) -> ProvenNow:
         """Run the proof over all suspended tasks. Cost: about 200 µs per task."""

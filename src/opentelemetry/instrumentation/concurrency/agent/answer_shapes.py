@@ -112,6 +112,7 @@ _STATUS: Final = {
     "scan_gap_s?": float,
     "free_threaded?": bool,
     "traces_coroutines?": bool,
+    "internals?": {"libraries": [str], "differing": [{"library": str, "what": str, "lost": str}]},
     "modules?": [str],
     "environment?": Values(str),
 }

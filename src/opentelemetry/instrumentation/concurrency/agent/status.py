@@ -24,6 +24,7 @@ _VARIABLES: Final = (
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
 )
 """Variables that configure the destination of telemetry."""
+_LONGEST_WAIT_S: Final = 2.0
 
 
 def _traces_coroutines() -> bool:
@@ -31,6 +32,20 @@ def _traces_coroutines() -> bool:
     module = sys.modules.get("opentelemetry.instrumentation.asyncio")
     instrumentor = getattr(module, "AsyncioInstrumentor", None)
     return instrumentor is not None and bool(instrumentor().is_instrumented_by_opentelemetry)
+
+
+def _internals(target: Target) -> dict[str, Any] | None:
+    """Return which libraries have the expected internals and how others differ; None if a scan takes too long."""
+    try:
+        checks = target.live.check_internals(timeout_s=_LONGEST_WAIT_S)
+    except TimeoutError:
+        return None
+    differing = [each for each in checks if not each.works]
+    libraries = {each.library for each in checks} - {each.library for each in differing}
+    return {
+        "libraries": sorted(libraries, key=str.casefold),
+        "differing": [{"library": each.library, "what": each.what, "lost": each.lost} for each in differing],
+    }
 
 
 def status(target: Target) -> dict[str, Any]:
@@ -65,5 +80,6 @@ def status(target: Target) -> dict[str, Any]:
         "debug": bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.dev_mode,
         "modules": sorted({"asyncio", "uvloop", "gevent", "eventlet", "trio", "anyio"} & set(sys.modules)),
         "traces_coroutines": _traces_coroutines(),
+        "internals": _internals(target),
         "environment": {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)},
     }

@@ -22,6 +22,8 @@ _PREFIX: Final = "OTEL_PYTHON_CONCURRENCY_"
 _DEFAULT_ENDPOINTS: Final = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _CONNECT_LIMIT_S: Final = 1.0
 _LONGEST_S: Final = 1e9
+_ESSENTIAL: Final = frozenset({"Python", "asyncio", "threading", "concurrent.futures", "uvloop"})
+"""Libraries on which every verdict depends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     else:
         yield Finding("ok", f"Scans run; the last one took {facts['scan_duration_s'] * 1000:.1f} ms.")
     yield from _surroundings(facts)
+    yield from _internals(facts.get("internals"))
     yield from _lock_of_counters(facts)
     yield from _exporter(facts.get("environment", {}))
 
@@ -142,6 +145,24 @@ def _surroundings(facts: Mapping[str, Any]) -> Iterator[Finding]:
     for module in ("gevent", "eventlet"):
         if module in facts.get("modules", ()):
             yield Finding("note", f"The process uses {module}: greenlets count as threads and get no verdict.")
+
+
+def _internals(found: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Yield the result of the self-test; nothing if the process has an earlier version or a scan took too long."""
+    if found is None:
+        return
+    libraries = found["libraries"]
+    if libraries:
+        names = ", ".join(libraries[:-1]) + " and " * (len(libraries) > 1) + libraries[-1]
+        yield Finding("ok", f"The internals of {names} are as this version expects.")
+    for each in found["differing"]:
+        library = each["library"]
+        yield Finding(
+            "bad" if library in _ESSENTIAL else "note",
+            f"In {library}, {each['what']} is not as this version expects: {each['lost']}.",
+            "Upgrade opentelemetry-instrumentation-concurrency. If that does not help, report this line in an "
+            f"issue, with the versions of Python and {library}.",
+        )
 
 
 def _lock_of_counters(facts: Mapping[str, Any]) -> Iterator[Finding]:
