@@ -1,5 +1,6 @@
 """Whether `threading.Thread` makes greenlets."""
 
+import subprocess
 import sys
 from types import ModuleType
 
@@ -43,3 +44,21 @@ def test_threads_are_greenlets_under_eventlet_if_patched(monkeypatch, patched):
 def test_threads_are_greenlets_of_an_unknown_version_is_false(monkeypatch):
     monkeypatch.setitem(sys.modules, "gevent.monkey", module())
     assert threads_are_greenlets() is False
+
+
+UNDER_GEVENT = """
+from gevent import monkey; monkey.patch_all()
+import asyncio, concurrent.futures.thread, threading
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor, live_counts
+ConcurrencyInstrumentor().instrument(reports="none")
+from opentelemetry.instrumentation.concurrency.diagnose.self_test.self_test import check_internals
+thread = threading.Thread(target=print, args=("started",)); thread.start(); thread.join()
+print([each for each in check_internals() if not each.works], live_counts().threads > 0)
+"""
+
+
+def test_package_imported_after_the_patch_of_gevent_works():
+    """The class of threads then only inherits its fields."""
+    pytest.importorskip("gevent")
+    done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("started\n[] True\n", 0), done.stderr

@@ -197,6 +197,7 @@ IN_EXECUTORS = {
         executors.ThreadPoolExecutor, "__init__", lambda *_: None
     ),
     "_worker": lambda patch: patch.delattr(executors, "_worker"),
+    "_WorkItem.future": lambda patch: with_other_init(patch, executors._WorkItem),
     "Future._state": lambda patch: patch.setattr(of_threads, "future_state", lambda _: ""),
     "the variable self of run": lambda patch: with_other_code(patch, executors._WorkItem, "run"),
 }
@@ -332,6 +333,13 @@ def test_library_that_is_not_imported_is_not_checked(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] in ("uvloop", "tornado", "anyio")]:
         monkeypatch.delitem(sys.modules, name)
     assert {"uvloop", "tornado", "anyio"}.isdisjoint(each.library for each in check_internals())
+
+
+def test_greenlets_in_place_of_threads_are_not_checked(monkeypatch):
+    """gevent and eventlet replace the classes of `threading` and `queue`, and greenlets get no verdict."""
+    for module in (of_threads, of_waiting_functions):
+        monkeypatch.setattr(module, "threads_are_greenlets", lambda: True)
+    assert {"threading", "Python"}.isdisjoint(each.library for each in check_internals())
 
 
 def test_run_is_cheap():

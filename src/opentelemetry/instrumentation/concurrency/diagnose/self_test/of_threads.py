@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ...record.greenlets import threads_are_greenlets
 from ...record.internals.of_futures import future_state, is_concurrent_future, queued_calls, worker_limit, workers_of
 from ...record.internals.of_threading import (
     ACTIVE_THREADS,
@@ -19,13 +20,13 @@ from ...record.internals.of_threading import (
     target_field,
 )
 from ...record.raw_fields import attributes_of
-from .assumption import Assumption, has_field, without_wrappers
+from .assumption import Assumption, has_field, mentions, without_wrappers
 
 _NAME: Final = "otel-concurrency-self-test"
 
 
 def assumptions_on_threads() -> Iterable[Assumption]:
-    """Return the assumptions about threads, locks and executors."""
+    """Yield the assumptions about threads, locks and executors; only about executors if threads are greenlets."""
     for what, lost, holds in (
         ("_active", "threads are not recognized as creators, and the threads of loops are unknown", _active),
         ("_MainThread", "after a fork from another thread, this package's threads keep the child alive", _main_thread),
@@ -36,11 +37,13 @@ def assumptions_on_threads() -> Iterable[Assumption]:
         ("Thread._ident and _native_id", "stacks of threads are missing", _identifiers),
         ("RLock._is_owned", "scans take longer", _owned),
     ):
-        yield Assumption("threading", what, lost, holds)
+        if not threads_are_greenlets():
+            yield Assumption("threading", what, lost, holds)
     if "concurrent.futures.thread" in sys.modules:
         for what, lost, holds in (
             ("_threads_queues", "workers of executors may be reported as orphaned", _queues),
             ("ThreadPoolExecutor._threads, _max_workers and _work_queue", "stuck executors are not found", _executor),
+            ("_WorkItem.future", "stuck executors are not found", _work_item),
             ("_worker", "the function that workers of executors run is unknown", _worker),
             ("Future._state", "the end of a call is not seen, so what it started is no orphan", _state),
         ):
@@ -101,6 +104,10 @@ def _executor() -> bool:
     without_wrappers(kind.__init__)(executor, 3)
     fields = has_field(executor, "_threads") and workers_of(executor) == set()
     return fields and worker_limit(executor) == 3 and queued_calls(executor) == 0
+
+
+def _work_item() -> bool:
+    return mentions(sys.modules["concurrent.futures.thread"]._WorkItem.__init__, "future")
 
 
 def _worker() -> bool:

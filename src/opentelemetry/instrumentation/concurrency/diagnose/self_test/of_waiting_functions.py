@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final
 
+from ...record.greenlets import threads_are_greenlets
 from ..introspection.known_waits import find_function
 from ..introspection.waiting_functions import (
     INNERMOST_THREAD_WAITS,
@@ -17,7 +18,8 @@ from ..introspection.waiting_functions import (
 )
 from .assumption import Assumption, library_of
 
-_TABLES: Final[tuple[Table, ...]] = (TASK_WAITS, PLAIN_FUTURE_WAITS, THREAD_WAITS, INNERMOST_THREAD_WAITS)
+_OF_TASKS: Final[tuple[Table, ...]] = (TASK_WAITS, PLAIN_FUTURE_WAITS)
+_OF_THREADS: Final[tuple[Table, ...]] = (THREAD_WAITS, INNERMOST_THREAD_WAITS)
 _LOOPS: Final = ("asyncio.base_events", "_events")
 """Modules of loops, each of which overrides some of the methods in the table."""
 _WINDOWS_ONLY: Final = frozenset({("subprocess", "io.read")})
@@ -28,7 +30,8 @@ def assumptions_on_waiting_functions() -> Iterable[Assumption]:
 
     The names span all supported versions, so a version lacks some of them.
     """
-    for table in _TABLES:
+    # gevent and eventlet replace the modules of threads; greenlets get no verdict.
+    for table in _OF_TASKS if threads_are_greenlets() else _OF_TASKS + _OF_THREADS:
         for module, names in table.items():
             if sys.modules.get(module) is None:
                 continue

@@ -9,7 +9,7 @@ import re
 import threading
 from typing import Any, Final
 
-from ..raw_fields import attributes_of, type_dict, type_name
+from ..raw_fields import attributes_of, c_field, type_name
 
 ACTIVE_THREADS: Final[dict[int, threading.Thread]] = getattr(threading, "_active", {})
 """The live threads by identifier, for the hooks; empty if `threading` has no such dictionary."""
@@ -19,7 +19,8 @@ ARGUMENTS: Final = "_args"
 """Field with the positional arguments of that callable."""
 KEYWORDS: Final = "_kwargs"
 """Field with its keyword arguments."""
-attributes_of_thread: Final[Any] = type_dict(threading.Thread)["__dict__"].__get__
+# gevent replaces the class by one that inherits this field.
+attributes_of_thread: Final[Any] = c_field(threading.Thread, "__dict__").__get__
 """Return the attribute dictionary of a thread; faster than `attributes_of`, and only for threads."""
 
 _OWNER: Final = re.compile(r" owner=(\d+) ")
