@@ -8,11 +8,13 @@ import pytest
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.fields import (
     concurrent_state,
     is_alive,
-    is_daemon,
     is_done_concurrent,
     is_pending_concurrent,
-    thread_ident,
     thread_name,
+)
+from opentelemetry.instrumentation.concurrency.record.internals.of_threading import (
+    is_daemon,
+    thread_ident,
     thread_native_id,
 )
 

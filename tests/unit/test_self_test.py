@@ -16,7 +16,7 @@ from opentelemetry.instrumentation.concurrency import live_counts
 from opentelemetry.instrumentation.concurrency.diagnose.introspection import known_waits
 from opentelemetry.instrumentation.concurrency.diagnose.self_test import (
     of_asyncio,
-    of_asyncio_helpers,
+    of_asyncio_links,
     of_libraries,
     of_threads,
     of_waiting_functions,
@@ -145,9 +145,7 @@ IN_ASYNCIO = {
 if sys.version_info >= (3, 11):
     IN_ASYNCIO["TaskGroup._parent_task"] = lambda patch: with_other_init(patch, asyncio.TaskGroup)
 if sys.version_info >= (3, 14):
-    IN_ASYNCIO["Future._asyncio_awaited_by"] = lambda patch: patch.setattr(
-        of_asyncio_helpers, "awaited_by", lambda _: ()
-    )
+    IN_ASYNCIO["Future._asyncio_awaited_by"] = lambda patch: patch.setattr(of_asyncio_links, "awaited_by", lambda _: ())
 else:
     IN_ASYNCIO["the registry of tasks"] = lambda patch: patch.setattr(of_asyncio, "task_registries", list)
     IN_ASYNCIO["_current_tasks"] = lambda patch: patch.delattr(asyncio.tasks, "_current_tasks")

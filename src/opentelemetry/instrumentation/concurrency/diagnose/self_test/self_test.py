@@ -14,14 +14,14 @@ from typing import Final
 
 from .assumption import Assumption
 from .of_asyncio import assumptions_on_asyncio
-from .of_asyncio_helpers import assumptions_on_asyncio_helpers
+from .of_asyncio_links import assumptions_on_asyncio_links
 from .of_libraries import assumptions_on_libraries
 from .of_threads import assumptions_on_threads
 from .of_waiting_functions import assumptions_on_waiting_functions
 
 SOURCES: Final[tuple[Callable[[], Iterable[Assumption]], ...]] = (
     assumptions_on_asyncio,
-    assumptions_on_asyncio_helpers,
+    assumptions_on_asyncio_links,
     assumptions_on_threads,
     assumptions_on_libraries,
     assumptions_on_waiting_functions,

@@ -16,7 +16,7 @@ from .of_asyncio import StandInLoop
 _RECORDS_AWAITERS: Final = sys.version_info >= (3, 14)
 
 
-def assumptions_on_asyncio_helpers() -> Iterable[Assumption]:
+def assumptions_on_asyncio_links() -> Iterable[Assumption]:
     """Return the assumptions about links between futures, if asyncio is imported."""
     if "asyncio.runners" not in sys.modules:
         return
