@@ -261,10 +261,9 @@ def test_uvloop_without_file_descriptors_is_not_reported(monkeypatch):
 
 
 def test_renamed_waiting_function_is_reported(monkeypatch):
-    """An assumption per wait reason; loops override any of their methods, on Windows alone one function exists."""
+    """There is an assumption per wait reason."""
     monkeypatch.delattr(asyncio.Queue, "get")
     assert broken() == [("asyncio", "asyncio.queues.Queue.get")]
-    assert ("subprocess", "io.read") in of_waiting_functions._WINDOWS_ONLY
 
 
 def test_source_that_raises_is_reported(monkeypatch):

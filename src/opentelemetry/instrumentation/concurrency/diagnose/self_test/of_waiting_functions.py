@@ -22,7 +22,15 @@ _OF_TASKS: Final[tuple[Table, ...]] = (TASK_WAITS, PLAIN_FUTURE_WAITS)
 _OF_THREADS: Final[tuple[Table, ...]] = (THREAD_WAITS, INNERMOST_THREAD_WAITS)
 _LOOPS: Final = ("asyncio.base_events", "_events")
 """Modules of loops, each of which overrides some of the methods in the table."""
-_WINDOWS_ONLY: Final = frozenset({("subprocess", "io.read")})
+_ABSENT: Final = frozenset(
+    each
+    for each, is_absent in {
+        ("subprocess", "io.read"): sys.platform != "win32",
+        ("asyncio.locks", "barrier.wait"): sys.version_info < (3, 11),
+    }.items()
+    if is_absent
+)
+"""Wait reasons without a function on this system or version."""
 
 
 def assumptions_on_waiting_functions() -> Iterable[Assumption]:
@@ -47,9 +55,8 @@ def assumptions_on_waiting_functions() -> Iterable[Assumption]:
 def _by_reason(module: str, names: Mapping[str, str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, reason in names.items():
-        if (module, reason) in _WINDOWS_ONLY and sys.platform != "win32":
-            continue
-        found.setdefault("" if module.endswith(_LOOPS) else reason, []).append(name)
+        if (module, reason) not in _ABSENT:
+            found.setdefault("" if module.endswith(_LOOPS) else reason, []).append(name)
     return found
 
 
