@@ -175,16 +175,16 @@ def _is_in_asyncgens(reference: Any, loops: Iterable[Any]) -> bool:
         # For a loop implemented in Python, the fields may be in its dictionary.
         fields += [item for found in fields if type(found) is dict for item in found.values()]
         for found in fields:
-            if type(found) is WeakSet and _is_of_set(reference, found):
+            if type(found) is WeakSet and is_of_set(reference, found):
                 return True
     return False
 
 
 def _is_in_registry(reference: Any) -> bool:
-    return any(_is_of_set(reference, registry) for registry in task_registries())
+    return any(is_of_set(reference, registry) for registry in task_registries())
 
 
-def _is_of_set(reference: Any, weak_set: Any) -> bool:
+def is_of_set(reference: Any, weak_set: Any) -> bool:
     """Return whether a set holds this very reference: others of the same object equal it."""
     remove = getattr(weak_set, "_remove", None)
     return remove is not None and _callback_of(reference) is remove and reference in references_in(weak_set)

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import WeakSet
 
+from ...record.internals.of_asyncio import references_in
 from ..introspection.fields import awaited_by
 from ..introspection.known_waits import children_of, executor_future_of, shielded_by
 from ..ownership.owners import linked_concurrent_future
+from ..proof.roots import is_of_set
 from .assumption import Assumption, has_field
 from .of_asyncio import StandInLoop
 
@@ -27,6 +30,8 @@ def assumptions_on_asyncio_links() -> Iterable[Assumption]:
         yield Assumption("asyncio", "the callback of run_in_executor", link, _executor)
         link = "tasks of run_coroutine_threadsafe may be reported as orphaned, or not at all"
         yield Assumption("asyncio", "the callback of run_coroutine_threadsafe", link, _threadsafe)
+    lost = "tasks and asynchronous generators that asyncio registers are not proven unwakeable"
+    yield Assumption("Python", "WeakSet.data and _remove", lost, _weak_set)
     if "asyncio.taskgroups" in sys.modules:
         link = "tasks of a task group may be reported as orphaned or unwakeable"
         yield Assumption("asyncio", "TaskGroup._parent_task", link, _group)
@@ -56,6 +61,13 @@ def _threadsafe() -> bool:
     with _futures(1) as futures, _concurrent_future() as concurrent:
         sys.modules["asyncio.futures"]._chain_future(futures[0], concurrent)
         return linked_concurrent_future(futures[0]) is concurrent
+
+
+def _weak_set() -> bool:
+    with _futures(1) as futures:
+        registry = WeakSet(futures)
+        (reference,) = references_in(registry)
+        return reference() is futures[0] and is_of_set(reference, registry)
 
 
 def _group() -> bool:
