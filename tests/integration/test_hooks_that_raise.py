@@ -79,13 +79,16 @@ async def main():
     for thread in threads:
         thread.join()
     results.append(await asyncio.to_thread(int, "7"))
+    arm()
     return sum(results)
 
 said, before, held = set(), -1, set()
 while len(injected) > before:
     before = len(injected)
     ConcurrencyInstrumentor().instrument(agent_disabled=True)
-    sys.settrace(tracing())
+    # Lines below the hook at the end of main need no tracing before it.
+    if HOOKS != {"_cancel_all_tasks"}:
+        arm()
     try:
         said.add(asyncio.run(main()))
     except Injected as error:
