@@ -123,16 +123,14 @@ def test_tasks_woken_by_timer_include_those_in_variables(loop, suspended):
     assert loop.woken(timers=[task]) == {task, argument, holder.value, accessed.value, inner, shared}
 
 
-def test_tasks_woken_by_timer_omit_those_in_collections(loop, suspended):
-    """Code that holds many tasks does not cancel them all when it is woken."""
+def test_tasks_woken_by_timer_omit_those_in_collections_of_objects(loop, suspended):
+    """Code whose objects hold many tasks does not cancel them all when it is woken."""
 
-    async def supervise(workers, holder):
+    async def supervise(holder):
         await loop.loop.create_future()
-        workers.clear()
         holder.value.clear()
 
-    workers, holder = [suspended()], Holder({suspended()})
-    task = loop.start(supervise(workers, holder))
+    task = loop.start(supervise(Holder({suspended()})))
     assert loop.woken(timers=[task]) == {task}
 
 

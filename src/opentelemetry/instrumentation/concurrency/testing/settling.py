@@ -17,7 +17,7 @@ from ..record.internals.of_asyncio import running_loop
 from .known_rules import KnownRule, is_known
 from .leak import Leak, leak_of
 from .leftover import Leftover
-from .recording import Recording
+from .recording import Recording, recording
 from .scope import Scope
 
 FIRST_PAUSE_S: Final = 0.0001
@@ -91,7 +91,7 @@ def proven(left: list[Leftover]) -> dict[int, str]:
     from ..diagnose.proof.wakeability import alive, evidence, proof_on_demand
 
     try:
-        proof = proof_on_demand(alive(tasks.values()))
+        proof = proof_on_demand(alive(tasks.values()), loops=recording().census.loops)
         cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
         stuck = {id(found) for found in alive(proof.unwakeable)}
         return {

@@ -16,6 +16,7 @@ class Propagation:
         chains: By position of a task, the positions of the coroutines in its await chain.
         hosts: By position of a task, the positions of the tasks that can wake it by cancelling it; -1 for one that
             runs.
+        cancelling: Positions of objects through which running code ends a task, each with the position of that task.
 
     Attributes:
         is_awake: By position of a task, whether something wakes it.
@@ -27,6 +28,7 @@ class Propagation:
         exempt: set[int],
         chains: Sequence[Sequence[int]],
         hosts: Mapping[int, Sequence[int]],
+        cancelling: Sequence[tuple[int, int]] = (),
     ) -> None:
         tasks = len(chains)
         self._accounts = accounts
@@ -48,6 +50,8 @@ class Propagation:
                 else:
                     # The host wakes the member once it runs, not by its reference, as if the member awaited it.
                     self._waiting.setdefault(host, []).append(task)
+        for place, task in cancelling:
+            self._waiting.setdefault(place, []).append(task)
         self.wake([task for task in range(tasks) if self.is_awake[task]], again=True)
 
     def spread(self, places: Iterable[int]) -> None:

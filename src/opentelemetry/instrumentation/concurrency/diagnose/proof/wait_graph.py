@@ -17,8 +17,12 @@ _MAX_FUTURES: Final = 10_000
 """Maximum number of futures followed per task; a wider gather is cut there."""
 
 
-def awaited_tasks(task: object) -> list[Any]:
+def awaited_tasks(task: object, *, behind_shields: bool = True) -> list[Any]:
     """Return the pending tasks that ``task`` cannot continue without. Never raises.
+
+    Args:
+        task: The task.
+        behind_shields: Whether to include tasks behind `asyncio.shield`, which are not cancelled with ``task``.
 
     Cost: one microsecond, and half a microsecond per child of a ``gather``.
     """
@@ -35,7 +39,7 @@ def awaited_tasks(task: object) -> list[Any]:
                 found.append(future)
             elif is_gather(future):
                 pending += children_of(future)
-            else:
+            elif behind_shields:
                 pending.append(shielded_by(future))
     except Exception:  # noqa: BLE001, S110 (inspection must not fail, whatever the inspected objects do)
         pass

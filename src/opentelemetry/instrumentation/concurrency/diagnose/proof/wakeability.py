@@ -11,8 +11,9 @@ anyway. A task that awaits another task is as wakeable as that task; tasks in an
 Members of task groups are an exception to the rule that cancelling does not count. Groups cancel their members by
 design, and waits that only end that way (``sleep_forever`` beside an open context) are an idiom. A member is therefore
 as wakeable as the task that runs the group, unless the creator of the member has ended while the group continues: a
-request that leaves a session in the group of the whole service. The exception does not apply to tasks in an await
-cycle, whose cancellation fails.
+request that leaves a session in the group of the whole service. A member that fails cancels the task that runs the
+group, which is therefore as wakeable as whatever reaches the group. Both cancel what they await (see `cancelling`). The
+exception does not apply to tasks in an await cycle, whose cancellation fails.
 
 The proof is sound rather than complete; everything that cannot be accounted for counts as able to wake:
 
@@ -26,7 +27,7 @@ The proof is sound rather than complete; everything that cannot be accounted for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -39,8 +40,8 @@ from ..introspection.fields import loop_of
 from ..introspection.known_waits import is_pending, is_task, known_asyncio, waiter_of
 from ..introspection.loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
 from ..introspection.stalls import StallMark
-from ..ownership.owners import group_hosts
 from .batches import Batches
+from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with
 from .closure import Closure, Cut, Pace, TooMuchWorkError, account
 from .propagation import Propagation, woken_by_collector
 from .roots import hung_on_tasks, kept_by_objects, roots
@@ -217,12 +218,13 @@ def _prove(
     if woken is None:
         reason = "the live timers and connections reach more objects than can be inspected"
         return Proof(undecided=reason, left_out=frozenset(asked))
-    hosts = _hosts(tasks, left_behind)
-    tasks = _without_awake(tasks, woken, hosts)
+    cancellers = cancellers_among(tasks, left_behind)
+    awake = cancellers.reached_from(woken, set(map(id, tasks)))
+    tasks = [task for task in tasks if id(task) not in awake]
     batches = Batches(tasks, cut, pace)
     stuck: dict[int, Stuck] = {}
     with suppress(TooMuchWorkError):
-        _judge_all(batches, stuck, cut, hosts, loops.values(), pace, reasons)
+        _judge_all(batches, stuck, cut, cancellers, loops.values(), pace, reasons)
     cycles = _cycles([task for task in tasks if id(task) in stuck])
     reasons |= {batches.reason} - {""}
     left_out, not_reached = (unreadable | batches.left_out) & asked, batches.not_reached & asked
@@ -242,14 +244,14 @@ def _judge_all(
     batches: Batches,
     stuck: dict[int, Stuck],
     cut: Cut,
-    hosts: Mapping[int, Sequence[int]],
+    cancellers: Cancellers,
     loops: Iterable[Any],
     pace: Pace,
     reasons: set[str],
 ) -> None:
     """Add the stuck tasks to ``stuck``, by address; raises `TooMuchWorkError` when the time is used up."""
     for batch in batches:
-        found = _judge(batch, cut, hosts, loops, pace, reasons)
+        found = _judge(batch, cut, cancellers, loops, pace, reasons)
         for task in found or ():
             waiter = waiter_of(task)
             if waiter is not None:
@@ -299,7 +301,7 @@ def _with_awaited(tasks: list[Any]) -> list[Any]:
 def _judge(
     batch: list[Any],
     cut: Cut,
-    hosts: Mapping[int, Sequence[int]],
+    cancellers: Cancellers,
     loops: Iterable[Any],
     pace: Pace,
     reasons: set[str],
@@ -315,7 +317,11 @@ def _judge(
             chains = [[index[id(each)] for each in coroutines_of(task) if id(each) in index] for task in batch]
             exempt = set(range(len(batch))).union(*chains)
             held = roots(objects, accounts, exempt, len(batch), loops)
-            live = Propagation(accounts, exempt, chains, _hosts_in(batch, hosts))
+            cancelling = cancelling_objects(objects, index, batch, cancellers)
+            ended_by = cancellers.in_batch(batch)
+            for place, along in ended_with(batch, cancelling, index).items():
+                ended_by.setdefault(place, []).extend(along)
+            live = Propagation(accounts, exempt, chains, ended_by, cancelling)
             live.spread(held)
             live.spread(hung_on_tasks(batch, index))
             live.spread(kept_by_objects(objects, accounts, index))
@@ -328,49 +334,10 @@ def _judge(
     return None
 
 
-def _hosts(tasks: list[Any], left_behind: Callable[[Any], bool]) -> dict[int, list[int]]:
-    """Return, by address of a task, the addresses of the tasks that run its groups and can wake it by cancelling."""
-    numbers = {id(task): number for number, task in enumerate(tasks)}
-    deadlocked = {number for cycle in deadlocks(_awaits(tasks, numbers)) for number in cycle}
-    return {
-        id(task): list(map(id, found))
-        for number, task in enumerate(tasks)
-        if (found := group_hosts(task)) and number not in deadlocked and not left_behind(task)
-    }
-
-
-def _hosts_in(batch: list[Any], hosts: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
-    """Return, by position in a batch, the positions of the tasks that run the groups; -1 for tasks of other batches."""
-    numbers = {id(task): place for place, task in enumerate(batch)}
-    return {
-        place: [numbers.get(host, -1) for host in hosts[address]]
-        for address, place in numbers.items()
-        if address in hosts
-    }
-
-
-def _without_awake(tasks: list[Any], woken: set[int], hosts: Mapping[int, Sequence[int]]) -> list[Any]:
-    """Return the tasks without those woken by a handle of a loop or the host of their group, which count as running."""
-    members: dict[int, list[int]] = {}
-    for member, of_member in hosts.items():
-        for host in of_member:
-            members.setdefault(host, []).append(member)
-    awake = set(woken)
-    pending = [*woken, *(members.keys() - set(map(id, tasks)))]
-    while pending:
-        for member in members.get(pending.pop(), ()):
-            if member not in awake:
-                awake.add(member)
-                pending.append(member)
-    return [task for task in tasks if id(task) not in awake]
-
-
-def _awaits(tasks: list[Any], numbers: dict[int, int]) -> dict[int, list[int]]:
-    return {
-        numbers[id(task)]: [numbers[id(each)] for each in awaited_tasks(task) if id(each) in numbers] for task in tasks
-    }
-
-
 def _cycles(tasks: list[Any]) -> tuple[tuple[ReferenceType[Any], ...], ...]:
     numbers = {id(task): number for number, task in enumerate(tasks)}
-    return tuple(tuple(ref(tasks[number]) for number in cycle) for cycle in deadlocks(_awaits(tasks, numbers)))
+    awaits = {
+        number: [numbers[id(each)] for each in awaited_tasks(task) if id(each) in numbers]
+        for number, task in enumerate(tasks)
+    }
+    return tuple(tuple(ref(tasks[number]) for number in cycle) for cycle in deadlocks(awaits))

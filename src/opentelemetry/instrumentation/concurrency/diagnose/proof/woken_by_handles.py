@@ -3,8 +3,9 @@
 ``asyncio.timeout`` and ``wait_for`` schedule a timer; a server cancels the handler of a lost connection. A cancelled
 task cancels in turn what it awaits and the children of its task group, and a task woken by a timer may be a watchdog
 that cancels another task. The walk therefore opens each task that a timer or connection leads to: the object it awaits,
-objects in the frames of asyncio and anyio, and tasks in variables of its frames, in what these call (closures, bound
-methods, partials), or in attributes at most three steps away. Tasks in a collection (``background_tasks``,
+its done callbacks, objects in the frames of asyncio and anyio, and tasks and objects of asyncio in variables of its
+frames, in collections among these, in what they call (closures, bound methods, partials), or in attributes at most
+three steps away. A weak reference leads to its object. Tasks in the collections of an object (``background_tasks``,
 ``workers``) do not count here either.
 
 Ready callbacks lead to tasks as well. Tasks that they merely step count as running and are not opened.
@@ -14,16 +15,33 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import deque
 from collections.abc import Iterable, Mapping
-from functools import partial
-from types import AsyncGeneratorType, CellType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    BuiltinMethodType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    ModuleType,
+)
 from typing import Any, Final
-from weakref import WeakSet
 
-from ..introspection.known_waits import coroutine_of, is_task, type_module, waiter_of
+from ..introspection.known_waits import callbacks_of, coroutine_of, is_task, type_module, waiter_of
 from ..introspection.loop_handles import Handles
-from .closure import Cut, Pace
+from .closure import Cut, Pace, dictionary_of
+from .variables import (
+    COLLECTIONS,
+    LIBRARIES,
+    attributes_of,
+    called_by,
+    entries_of,
+    global_tasks_of,
+    is_primitive,
+    referent_of,
+)
 
 MAX_OBJECTS: Final = 200_000
 """Maximum number of objects, above which the walk and the proof are abandoned."""
@@ -32,6 +50,8 @@ _STEPS_FROM_DESCRIPTORS: Final = 8
 """Enough to reach the connection of a request, but not everything that the application refers to."""
 _STEPS_IN_TASKS: Final = 5
 """From a future to the tasks of a gather, or from a task group to its children."""
+_STEPS_FROM_GLOBALS: Final = 2
+"""From a variable of a module that the code of a task names."""
 _STEPS_THROUGH_ATTRIBUTES: Final = 3
 """From a variable of a watchdog to the task that it cancels: ``self.server.connection.task``."""
 _SLICE: Final = 200
@@ -42,8 +62,6 @@ _CODE_OF: Final = {
     id(FrameType): "f_code",
 }
 """By address: a metaclass may define its own hash."""
-_COLLECTIONS: Final = (list, tuple, set, frozenset, dict, deque, WeakSet)
-_LIBRARIES: Final = ("asyncio", "anyio", "async_timeout")
 
 
 def tasks_woken_by(handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Mapping[int, Any]) -> set[int] | None:
@@ -84,6 +102,8 @@ class _Walk:
         # The steps left from each holder of attributes, and the holders, for the same reason as above.
         self._steps_from: dict[int, int] = {}
         self._holders: list[Any] = []
+        self._codes_met: set[int] = set()
+        self._module_of_file: dict[str, Any] | None = None
         self.tasks: set[int] = set()
 
     def add(self, start: Iterable[Any], steps: int) -> None:
@@ -118,6 +138,8 @@ class _Walk:
             return
         if address in self._task_of:
             self._meet(self._task_of[address], steps)
+        if (referent := referent_of(found)) is not None:
+            self._meet(referent, steps)
         if is_task(found):
             self._steps[address] = sys.maxsize
             self._met.append(found)
@@ -127,6 +149,9 @@ class _Walk:
         elif not self._cut.stops_at(found):
             if address not in self._steps:
                 self._met.append(found)
+                if type(found) is FunctionType:
+                    for task in global_tasks_of(found):
+                        self._meet(task, 0)
             self._steps[address] = steps
             if steps > 0:
                 self._levels[steps].append(found)
@@ -135,12 +160,18 @@ class _Walk:
         """Visit the object that a task awaits, and objects in the frames of its await chain."""
         coroutine = coroutine_of(task)
         self._meet(waiter_of(task), _STEPS_IN_TASKS)
+        for callback in callbacks_of(task):
+            # They run when the task ends, except that those of collections only remove it.
+            if type(callback) is not BuiltinMethodType or not issubclass(type(callback.__self__), COLLECTIONS):
+                self._meet(callback, _STEPS_IN_TASKS)
         pending, known = [coroutine], {id(coroutine)}
         while pending:
             step = pending.pop()
             is_library = _is_of_library(step)
             held = gc.get_referents(step)
             self._pace.work(len(held) + 1)
+            if not is_library:
+                self._meet_globals(_code_of(step))
             for value in held:
                 kind = type(value)
                 if id(kind) in _CODE_OF:
@@ -149,63 +180,69 @@ class _Walk:
                     if id(value) not in known:
                         known.add(id(value))
                         pending.append(value)
-                elif not gc.is_tracked(value):
-                    continue
-                elif is_library or is_task(value) or type_module(kind).partition(".")[0] in _LIBRARIES:
-                    self._meet(value, _STEPS_IN_TASKS)
-                else:
-                    self._meet_named(value, _STEPS_THROUGH_ATTRIBUTES)
+                elif gc.is_tracked(value):
+                    self._meet_variable(value, is_library)
+
+    def _meet_variable(self, value: Any, is_library: bool) -> None:
+        if is_library or is_primitive(value):
+            self._meet(value, _STEPS_IN_TASKS)
+            return
+        if type_module(type(value)) == "contextlib":
+            # An exit stack keeps its callbacks in tuples of a deque, each behind a closure.
+            self._meet(value, _STEPS_FROM_TIMERS)
+        for each in entries_of(value):
+            self._meet_named(each, _STEPS_THROUGH_ATTRIBUTES)
+
+    def _meet_globals(self, code: CodeType | None) -> None:
+        """Visit the objects in the module of a coroutine's code that the code names, but no functions and classes."""
+        if code is None or id(code) in self._codes_met:
+            return
+        self._codes_met.add(id(code))
+        if self._module_of_file is None:
+            self._module_of_file = {}
+            for module in list(sys.modules.values()):
+                if issubclass(type(module), ModuleType):
+                    names = dictionary_of(module)
+                    self._module_of_file.setdefault(str(names.get("__file__")), names)
+        names = self._module_of_file.get(code.co_filename, {})
+        for name in code.co_names:
+            found = names.get(name)
+            if found is not None and not issubclass(type(found), (FunctionType, BuiltinFunctionType)):
+                self._meet_named(found, _STEPS_FROM_GLOBALS)
 
     def _meet_named(self, found: Any, steps: int) -> None:
-        """Visit the tasks that a variable leads to through attributes, closures and bound methods, not collections."""
+        """Visit what a variable leads to through attributes, closures and bound methods, but not in collections."""
+        if is_primitive(found):
+            self._meet(found, _STEPS_IN_TASKS)
+            return
         pending = [(found, steps)]
         while pending:
             holder, left = pending.pop()
             is_known = self._steps_from.get(id(holder), 0) >= left
-            if is_known or issubclass(type(holder), _COLLECTIONS) or self._cut.stops_at(holder):
+            if is_known or issubclass(type(holder), COLLECTIONS) or self._cut.stops_at(holder):
                 continue
             self._steps_from[id(holder)] = left
             self._holders.append(holder)
-            callees = _called_by(holder)
-            values = _attributes_of(holder) if callees is None else callees
+            callees = called_by(holder)
+            values = attributes_of(holder) if callees is None else callees
             self._pace.work(len(values) + 1)
             for value in values:
-                if is_task(value):
-                    self._meet(value, 0)
+                if is_primitive(value):
+                    self._meet(value, _STEPS_IN_TASKS)
                 elif gc.is_tracked(value) and (callees is not None or left > 1):
                     # The step to a callable is none: it stands for what it calls.
                     pending.append((value, left if callees is not None else left - 1))
 
 
-def _called_by(found: Any) -> list[Any] | None:
-    """Return what a cell or callable leads to when it is read or called; None for other objects."""
-    kind = type(found)
-    if kind is CellType:
-        return gc.get_referents(found)
-    if kind is MethodType:
-        return [found.__self__, found.__func__]
-    if kind is partial:
-        return [found.func, *found.args, *found.keywords.values()]
-    if kind is FunctionType:
-        return [*(found.__closure__ or ()), *(found.__defaults__ or ()), *(found.__kwdefaults__ or {}).values()]
-    return None
-
-
-def _attributes_of(found: Any) -> list[Any]:
-    """Return the values in the slots and in the dictionary of an object, and whatever else it refers to."""
-    values: list[Any] = []
-    for referent in gc.get_referents(found):
-        if type(referent) is dict:
-            values += dict.values(referent)
-        else:
-            values.append(referent)
-    return values
+def _code_of(step: Any) -> CodeType | None:
+    attribute = _CODE_OF.get(id(type(step)))
+    return getattr(step, attribute) if attribute else None
 
 
 def _is_of_library(step: Any) -> bool:
-    attribute = _CODE_OF.get(id(type(step)))
-    path = getattr(step, attribute).co_filename if attribute else ""
-    return any(path.startswith(folder) for name in _LIBRARIES if (folder := _folder_of(name)))
+    code = _code_of(step)
+    path = "" if code is None else code.co_filename
+    return any(path.startswith(folder) for name in LIBRARIES if (folder := _folder_of(name)))
 
 
 def _folder_of(library: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakSet
 
-from ...record.internals.of_asyncio import references_in
+from ...record.internals.of_asyncio import references_in, running_loop
 from ..introspection.fields import awaited_by
 from ..introspection.known_waits import children_of, executor_future_of, shielded_by
 from ..ownership.owners import linked_concurrent_future
@@ -41,6 +41,9 @@ def assumptions_on_asyncio_links() -> Iterable[Assumption]:
 
 
 def _gather() -> bool:
+    if running_loop() is not None and sys.version_info >= (3, 15):
+        # There, gather takes only futures of the loop that runs in the calling thread.
+        return True
     with _futures(2) as futures:
         return children_of(sys.modules["asyncio"].gather(*futures)) == tuple(futures)
 

@@ -22,6 +22,12 @@ def future_state(future: object) -> str:
     return state if type(state) is str else ""
 
 
+def has_waiting_thread(future: object) -> bool:
+    """Return whether a thread waits for the result of a future; True if its fields have other names."""
+    condition = attributes_of(future).get("_condition")
+    return len(attributes_of(condition).get("_waiters", (None,))) > 0
+
+
 def workers_of(executor: object) -> set[threading.Thread]:
     """Return the threads of a ``ThreadPoolExecutor``; empty if its field has another name."""
     threads = attributes_of(executor).get("_threads")

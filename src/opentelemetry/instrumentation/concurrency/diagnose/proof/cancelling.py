@@ -1,0 +1,154 @@
+"""Which tasks end because another one is cancelled or fails: members of task groups, their hosts, what these await.
+
+The host of a task group cancels its members, a member that fails cancels the host, and whoever is cancelled cancels the
+tasks that it awaits, except behind `asyncio.shield`. Whether a member fails is not known: whatever runs and can reach
+the group counts. Cancelling a task of an await cycle fails, so that such tasks are immune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...record.internals.of_futures import has_waiting_thread
+from ...record.raw_fields import type_name
+from ..introspection.fields import attribute_of, is_a
+from ..introspection.known_waits import is_pending
+from ..ownership.owners import ANYIO_HOST, ANYIO_SCOPE, group_hosts, linked_concurrent_future
+from .wait_graph import awaited_tasks, deadlocks
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellers:
+    """The tasks that can cancel others; holds no task alive.
+
+    Attributes:
+        by_task: By address of a task, the addresses of the tasks that end it when they run.
+        immune: Addresses of tasks whose cancellation fails.
+    """
+
+    by_task: Mapping[int, Sequence[int]]
+    immune: frozenset[int]
+
+    def in_batch(self, batch: Sequence[Any]) -> dict[int, list[int]]:
+        """Return both sides as positions in a batch; -1 for a canceller of another batch, which counts as running."""
+        places = {id(task): place for place, task in enumerate(batch)}
+        return {
+            place: [places.get(canceller, -1) for canceller in self.by_task[address]]
+            for address, place in places.items()
+            if address in self.by_task
+        }
+
+    def reached_from(self, awake: set[int], examined: set[int]) -> set[int]:
+        """Return ``awake`` with all tasks that those, or cancellers that are not examined, end."""
+        ended_by: dict[int, list[int]] = {}
+        for task, cancellers in self.by_task.items():
+            for canceller in cancellers:
+                ended_by.setdefault(canceller, []).append(task)
+        reached = set(awake)
+        pending = [*awake, *(ended_by.keys() - examined)]
+        while pending:
+            for task in ended_by.get(pending.pop(), ()):
+                if task not in reached:
+                    reached.add(task)
+                    pending.append(task)
+        return reached
+
+
+def cancellers_among(tasks: Sequence[Any], left_behind: Callable[[Any], bool]) -> Cancellers:
+    """Return the cancellers of the members of task groups, and of what these await.
+
+    Args:
+        tasks: Suspended tasks.
+        left_behind: Returns whether a member of a task group outlived its creator, so that its host is no canceller.
+    """
+    numbers = {id(task): number for number, task in enumerate(tasks)}
+    awaits = {
+        number: [numbers[id(each)] for each in awaited_tasks(task, behind_shields=False) if id(each) in numbers]
+        for number, task in enumerate(tasks)
+    }
+    immune = {number for cycle in deadlocks(awaits) for number in cycle}
+    by_task: dict[int, list[int]] = {}
+    for number, task in enumerate(tasks):
+        hosts = group_hosts(task)
+        if hosts and number not in immune and not left_behind(task):
+            by_task.setdefault(id(task), []).extend(map(id, hosts))
+            _add_awaited(number, tasks, awaits, immune, by_task)
+    return Cancellers(by_task, frozenset(id(tasks[number]) for number in immune))
+
+
+def _add_awaited(
+    first: int,
+    tasks: Sequence[Any],
+    awaits: Mapping[int, Sequence[int]],
+    immune: set[int],
+    by_task: dict[int, list[int]],
+) -> None:
+    """Add that a task ends what it awaits, and so on."""
+    pending, seen = [first], {first}
+    while pending:
+        number = pending.pop()
+        for awaited in awaits[number]:
+            if awaited not in immune:
+                by_task.setdefault(id(tasks[awaited]), []).append(id(tasks[number]))
+                if awaited not in seen:
+                    seen.add(awaited)
+                    pending.append(awaited)
+
+
+def cancelling_objects(
+    objects: Sequence[Any], index: Mapping[int, int], batch: Sequence[Any], cancellers: Cancellers
+) -> list[tuple[int, int]]:
+    """Return the positions of objects through which running code ends a task, each with the position of that task.
+
+    These are task groups, whose failing members cancel the host, and the futures of ``run_coroutine_threadsafe`` that
+    a thread waits for, as it may cancel them after a time. A future that is merely kept is like a task that is kept.
+
+    Args:
+        objects: The closure, which begins with the batch.
+        index: Positions of the closure, by address.
+        batch: The examined tasks.
+        cancellers: Provides the tasks whose cancellation fails.
+    """
+    named: dict[int, bool] = {}
+    found = []
+    for place, each in enumerate(objects):
+        kind = type(each)
+        is_named = named.get(id(kind))
+        if is_named is None:
+            # The objects keep their types alive.
+            is_named = named[id(kind)] = type_name(kind) == "TaskGroup"
+        if is_named:
+            host = _host_of(each)
+            position = index.get(id(host), len(batch))
+            if position < len(batch) and id(host) not in cancellers.immune:
+                found.append((place, position))
+    for position, task in enumerate(batch):
+        future = linked_concurrent_future(task)
+        if future is not None and id(future) in index and has_waiting_thread(future):
+            found.append((index[id(future)], position))
+    return found
+
+
+def ended_with(
+    batch: Sequence[Any], cancelling: Sequence[tuple[int, int]], index: Mapping[int, int]
+) -> dict[int, list[int]]:
+    """Return, by position of a task that such a task awaits, the position of the latter, with which it ends."""
+    ended: dict[int, list[int]] = {}
+    for host in {task for _, task in cancelling}:
+        for awaited in awaited_tasks(batch[host], behind_shields=False):
+            place = index.get(id(awaited), len(batch))
+            if place < len(batch):
+                ended.setdefault(place, []).append(host)
+    return ended
+
+
+def _host_of(group: Any) -> Any:
+    if is_a(group, "TaskGroup", "asyncio"):
+        host = attribute_of(group, "_parent_task")
+    elif is_a(group, "TaskGroup", "anyio"):
+        host = attribute_of(attribute_of(group, ANYIO_SCOPE), ANYIO_HOST)
+    else:
+        return None
+    return host if is_pending(host) else None
