@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
 
 import test_unwakeable_adversaries
 import test_unwakeable_coroutines
+import test_unwakeable_groups
 import test_unwakeable_holders
 import test_unwakeable_io
 import test_unwakeable_loop
@@ -37,6 +38,7 @@ WAITS = {
     **test_unwakeable_loop.WAITS,
     **test_unwakeable_adversaries.WAITS,
     **test_unwakeable_coroutines.WAITS,
+    **test_unwakeable_groups.WAITS,
 }
 
 
