@@ -1,8 +1,8 @@
-"""Which tasks end because another one is cancelled or fails: members of task groups, their hosts, what these await.
+"""Tasks that end because another one is cancelled or fails: members of task groups, their hosts, what these await.
 
-The host of a task group cancels its members, a member that fails cancels the host, and whoever is cancelled cancels the
-tasks that it awaits, except behind `asyncio.shield`. Whether a member fails is not known: whatever runs and can reach
-the group counts. Cancelling a task of an await cycle fails, so that such tasks are immune.
+The host of a task group cancels its members, a member that fails cancels the host, and a cancelled task cancels the
+tasks that it awaits, except behind `asyncio.shield`. Whether a member fails is not known: anything that runs and can
+reach the group counts. Cancelling a task of an await cycle fails, so that such tasks are immune.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What code that runs can reach from one of its variables: entries, attributes, callees, referents.
+"""Objects that running code can reach from one of its variables: entries, attributes, callees, referents.
 
 Nothing is called and no attribute is looked up that a class of the application could define.
 """
@@ -75,7 +75,7 @@ def attributes_of(found: Any) -> list[Any]:
     """Return the values in the slots and in the dictionary of an object, and whatever else it refers to."""
     values: list[Any] = []
     for referent in gc.get_referents(found):
-        # Whether a dictionary is that of the attributes or the value of one cannot be told; names are strings.
+        # A dictionary of attributes has names as keys; one that is the value of an attribute may have any.
         if type(referent) is dict and all(type(key) is str for key in list(referent)[:_MOST_IN_VARIABLE]):
             values += dict.values(referent)
         else:
