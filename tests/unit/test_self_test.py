@@ -202,7 +202,7 @@ IN_EXECUTORS = {
 
 @pytest.mark.parametrize("what", IN_EXECUTORS)
 def test_change_in_executors_is_reported(monkeypatch, what):
-    if what == "the variable self of run" and sys.version_info >= (3, 15):
+    if what == "the variable self of run" and sys.version_info >= (3, 14):
         pytest.skip("the module has a second function of that name with that variable")
     IN_EXECUTORS[what](monkeypatch)
     assert ("concurrent.futures", what) in broken()
@@ -302,7 +302,8 @@ def test_run_leaves_nothing_visible(instrumented, caplog):
 
     def state():
         recorder = instrumented.live.recorder
-        kinds = (asyncio.Future, asyncio.AbstractEventLoop, threading.Thread, executors.ThreadPoolExecutor)
+        # Not threads: the package's own may start meanwhile, and the live count has all others.
+        kinds = (asyncio.Future, asyncio.AbstractEventLoop, executors.ThreadPoolExecutor)
         objects = [sum(issubclass(type(each), kind) for each in gc.get_objects()) for kind in kinds]
         sites = [len(recorder.task_sites.sites), len(recorder.thread_sites.sites), len(recorder.executor_sites)]
         return live_counts(), registered(), objects, sites, asyncio._get_running_loop()

@@ -41,8 +41,8 @@ def assumptions_on_asyncio_links() -> Iterable[Assumption]:
 
 
 def _gather() -> bool:
-    if running_loop() is not None and sys.version_info >= (3, 15):
-        # There, gather takes only futures of the loop that runs in the calling thread.
+    if running_loop() is not None:
+        # From 3.14 on, gather then takes only futures of the running loop.
         return True
     with _futures(2) as futures:
         return children_of(sys.modules["asyncio"].gather(*futures)) == tuple(futures)
