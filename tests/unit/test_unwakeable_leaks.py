@@ -137,6 +137,22 @@ def async_generator_that_nobody_feeds(start):
 
 
 @leak
+def cycle_that_a_running_task_knows(start):
+    """The running task could cancel one of the two when it wakes, but that fails."""
+
+    async def follow(tasks, number):
+        await tasks[1 - number]
+
+    async def serve(tasks):
+        await asyncio.sleep(3600)
+
+    tasks = {}
+    for number in range(2):
+        tasks[number] = start(follow(tasks, number))
+    registry.server = asyncio.ensure_future(serve(tasks))
+
+
+@leak
 def anyio_event(start):
     anyio = pytest.importorskip("anyio")
 
