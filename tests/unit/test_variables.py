@@ -84,6 +84,30 @@ def test_attributes_are_those_of_the_dictionary_but_not_the_entries_of_one():
     assert "entry" not in found
 
 
+def test_large_dictionary_with_names_is_no_dictionary_of_attributes():
+    thing = Thing()
+    thing.cache = {str(number): number for number in range(1_001)}
+    assert thing.cache in attributes_of(thing)
+    assert 1_000 not in attributes_of(thing)
+
+
+def test_callable_with_defaults_that_lie_runs_none_of_their_code():
+    class Lying(dict):
+        def values(self):
+            raise AssertionError
+
+        get = values
+
+    thing = Thing()
+
+    def with_keyword(*, key=None):
+        return key
+
+    with_keyword.__kwdefaults__ = Lying(key=thing)
+    assert called_by(with_keyword) == [thing]
+    assert called_by(types.FunctionType(with_keyword.__code__, Lying())) == []
+
+
 def test_primitives_are_those_of_asyncio_and_anyio():
     assert is_primitive(asyncio.Event())
     assert not is_primitive(Thing())

@@ -52,14 +52,19 @@ def called_by(found: Any) -> list[Any] | None:
     if kind is partial:
         return [found.func, *found.args, *found.keywords.values()]
     if kind is FunctionType:
-        held = [*(found.__closure__ or ()), *(found.__defaults__ or ()), *(found.__kwdefaults__ or {}).values()]
-        return held + global_tasks_of(found)
+        defaults = tuple.__iter__(found.__defaults__ or ())
+        return [
+            *(found.__closure__ or ()),
+            *defaults,
+            *dict.values(found.__kwdefaults__ or {}),
+            *global_tasks_of(found),
+        ]
     return None
 
 
 def global_tasks_of(function: FunctionType) -> list[Any]:
     """Return the tasks in variables of its module that a function's code names."""
-    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    named = (dict.get(function.__globals__, name) for name in function.__code__.co_names)
     return [each for each in named if is_task(each)]
 
 
@@ -76,7 +81,9 @@ def attributes_of(found: Any) -> list[Any]:
     values: list[Any] = []
     for referent in gc.get_referents(found):
         # A dictionary of attributes has names as keys; one that is the value of an attribute may have any.
-        if type(referent) is dict and all(type(key) is str for key in list(referent)[:_MOST_IN_VARIABLE]):
+        # Larger ones are caches, and copying them would stop the application.
+        is_small = type(referent) is dict and len(referent) <= _MOST_IN_VARIABLE
+        if is_small and all(type(key) is str for key in list(referent)):
             values += dict.values(referent)
         else:
             values.append(referent)
