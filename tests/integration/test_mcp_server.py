@@ -13,6 +13,8 @@ from otlp_receiver import OtlpReceiver
 from served import free_port
 from services import AGENT_DIR
 
+if sys.version_info[:2] != (3, 11):
+    pytest.skip("mcp 1.10.1 is installed on Python 3.11 alone", allow_module_level=True)
 pytest.importorskip("mcp")
 httpx = pytest.importorskip("httpx")
 
