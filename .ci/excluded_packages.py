@@ -10,5 +10,6 @@ from packaging.requirements import Requirement
 
 where = {"python_version": sys.argv[1], "python_full_version": f"{sys.argv[1]}.0", "extra": "test"}
 named = [Requirement(text) for text in requires("opentelemetry-instrumentation-concurrency") or ()]
-by_tests = [one for one in named if one.marker is not None and 'extra == "test"' in str(one.marker)]
-sys.stdout.write("|".join(sorted(one.name for one in by_tests if one.marker is not None and not one.marker.evaluate(where))) + "\n")
+markers = {one.name: one.marker for one in named if one.marker is not None and 'extra == "test"' in str(one.marker)}
+excluded = sorted(name for name, marker in markers.items() if not marker.evaluate(where))
+sys.stdout.write("|".join(excluded) + "\n")
