@@ -204,6 +204,13 @@ FAULTS = (
         "test_sinks.py::test_send_creators_span_gets_the_event_without_stacks",
     ),
     Fault(
+        "the creator's span gets the event with every repeated report",
+        "report/reporter.py",
+        "if added in self._creator_spans:",
+        "if False:",
+        "test_reporter.py::test_scan_to_creator_span_gets_each_group_once",
+    ),
+    Fault(
         "every thread name is an attribute value of its own",
         "report/eventloop_delay.py",
         "if len(self._names) >= MAX_THREAD_NAMES:",

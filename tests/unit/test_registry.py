@@ -3,9 +3,11 @@
 import re
 
 import pytest
+import yaml
 from test_docs import ROOT, load
 
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
+from opentelemetry.instrumentation.concurrency.instrumentor import SCHEMA_URL
 from opentelemetry.instrumentation.concurrency.report import attributes as names
 from opentelemetry.instrumentation.concurrency.report.metrics import OBSERVED
 from opentelemetry.instrumentation.concurrency.report.sinks import DROP_REASONS
@@ -95,3 +97,9 @@ def test_events_and_their_attributes_are_those_of_the_code():
 def test_closed_lists_are_those_of_the_code(attribute, values):
     """A value more or less on either side fails."""
     assert {member["value"] for member in OURS[attribute]["type"]["members"]} == set(values)
+
+
+def test_schema_url_of_the_telemetry_is_that_of_the_registry():
+    """Not OpenTelemetry's: most names are not defined there."""
+    manifest = yaml.safe_load((telemetry.REGISTRY / "manifest.yaml").read_text())
+    assert manifest["schema_url"] == SCHEMA_URL

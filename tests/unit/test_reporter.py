@@ -8,6 +8,7 @@ from test_report_attributes import finding_of
 from opentelemetry.instrumentation.concurrency.census.scan import Scan
 from opentelemetry.instrumentation.concurrency.diagnose.verdict.group import Group
 from opentelemetry.instrumentation.concurrency.record.site import Site
+from opentelemetry.instrumentation.concurrency.report import reporter as reporter_module
 from opentelemetry.instrumentation.concurrency.report.reporter import Reporter
 from opentelemetry.instrumentation.concurrency.report.scheduler import ReportScheduler
 
@@ -19,18 +20,19 @@ class Recording:
     """Stands for the sinks."""
 
     def __init__(self):
-        self.sent, self.is_off, self.newest_report_at = [], False, None
+        self.sent, self.is_off, self.newest_report_at, self.creators = [], False, None, []
 
-    def send(self, name, attributes, **_options):
+    def send(self, name, attributes, recording_span=None, **_options):
+        self.creators.append(recording_span)
         self.sent.append((name, attributes["python.leak.verdict"], attributes["python.leak.count"]))
 
 
 class Reports:
     """A reporter whose groups are described without looking at tasks."""
 
-    def __init__(self):
+    def __init__(self, *, repeat_s=3600.0, **options):
         self.sinks, self.scans, self.describe = Recording(), 0, described
-        book = ReportScheduler(limit=2, repeat_s=3600.0, settle_s=5.0)
+        book = ReportScheduler(limit=2, repeat_s=repeat_s, settle_s=5.0)
         self.reporter = Reporter(
             self.sinks,
             book,
@@ -38,6 +40,7 @@ class Reports:
             stack_text_limit=4000,
             with_source=False,
             with_names=True,
+            **options,
         )
 
     def scan(self, *groups, final=False):
@@ -50,6 +53,22 @@ class Reports:
 
 def group(verdict="orphaned", site=SITE, count=1):
     return Group(site, verdict, count, "what started it has ended", 0.0, is_complete=True)
+
+
+class CreatorSpan:
+    """Stands for the span of a request that still records, or has ended."""
+
+    def __init__(self, span_id, *, records=True):
+        self.context, self.records = SimpleNamespace(span_id=span_id), records
+
+    def recording_span(self):
+        return self if self.records else None
+
+
+def created_under(span, verdict="orphaned"):
+    found = group(verdict)
+    found.representative = SimpleNamespace(creator_span=span)
+    return found
 
 
 def described(group):
@@ -157,3 +176,33 @@ def test_newest_report_age_is_none_before_the_first(reports):
     assert reports.reporter.newest_report_age_s() is None
     reports.sinks.newest_report_at = 0.0
     assert reports.reporter.newest_report_age_s() > 0
+
+
+def test_scan_by_default_no_creators_span_gets_the_event(reports):
+    reports.scan(created_under(CreatorSpan(1)))
+    assert reports.sinks.creators == [None]
+
+
+def test_scan_to_creator_span_gets_each_group_once():
+    """A report that is repeated, or another task of the same request, adds nothing; another verdict does."""
+    reports, span = Reports(repeat_s=1.0, to_creator=True), CreatorSpan(1)
+    for _ in range(8):
+        reports.scan(created_under(span))
+    assert len(reports.sinks.creators) > 1
+    assert [creator for creator in reports.sinks.creators if creator is not None] == [span]
+    reports.scan(created_under(span, "unwakeable"))
+    assert reports.sinks.creators[-1] is span
+
+
+def test_scan_to_creator_span_that_has_ended_gets_nothing():
+    reports = Reports(to_creator=True)
+    reports.scan(created_under(CreatorSpan(1, records=False)), group(site=OTHER_SITE))
+    assert reports.sinks.creators == [None, None]
+
+
+def test_scan_to_creator_remembers_a_bounded_number_of_spans(monkeypatch):
+    monkeypatch.setattr(reporter_module, "_MAX_CREATOR_SPANS", 3)
+    reports = Reports(repeat_s=1.0, to_creator=True)
+    for span_id in range(200):
+        reports.scan(created_under(CreatorSpan(span_id)))
+    assert len(reports.reporter._creator_spans) == 3

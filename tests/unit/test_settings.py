@@ -41,6 +41,7 @@ CONTRACT = {
     "report_repeat": ("10m", 600.0),
     "report_source": ("false", False),
     "report_names": ("true", True),
+    "report_to_creator": ("false", False),
     "proof_interval": ("10m", 600.0),
     "eventloop_delay_disabled": ("false", False),
     "debug_address": ("", ""),

@@ -168,6 +168,14 @@ OTEL_PYTHON_CONCURRENCY_REPORT_REPEAT = "OTEL_PYTHON_CONCURRENCY_REPORT_REPEAT"
 Time after which the same group is reported again; doubles each time. Default: ``10m``.
 """
 
+OTEL_PYTHON_CONCURRENCY_REPORT_TO_CREATOR = "OTEL_PYTHON_CONCURRENCY_REPORT_TO_CREATOR"
+"""
+.. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_TO_CREATOR
+
+Whether the event of a report is also added, without stacks, to the creator's span while it still records. Default:
+``false``.
+"""
+
 OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE = "OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_REPORT_SOURCE

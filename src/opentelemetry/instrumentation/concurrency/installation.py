@@ -256,6 +256,7 @@ class Installation:
             stack_text_limit=settings.stack_text_limit,
             with_source=settings.report_source,
             with_names=settings.report_names,
+            to_creator=settings.report_to_creator,
         )
         self._blocked = BlockedLoops(
             settings.blocked_age,

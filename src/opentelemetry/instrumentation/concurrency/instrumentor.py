@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _logger = own_logger()
 
 SCOPE: Final = "opentelemetry.instrumentation.concurrency"
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+SCHEMA_URL: Final = "https://python-concurrency.example/schemas/0.1.0"
+"""Identifies the registry in ``docs/registry``; not served. Most names are defined there and not by OpenTelemetry."""
 
 _installation: Installation | None = None
 

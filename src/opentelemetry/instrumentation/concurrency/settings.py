@@ -141,6 +141,9 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
     SettingSpec("reports", "auto", "auto, span, log or none", choice("auto", "span", "log", "none")),
     SettingSpec("report_limit", "10", "maximum number of reports per scan", integer(0, 1000)),
     SettingSpec("report_repeat", "10m", "time until the same group is reported again; doubles each time", _AGE),
+    SettingSpec(
+        "report_to_creator", "false", "adds a report's event to the creator's span while it still records", BOOLEAN
+    ),
     SettingSpec("report_source", "false", "source lines in stack texts", BOOLEAN),
     SettingSpec("report_names", "true", "task and thread names in reports", BOOLEAN),
     SettingSpec("proof_interval", "10m", "time between two proofs; 0 = only on request", _AGE_OR_ZERO),
@@ -218,6 +221,7 @@ class Settings:
     reports: Literal["auto", "span", "log", "none"] = _default("reports")
     report_limit: int = _default("report_limit")
     report_repeat: float = _default("report_repeat")
+    report_to_creator: bool = _default("report_to_creator")
     report_source: bool = _default("report_source")
     report_names: bool = _default("report_names")
     proof_interval: float = _default("proof_interval")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Container, Hashable
 from typing import Any, Final
 
@@ -37,6 +38,10 @@ _SEVERITY: Final = {
 }
 
 
+_MAX_CREATOR_SPANS: Final = 1000
+"""Number of creators' spans remembered as having the event of a group."""
+
+
 class Reporter:
     """Sends the reports due after each scan.
 
@@ -47,6 +52,7 @@ class Reporter:
         stack_text_limit: Maximum number of bytes of each stack text.
         with_source: Whether stacks include source lines.
         with_names: Whether to include task and thread names.
+        to_creator: Whether the creator's span, while it records, gets the event of a group once.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Reporter:
         stack_text_limit: int,
         with_source: bool,
         with_names: bool,
+        to_creator: bool = False,
     ) -> None:
         self.dropped: dict[str, int] = {}
         self._sinks = sinks
@@ -66,6 +73,8 @@ class Reporter:
         self._stack_text_limit = stack_text_limit
         self._with_source = with_source
         self._with_names = with_names
+        self._to_creator = to_creator
+        self._creator_spans: OrderedDict[tuple[Hashable, int], None] = OrderedDict()
         self._failure = RepeatedFailure("A leak report could not be created; the next scan tries again.")
         self._last: dict[Hashable, tuple[Finding, str]] = {}
         self._sites: dict[Hashable, Site] = {}
@@ -126,10 +135,24 @@ class Reporter:
             attributes,
             severity=_SEVERITY[finding.verdict],
             links=finding.links,
-            recording_span=_recording_span(group),
+            recording_span=self._recording_span(key, group) if self._to_creator else None,
         )
         if group.on_report is not None:
             group.on_report()
+
+    def _recording_span(self, key: Hashable, group: Group) -> Any:
+        """Return the span of the representative's creator if it records and has no event of this group yet."""
+        creator = group.representative.creator_span if group.representative is not None else None
+        span = None if creator is None else creator.recording_span()
+        if creator is None or span is None:
+            return None
+        added = (key, creator.context.span_id)
+        if added in self._creator_spans:
+            return None
+        self._creator_spans[added] = None
+        if len(self._creator_spans) > _MAX_CREATOR_SPANS:
+            self._creator_spans.popitem(last=False)
+        return span
 
     def _resolve(self, key: Hashable) -> None:
         last = self._last.get(key)
@@ -152,8 +175,3 @@ class Reporter:
             REPORT_ID: report_id,
         }
         self._sinks.send(RESOLVED, attributes, severity=SeverityNumber.INFO, links=finding.links[:1])
-
-
-def _recording_span(group: Group) -> Any:
-    span = group.representative.creator_span if group.representative is not None else None
-    return span.recording_span() if span is not None else None
