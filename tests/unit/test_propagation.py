@@ -95,8 +95,14 @@ def test_woken_by_collector_task_reached_by_garbage():
 
 
 def test_woken_by_collector_task_apart_from_garbage_is_not():
-    edges = [[2], [3], [], []]
+    edges = [[2], [3], [0], [1]]
     assert woken_by_collector(accounts_of(edges, [2, 3], held=[1]), [], 2) == []
+
+
+def test_woken_by_collector_garbage_reached_by_other_garbage():
+    """Task 0 and its future (3) are behind task 1; tasks 1 and 2 reach each other, so they are collected together."""
+    edges = [[3], [0, 2, 4], [1, 5], [0], [1], [2]]
+    assert woken_by_collector(accounts_of(edges, [3, 4, 5]), [], 3) == [0]
 
 
 def test_woken_by_collector_without_garbage_is_empty():

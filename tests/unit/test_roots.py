@@ -93,13 +93,16 @@ def test_roots_mark_of_the_stall_tracker_makes_none():
     assert mark() is other()
 
 
-def test_roots_weak_reference_to_a_coroutine_makes_none():
+def test_roots_weak_reference_to_a_coroutine_makes_one():
+    """Its holder may start or resume the coroutine. Coroutines of await chains are exempt."""
+
     async def job():
         """Never run."""
 
     coroutine = job()
     kept = weakref.ref(coroutine)
-    assert roots_of(coroutine) == []
+    assert roots_of(coroutine) == [0]
+    assert roots_of(coroutine, exempt={0}) == []
     assert kept() is coroutine
     coroutine.close()
 
@@ -171,3 +174,21 @@ def test_hung_on_tasks_attributes_without_asyncio_fields(kind, suspended):
     found = hung_on_tasks([task], index)
     assert found
     assert min(found) >= objects.index(task.mine)
+
+
+def test_hung_on_tasks_slot_with_the_waiter_is_found(loop):
+    """The slot of the application and the field of asyncio refer to the same future."""
+
+    class Slots(asyncio.Task):
+        __slots__ = ("future",)
+
+    async def wait(future):
+        await future
+
+    future = loop.create_future()
+    task = Slots(wait(future), loop=loop)
+    loop.run_until_complete(asyncio.sleep(0))
+    assert task._fut_waiter is future
+    assert hung_on_tasks([task], {id(future): 1}) == []
+    task.future = future
+    assert hung_on_tasks([task], {id(future): 1}) == [1]

@@ -159,6 +159,39 @@ def attribute_of_a_task_that_somebody_holds(start):
 
 
 @healthy
+def slot_of_a_task_with_what_it_waits_for(start):
+    class Slots(asyncio.Task):
+        __slots__ = ("future",)
+
+    async def wait(future):
+        await future
+
+    future = new_future()
+    registry.task = start(Slots(wait(future), loop=asyncio.get_running_loop()))
+    registry.task.future = future
+    del future
+    return lambda: set_result(registry.task.future)
+
+
+@healthy
+def coroutine_that_is_known_weakly(start):
+    """What refers to it weakly starts it, and it completes the wait."""
+    future = new_future()
+
+    async def finish(future):
+        set_result(future)
+
+    async def wait(future, _finishing):
+        await future
+
+    finishing = finish(future)
+    registry.finishing = weakref.ref(finishing)
+    start(wait(future, finishing))
+    del finishing
+    return lambda: asyncio.ensure_future(registry.finishing())
+
+
+@healthy
 def attributes_of_a_task_of_a_class_of_its_own(start):
     class Attributes(asyncio.Task):
         pass

@@ -4,7 +4,9 @@ import asyncio
 import gc
 
 import pytest
-from healthy_waits import LOOPS, forget_registry, new_future, prove_then_wake, registry, run_on
+from healthy_waits import LOOPS, forget_registry, new_future, prove_then_wake, registry, run_on, set_result
+
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import proof_on_demand
 
 WAITS = {}
 
@@ -77,3 +79,43 @@ def test_who_wakes_with_the_next_collection_is_not_proven(name, kind):
         gc.enable()
 
     assert [each.rpartition(".")[2] for each in proven] == ["left"]
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_prove_older_garbage_that_younger_garbage_wakes_is_not_proven(kind):
+    """Nothing holds either task; a young collection closes the younger one, which completes the older one's wait."""
+    woken = []
+
+    async def wait(future):
+        await future
+        woken.append("older")
+
+    async def left(future):
+        try:
+            await new_future()
+        finally:
+            set_result(future)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        future = new_future()
+        loop.create_task(wait(future))
+        await asyncio.sleep(0)
+        gc.collect()
+        loop.create_task(left(future))
+        del future
+        await asyncio.sleep(0)
+        proof = proof_on_demand(iter(asyncio.all_tasks()))
+        names = [reference().get_coro().__name__ for reference in proof.unwakeable]
+        gc.collect(0)
+        await asyncio.sleep(0)
+        return names
+
+    gc.disable()
+    try:
+        proven = run_on(kind, main())
+    finally:
+        gc.enable()
+    assert proven == ["left"]
+    assert woken == ["older"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .closure import Accounts
+from .wait_graph import connected_parts
 
 
 class Propagation:
@@ -114,8 +115,9 @@ def woken_by_collector(accounts: Accounts, roots: Iterable[int], tasks: int) -> 
     """Return the tasks that may wake when the garbage collector finalizes unreferenced tasks.
 
     A task that is held only by itself and others like it is garbage that has not been collected yet. It never wakes,
-    but when the collector closes its coroutine, ``finally`` and ``with`` release locks and cancel other tasks. A held
-    task may therefore wake if garbage reaches the task or the object that it waits for.
+    but when the collector closes its coroutine, ``finally`` and ``with`` release locks and cancel other tasks. A task
+    may therefore wake if garbage reaches the task or the object that it waits for, and is not reached by it: garbage in
+    a cycle with the task, or behind it, is collected with the task or after it.
 
     Args:
         accounts: The references of the closure; for tasks, ``held`` excludes the references of this package.
@@ -131,13 +133,32 @@ def woken_by_collector(accounts: Accounts, roots: Iterable[int], tasks: int) -> 
     garbage = [task for task in range(tasks) if not retained[task]]
     if not garbage:
         return []
-    stirred = _reached(accounts, garbage)
+    reached = _reached(accounts, garbage)
+    edges = {place: accounts.referents(place) for place, is_reached in enumerate(reached) if is_reached}
+    behind = _behind_other_parts(edges, connected_parts(edges), set(garbage))
     waiters = accounts.waiters
-    return [
-        task
-        for task in range(tasks)
-        if retained[task] and (stirred[task] or (waiters[task] >= 0 and stirred[waiters[task]]))
-    ]
+    return [task for task in range(tasks) if task in behind or waiters[task] in behind]
+
+
+def _behind_other_parts(
+    edges: Mapping[int, Sequence[int]], parts: Sequence[Sequence[int]], garbage: set[int]
+) -> set[int]:
+    """Return the positions that a garbage task reaches without being reached from them.
+
+    Args:
+        edges: By position, the positions that an object refers to.
+        parts: The strongly connected components, each after those that it leads to.
+        garbage: Positions of the garbage tasks.
+    """
+    behind: set[int] = set()
+    for part in reversed(parts):
+        if garbage.isdisjoint(part) and behind.isdisjoint(part):
+            continue
+        members = set(part)
+        behind.update(ahead for place in part for ahead in edges[place] if ahead not in members)
+        if not behind.isdisjoint(members):
+            behind |= members
+    return behind
 
 
 def _reached(accounts: Accounts, start: Iterable[int]) -> bytearray:

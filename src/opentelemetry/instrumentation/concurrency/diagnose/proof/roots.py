@@ -11,10 +11,11 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextvars import Context
 from importlib.machinery import EXTENSION_SUFFIXES
-from types import AsyncGeneratorType, CoroutineType, ModuleType
+from types import AsyncGeneratorType, ModuleType
 from typing import Any, Final
 from weakref import CallableProxyType, ProxyType, WeakSet
 
@@ -132,16 +133,16 @@ def _attributes(task: Any) -> Iterator[Any]:
         fields = dict(object.__getattribute__(task, "__dict__"))
         yield from (value for name, value in fields.items() if name not in _FIELDS_OF_TASKS)
         return
-    # Accessing __dict__ of a C task would create it. Instead: all its referents except asyncio's own fields.
+    # Accessing __dict__ of a C task would create it. Instead: all its referents, less one per field of asyncio. A slot of
+    # the application may refer to the same object as a field.
     callbacks = callbacks_of(task)
-    own = {id(field(task, name)) for name in _TRACKED_FIELDS} | set(map(id, callbacks))
+    own = Counter(id(field(task, name)) for name in _TRACKED_FIELDS)
+    own.update(map(id, callbacks))
     for referent in gc.get_referents(task):
         kind = type(referent)
-        if (
-            id(referent) not in own
-            and kind is not Context
-            and not (kind is list and callbacks and _holds_callbacks(referent))
-        ):
+        if own[id(referent)]:
+            own[id(referent)] -= 1
+        elif kind is not Context and not (kind is list and callbacks and _holds_callbacks(referent)):
             yield referent
 
 
@@ -153,11 +154,10 @@ def _only_ours(found: Any, count: int, loops: Iterable[Any]) -> bool:
     """Return whether all weak references to an object belong to this package, or to asyncio's registries.
 
     The registries of tasks and async generators wake nothing: one lists pending tasks, the other serves the shutdown of
-    the loop. A weak reference to a coroutine that is being awaited wakes nothing either, because the awaited object
-    cannot be completed through it. OpenTelemetry's instrumentation of asyncio keeps such references.
+    the loop. Coroutines in the await chain of an examined task never get here: what is awaited cannot be completed
+    through them. OpenTelemetry's instrumentation of asyncio keeps weak references to those. Any other coroutine can be
+    started or resumed by whatever refers to it.
     """
-    if type(found) is CoroutineType:
-        return True
     references = weakref.getweakrefs(found)
     if len(references) != count:
         return False

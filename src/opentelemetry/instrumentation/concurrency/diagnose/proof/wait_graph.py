@@ -59,7 +59,7 @@ def deadlocks(edges: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
     Cost: O(tasks + edges), without recursion (Tarjan 1972).
     """
     cycles = []
-    for part in _connected_parts(edges):
+    for part in connected_parts(edges):
         members = set(part)
         first = min(part)
         cycle = _shortest_cycle(first, members, edges)
@@ -68,7 +68,14 @@ def deadlocks(edges: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
     return sorted(cycles)
 
 
-def _connected_parts(edges: Mapping[int, Iterable[int]]) -> list[list[int]]:
+def connected_parts(edges: Mapping[int, Iterable[int]]) -> list[list[int]]:
+    """Return the strongly connected components of a graph, each after those that it leads to (Tarjan 1972).
+
+    Args:
+        edges: By number of a node, the numbers of the nodes that it leads to.
+
+    Cost: O(nodes + edges), without recursion.
+    """
     number: dict[int, int] = {}
     low: dict[int, int] = {}
     path: list[int] = []
