@@ -23,6 +23,7 @@ _ATTRIBUTES = {
     "python.thread.orphan.count": "site, `python.leak.verdict`",
     "python.leak.suspect.count": "`python.leak.kind`",
     "python.concurrency.report.dropped": "`python.leak.drop_reason`",
+    "python.concurrency.uptime": "`python.concurrency.recorder`",
 }
 _HISTOGRAMS = (
     ("python.asyncio.eventloop.delay", "histogram", "s", "`thread.name`", "Time until the event loop answers a ping."),

@@ -35,6 +35,7 @@ CONTRACT = {
     "stack_text_limit": ("2000", 2000),
     "spawners": ("", ()),
     "application": ("", ()),
+    "recorder": ("auto", "auto"),
     "ignore": ("", ()),
     "reports": ("auto", "auto"),
     "report_limit": ("10", 10),

@@ -140,6 +140,14 @@ Comma-separated globs on modules or file paths that are application code, in add
 directories. Default: unset.
 """
 
+OTEL_PYTHON_CONCURRENCY_RECORDER = "OTEL_PYTHON_CONCURRENCY_RECORDER"
+"""
+.. envvar:: OTEL_PYTHON_CONCURRENCY_RECORDER
+
+The recorder of task creations: ``auto`` uses the compiled one if it is installed and supports this Python; ``compiled``
+does the same and warns if that is impossible; ``python`` never uses it. Default: ``auto``.
+"""
+
 OTEL_PYTHON_CONCURRENCY_IGNORE = "OTEL_PYTHON_CONCURRENCY_IGNORE"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_IGNORE

@@ -107,6 +107,7 @@ class Installation:
             locate_living=self._locate_living,
             spawners=settings.spawners,
             application=settings.application,
+            recorder=settings.recorder,
         )
         self.census = Census(
             self.recorder,

@@ -133,6 +133,12 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
         GLOBS,
     ),
     SettingSpec(
+        "recorder",
+        "auto",
+        "auto (compiled where possible), compiled (warns where impossible) or python",
+        choice("auto", "compiled", "python"),
+    ),
+    SettingSpec(
         "ignore",
         "",
         "comma-separated fingerprints, or globs on module.function (creating or run) or file path: never orphans",
@@ -217,6 +223,7 @@ class Settings:
     stack_text_limit: int = _default("stack_text_limit")
     spawners: tuple[str, ...] = _default("spawners")
     application: tuple[str, ...] = _default("application")
+    recorder: Literal["auto", "compiled", "python"] = _default("recorder")
     ignore: tuple[str, ...] = _default("ignore")
     reports: Literal["auto", "span", "log", "none"] = _default("reports")
     report_limit: int = _default("report_limit")

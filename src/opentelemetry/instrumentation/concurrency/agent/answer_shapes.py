@@ -51,6 +51,7 @@ _HELLO: Final = {
     "suspects": int,
     "verdicts?": Values(_VERDICTS),
     "uptime_s": float,
+    "recorder?": str,
     "silent_loops?": [_LOOP],
 }
 _STATS: Final = {
@@ -102,6 +103,8 @@ _STATUS: Final = {
     "wrapt?": str,
     "settings": Values(object),
     "telemetry?": Values(str),
+    "recorder?": str,
+    "recorder_reason?": str,
     "hooks_replaced?": [str],
     "hook_failures?": int,
     "folded?": Values(int),

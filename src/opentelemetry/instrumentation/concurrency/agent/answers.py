@@ -91,6 +91,7 @@ class Answers:
             "suspects": len(diagnosed.suspects),
             "verdicts": {f"{kind}s": _verdicts(diagnosed, kind) for kind in _KINDS},
             "uptime_s": round(target.uptime_s(), 3),
+            "recorder": target.live.recorder.task_recorder.name,
             "allow_cancel": target.settings.allow_cancel,
             "silent_loops": [each.as_facts(with_stack=False) for each in target.silent_loops(may_ask=False)],
         }

@@ -66,6 +66,8 @@ def status(target: Target) -> dict[str, Any]:
         "wrapt": str(getattr(wrapt, "__version__", "unknown")),
         "settings": settings,
         "telemetry": target.telemetry(),
+        "recorder": target.live.recorder.task_recorder.name,
+        "recorder_reason": target.live.recorder.task_recorder.reason,
         "hooks_replaced": target.live.recorder.replaced_hooks(),
         "folded": target.live.recorder.folded(),
         "hook_failures": target.live.recorder.hook_failures,

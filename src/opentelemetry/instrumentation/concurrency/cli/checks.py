@@ -101,6 +101,7 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts["version"] != __version__:
         yield Finding("note", f"This command has version {__version__}.", "Use the command of the process environment.")
     yield _wrapt(facts.get("wrapt", ""))
+    yield from _recorder(facts)
     yield from _telemetry(facts)
     for name in facts.get("hooks_replaced", ()):
         yield Finding(
@@ -137,6 +138,13 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _internals(facts.get("internals"))
     yield from _lock_of_counters(facts)
     yield from _exporter(facts.get("environment", {}))
+
+
+def _recorder(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield which recorder records the tasks; nothing if the process has an earlier version."""
+    if facts.get("recorder"):
+        reason = f": {facts['recorder_reason']}" if facts.get("recorder_reason") else ""
+        yield Finding("ok", f"The {facts['recorder']} recorder records the tasks{reason}.")
 
 
 def _surroundings(facts: Mapping[str, Any]) -> Iterator[Finding]:

@@ -78,9 +78,10 @@ def _measured(source: Source, interval_s: float) -> dict[str, Any]:
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     service = f"  {facts['service']}" if facts.get("service") else ""
+    recorder = f"  {facts['recorder']} recorder" if facts.get("recorder") else ""
     yield (
         f"process {facts['pid']}{service}  Python {facts['python']}  "
-        f"instrumented for {short_duration(facts['uptime_s'])}  package {facts['version']}\n"
+        f"instrumented for {short_duration(facts['uptime_s'])}  package {facts['version']}{recorder}\n"
     )
     rates = facts["created_per_s"]
     yield f"tasks    {facts.get('tasks')} live{_verdicts(facts, 'tasks')}, {rates['tasks']:g} created per second\n"

@@ -12,6 +12,7 @@ import wrapt
 
 from ..own_log import own_logger
 from .application import ApplicationCode
+from .compiled import choose_recorder
 from .creator import current_creator, forget_latest_span
 from .endings import Ending, cancel_all_tasks_hook, exception_handler_hook, raise_signal_hook
 from .failure import HookFailure
@@ -19,7 +20,7 @@ from .garbage_collection import CollectionWatch
 from .patch import Patch
 from .site import Kind, Site
 from .site_table import MAX_SITES_KNOWN, SiteTable
-from .tasks import create_task_hook, task_is_finished, threadsafe_hook
+from .tasks import task_is_finished, threadsafe_hook
 from .threads import executor_init_hook, thread_is_finished, thread_start_hook
 from .young import YoungList
 
@@ -46,6 +47,10 @@ class Recorder:
         locate_living: Takes a finished task that is still referenced; returns its site if the census has entered it.
         spawners: The setting ``SPAWNERS``.
         application: The setting ``APPLICATION``.
+        recorder: The setting ``RECORDER``.
+
+    Attributes:
+        task_recorder: The recorder of task creations.
     """
 
     def __init__(
@@ -61,7 +66,9 @@ class Recorder:
         locate_living: Callable[[Any], Site | None] = lambda _: None,
         spawners: Iterable[str] = (),
         application: Iterable[str] = (),
+        recorder: str = "auto",
     ) -> None:
+        self.task_recorder = choose_recorder(recorder)
         own = ApplicationCode(application, spawners)
         depth, sampling = stack_depth, stack_sampling
         self.task_sites = SiteTable(
@@ -131,7 +138,7 @@ class Recorder:
         self._add(
             loop_class,
             "create_task",
-            lambda wrapped: create_task_hook(
+            lambda wrapped: self.task_recorder.make_hook(
                 wrapped, self.task_sites, self.young_tasks, self._failure(f"{name}.create_task")
             ),
         )

@@ -16,6 +16,7 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from ..own_log import own_logger
 from ..record.internals.of_asyncio import running_loop
+from ..record.recorder import Recorder
 from ..record.site import Kind
 from .attributes import THREAD_DAEMON, VERDICT
 from .series import Counter, Publication, series_of
@@ -25,6 +26,7 @@ _logger = own_logger()
 
 DROP_REASON: Final = "python.leak.drop_reason"
 KIND: Final = "python.leak.kind"
+RECORDER: Final = "python.concurrency.recorder"
 DELAY_BOUNDARIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SCAN_BOUNDARIES_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
@@ -49,6 +51,10 @@ class MetricSource(Protocol):
 
     def uptime_s(self) -> float:
         """Return the seconds since instrumentation, or since the fork."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder of this process."""
 
 
 _source: MetricSource | None = None
@@ -147,6 +153,10 @@ def _dropped(source: MetricSource) -> Iterator[Observation]:
         yield Observation(dropped.get(reason, 0), {DROP_REASON: reason})
 
 
+def _uptime(source: MetricSource) -> Iterator[Observation]:
+    yield Observation(source.uptime_s(), {RECORDER: source.recorder.task_recorder.name})
+
+
 def _one(value: Callable[[MetricSource], float]) -> Reader:
     def read(source: MetricSource) -> Iterator[Observation]:
         yield Observation(value(source))
@@ -227,7 +237,7 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         "Time since the last scan.",
         _one(lambda source: source.scan_age_s()),
     ),
-    (_GAUGE, "python.concurrency.uptime", "s", "Time since instrumentation.", _one(lambda source: source.uptime_s())),
+    (_GAUGE, "python.concurrency.uptime", "s", "Time since instrumentation.", _uptime),
     (
         _COUNTER,
         "python.concurrency.hook.failed",

@@ -67,6 +67,7 @@ class Recording:
             on_destroyed=self._on_destroyed,
             spawners=settings.spawners,
             application=settings.application,
+            recorder=settings.recorder,
         )
         for table in (self.recorder.task_sites, self.recorder.thread_sites):
             table.watcher = self._note
