@@ -101,7 +101,6 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts["version"] != __version__:
         yield Finding("note", f"This command has version {__version__}.", "Use the command of the process environment.")
     yield _wrapt(facts.get("wrapt", ""))
-    yield from _recorder(facts)
     yield from _telemetry(facts)
     for name in facts.get("hooks_replaced", ()):
         yield Finding(
@@ -148,6 +147,7 @@ def _recorder(facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _surroundings(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _recorder(facts)
     if facts.get("free_threaded"):
         yield Finding("note", "The interpreter is free-threaded: there is no proof of unwakeable tasks.")
     for module in ("gevent", "eventlet"):
