@@ -133,8 +133,8 @@ def _attributes(task: Any) -> Iterator[Any]:
         fields = dict(object.__getattribute__(task, "__dict__"))
         yield from (value for name, value in fields.items() if name not in _FIELDS_OF_TASKS)
         return
-    # Accessing __dict__ of a C task would create it. Instead: all its referents, less one per field of asyncio. A slot of
-    # the application may refer to the same object as a field.
+    # Accessing __dict__ of a C task would create it. Instead: all its referents, less one per field of asyncio. A slot
+    # of the application may refer to the same object as a field.
     callbacks = callbacks_of(task)
     own = Counter(id(field(task, name)) for name in _TRACKED_FIELDS)
     own.update(map(id, callbacks))
