@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test coverage faults mutation collector chain lint bench transparency clean
+.PHONY: help demo test coverage faults mutation collector chain lint workflows bench transparency clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -63,12 +63,25 @@ collector: build/otelcol ## the Collector that collector-config is checked with,
 chain: $(VENV)/.demo build/otelcol ## services, agent, gateways, Prometheus and a backend, with real programs
 	@$(BIN)/python examples/chain.py
 
-lint: $(VENV)/.dev ## ruff, mypy, the direction of imports and the words of the prose
+lint: $(VENV)/.dev workflows ## ruff, mypy, the direction of imports, the words of the prose and the workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/prose.py
+
+# actionlint is written in Go, and its Python packages fetch it from outside the package index.
+ACTIONLINT := $(if $(shell command -v go),build/actionlint)
+
+build/actionlint:
+	@GOBIN="$(CURDIR)/build" CGO_ENABLED=0 go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+workflows: $(VENV)/.dev $(ACTIONLINT) ## the files of .github, and fragments of the changelog
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --quiet .github
+	@$(if $(ACTIONLINT),build/actionlint,echo "no Go: workflows checked without actionlint")
+	@$(BIN)/towncrier build --draft --version next >/dev/null 2>build/towncrier.log || { cat build/towncrier.log; exit 1; }
 
 bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

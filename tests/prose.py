@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/*.md")
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/**/*.md", ".github/**/*.md")
 
 WORDS: dict[str, str] = {
     r"\btells? whether\b": 'predicates are "Return whether"',
