@@ -21,6 +21,7 @@ _ATTRIBUTES = {
     "python.thread.count": "site, `python.thread.daemon`",
     "python.asyncio.task.orphan.count": "site, `python.leak.verdict`",
     "python.thread.orphan.count": "site, `python.leak.verdict`",
+    "python.executor.thread.count": "site, `python.executor.thread.state`",
     "python.leak.suspect.count": "`python.leak.kind`",
     "python.concurrency.report.dropped": "`python.leak.drop_reason`",
     "python.concurrency.uptime": "`python.concurrency.recorder`",

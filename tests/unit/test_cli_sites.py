@@ -253,7 +253,7 @@ class TestTables:
         usual = {"live": 0, "orphans": 0, "created_per_s": 0.0, "oldest_s": 0.0, "created": 40}
         sites = [{**usual, **SITE_FACTS, "destroyed": 0, "unretrieved": 30}, {**usual, **PLACE, "live": 7}]
         arguments = argparse.Namespace(top=10, output="table", no_headers=False)
-        living, _, dead = "".join(stats._tables(arguments, sites)).partition("\n\n")
+        living, _, dead = "".join(stats._tables(arguments, {"sites": sites})).partition("\n\n")
         assert living.splitlines()[1].split()[0] == "7" and "shop.search.ask" not in living
         assert dead.splitlines()[2].split() == [
             "0",
@@ -264,6 +264,16 @@ class TestTables:
             "shop.util.spawn:9",
             "/app/shop/search.py:31",
         ]
+
+    def test_stats_executors_show_queue_and_oldest_call(self):
+        use = {"executors": 1, "idle": 0, "busy": 4, "limit": 4, "queued": 298, "oldest_queued_s": 61.0}
+        rest = {**use, "busy": 0, "queued": 0, "oldest_queued_s": 0.0}
+        facts = {"executors": [{**use, **SITE_FACTS}, {**rest, **PLACE}]}
+        text = "".join(stats._tables(argparse.Namespace(top=10, output="table", no_headers=False), facts))
+        heading, full, idle = text.partition("executors:\n")[2].splitlines()
+        assert heading.split()[:3] == ["BUSY", "LIMIT", "QUEUED"]
+        assert full.split()[:5] == ["4", "4", "298", "61s", "1"] and "shop.search.query:31" in full
+        assert idle.split()[:4] == ["0", "4", "0", "-"]
 
     def test_top_tells_sites_of_one_line_apart_and_searches_what_runs(self):
         """A process with an earlier version says less of each."""

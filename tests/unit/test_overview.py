@@ -78,3 +78,9 @@ def test_totals_leave_out_own_threads_as_live_counts_does():
     found = document(thread(1), thread(2, site=own), created={("thread", own): 5, ("thread", GONE): 1})
     assert (found["totals"]["threads"], found["totals"]["threads_created"]) == (1, 1)
     assert len(found["sites"]) == 2
+
+
+def test_executors_are_passed_to_the_page():
+    rows = [{"function": "shop.pool", "queued": 3}]
+    assert document(executors=rows)["executors"] == rows
+    assert document()["executors"] == []

@@ -29,6 +29,7 @@ LABELS = {"job", "instance", "kind", "code_function_name", "code_file_path", "co
     "python_leak_drop_reason",
     "thread_name",
     "python_thread_daemon",
+    "python_executor_thread_state",
 }
 
 

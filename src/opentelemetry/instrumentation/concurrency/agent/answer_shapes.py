@@ -69,6 +69,17 @@ _STATS: Final = {
             "unretrieved?": int,
         }
     ],
+    "executors?": [
+        {
+            **_SITE,
+            "executors": int,
+            "idle": int,
+            "busy": int,
+            "limit": int,
+            "queued": int,
+            "oldest_queued_s": float,
+        }
+    ],
     "created": {"tasks": int, "threads": int},
     "os_threads?": int,
     "loops?": [{"state": str, "type": str}],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from ..diagnose.diagnosis import Diagnosed
+from ..diagnose.executor_use import executor_rows
 from ..record.site import Kind, Site
 from ..report.silent_loops import SilentLoop
 from ..snapshot.as_json import SnapshotWriter
@@ -140,6 +141,7 @@ class Answers:
         reply.facts.update(self._hello())
         reply.facts.update(
             sites=top_sites(target.live),
+            executors=executor_rows(target.live.diagnosed.executors, census.clock.now()),
             tasks=counts.tasks,
             threads=counts.threads,
             created=created,

@@ -131,7 +131,8 @@ class AgentPages:
             "uptime_s": self._source.ask("hello").facts["uptime_s"],
             "scan_age_s": None,
         }
-        facts = Facts(tasks.taken_at, process, {}, set(), {})
+        executors = self._source.ask("stats").facts.get("executors", [])
+        facts = Facts(tasks.taken_at, process, {}, set(), {}, executors=executors)
         document = overview([*tasks.counts, *threads.counts], facts)
         write_text([json.dumps(document, separators=(",", ":"))], stream)
 

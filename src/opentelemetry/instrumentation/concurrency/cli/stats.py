@@ -21,7 +21,21 @@ EXAMPLES: Final = (
     "otel-concurrency stats 4711\notel-concurrency stats 4711 --interval 5s\notel-concurrency stats all --json"
 )
 
+
+def _without_runs(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of a site except what it runs: the same function for every executor."""
+    return cells[:1] + cells[2:]
+
+
 _HEADINGS: Final = ("LIVE>", "ORPHANS>", "CREATED/s>", "OLDEST>", "KIND", *SITE_HEADINGS)
+_HEADINGS_OF_EXECUTORS: Final = (
+    "BUSY>",
+    "LIMIT>",
+    "QUEUED>",
+    "OLDEST QUEUED>",
+    "EXECUTORS>",
+    *_without_runs(SITE_HEADINGS),
+)
 _HEADINGS_OF_ENDED: Final = ("DESTROYED>", "UNRETRIEVED>", "CREATED>", *SITE_HEADINGS)
 
 
@@ -43,15 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
     for number, (_, facts) in enumerate(asked):
         emit(["\n"] if number else [])
         emit(_lines(facts))
-        emit(_tables(arguments, facts.get("sites", [])))
+        emit(_tables(arguments, facts))
     return asked.exit_code
 
 
-def _tables(arguments: argparse.Namespace, sites: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the sites with the most live tasks, then the sites whose tasks were destroyed or failed, live or not."""
+def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[str]:
+    """Yield the sites with most live tasks, those with executors, then those whose tasks were destroyed or failed."""
+    sites, executors = facts.get("sites", []), facts.get("executors", [])
     most = max(0, arguments.top)
     form = {"wide": arguments.output == "wide", "with_headings": not arguments.no_headers}
     yield from table(_HEADINGS, map(_cells, [site for site in sites if site["live"]][:most]), **form)
+    if executors:
+        yield "\n"
+        yield "executors:\n"
+        yield from table(_HEADINGS_OF_EXECUTORS, map(_cells_of_executors, executors[:most]), **form)
     ended = [site for site in sites if site.get("destroyed") or site.get("unretrieved")]
     if ended:
         ended.sort(key=lambda site: -(site.get("destroyed", 0) + site.get("unretrieved", 0)))
@@ -122,6 +141,17 @@ def _cells(site: dict[str, Any]) -> tuple[str, ...]:
         short_duration(site["oldest_s"]),
         site["kind"],
         *site_cells(site_of(site)),
+    )
+
+
+def _cells_of_executors(site: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(site["busy"]),
+        str(site["limit"]),
+        str(site["queued"]),
+        short_duration(site["oldest_queued_s"]) if site["queued"] else "-",
+        str(site["executors"]),
+        *_without_runs(site_cells(site_of(site))),
     )
 
 

@@ -16,6 +16,7 @@ from ..record.long_lived import declared_function, declared_task
 from ..record.site import Kind, Site
 from ..settings import Settings
 from .destroyed import DestroyedTasks
+from .executor_use import ExecutorUse, ExecutorUses
 from .executors import ExecutorWatch
 from .growth.growing import GrowingSites
 from .growth.spawning_lines import accuse_spawners
@@ -53,12 +54,14 @@ class Diagnosed:
         orphans: Number of orphans per verdict, by site.
         suspects: Sites that grow or exceed the live limit.
         unexamined: Number of old tasks that the proof has not examined.
+        executors: Use of the executors, by site.
     """
 
     groups: list[Group] = field(default_factory=list)
     orphans: dict[Site, SiteVerdicts] = field(default_factory=dict)
     suspects: set[Site] = field(default_factory=set)
     unexamined: int = 0
+    executors: dict[Site, ExecutorUse] = field(default_factory=dict)
 
 
 class Diagnosis:
@@ -87,6 +90,7 @@ class Diagnosis:
             stalls=self.stalls,
         )
         self._executors = ExecutorWatch(settings.thread_age, self._ignored)
+        self._executor_uses = ExecutorUses()
         self.proofs = ProofSchedule(settings.proof_interval)
         self._growing = GrowingSites(settings, self._ignored)
         self._stacks = StackRequests()
@@ -109,6 +113,7 @@ class Diagnosis:
             pause: Called between slices of work.
         """
         diagnosed = Diagnosed(unexamined=self.proofs.unexamined)
+        diagnosed.executors = self._executor_uses.scan(census, scan.at, pause)
         if scan.after_gap:
             self._growing.gap()
             self.proofs.gap()

@@ -14,11 +14,12 @@ from typing import Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
+from ..diagnose.executor_use import ExecutorUse
 from ..own_log import own_logger
 from ..record.internals.of_asyncio import running_loop
 from ..record.recorder import Recorder
 from ..record.site import Kind
-from .attributes import THREAD_DAEMON, VERDICT
+from .attributes import THREAD_DAEMON, VERDICT, Attributes
 from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
 
@@ -27,6 +28,7 @@ _logger = own_logger()
 DROP_REASON: Final = "python.leak.drop_reason"
 KIND: Final = "python.leak.kind"
 RECORDER: Final = "python.concurrency.recorder"
+EXECUTOR_STATE: Final = "python.executor.thread.state"
 DELAY_BOUNDARIES_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SCAN_BOUNDARIES_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
@@ -142,6 +144,32 @@ def _live_threads(source: MetricSource) -> Iterator[Observation]:
                 yield Observation(count, {**series.attributes, THREAD_DAEMON: is_daemon})
 
 
+def _executors(source: MetricSource) -> Iterator[tuple[ExecutorUse, Attributes]]:
+    for series in series_of(source.publication(), "thread"):
+        if series.executors is not None:
+            yield series.executors, series.attributes
+
+
+def _workers(source: MetricSource) -> Iterator[Observation]:
+    for use, attributes in _executors(source):
+        yield Observation(use.idle, {**attributes, EXECUTOR_STATE: "idle"})
+        yield Observation(use.busy, {**attributes, EXECUTOR_STATE: "busy"})
+
+
+def _of_executors(value: Callable[[ExecutorUse], int]) -> Reader:
+    def read(source: MetricSource) -> Iterator[Observation]:
+        for use, attributes in _executors(source):
+            yield Observation(value(use), attributes)
+
+    return read
+
+
+def _oldest_queued(source: MetricSource) -> Iterator[Observation]:
+    for use, attributes in _executors(source):
+        queued_at = use.oldest_queued_at
+        yield Observation(0.0 if queued_at is None else source.age_of(queued_at), attributes)
+
+
 def _suspects(source: MetricSource) -> Iterator[Observation]:
     for kind, count in source.publication().suspects.items():
         yield Observation(count, {KIND: kind})
@@ -208,6 +236,22 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         "Sites whose number of live tasks or threads keeps growing.",
         _suspects,
     ),
+    (_UP_DOWN, "python.executor.thread.count", "{thread}", "Workers of executors.", _workers),
+    (
+        _UP_DOWN,
+        "python.executor.thread.limit",
+        "{thread}",
+        "Maximum number of workers of executors.",
+        _of_executors(lambda use: use.limit),
+    ),
+    (
+        _UP_DOWN,
+        "python.executor.queue.size",
+        "{item}",
+        "Calls that wait for a worker.",
+        _of_executors(lambda use: use.queued),
+    ),
+    (_GAUGE, "python.executor.queue.age.max", "s", "Age of the oldest call that waits for a worker.", _oldest_queued),
     (
         _UP_DOWN,
         "python.concurrency.site.count",

@@ -24,6 +24,7 @@ from typing import Final, Literal, NamedTuple
 
 from ..census.scan import Scan, Tally
 from ..diagnose.diagnosis import Diagnosed
+from ..diagnose.executor_use import ExecutorUse
 from ..record.naming import relative_path
 from ..record.site import Kind, Site
 from ..record.threads import MACHINERY_SITES
@@ -68,6 +69,7 @@ class Series:
         oldest_at: Creation time of the oldest, in seconds of the age clock.
         orphans: Number of orphans, by verdict.
         counters: The counters.
+        executors: Use of the executors of its sites; None if they made none.
     """
 
     attributes: Attributes
@@ -79,6 +81,7 @@ class Series:
     oldest_at: float | None = None
     orphans: dict[OrphanVerdict, int] = field(default_factory=lambda: {"orphaned": 0, "unwakeable": 0})
     counters: dict[Counter, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    executors: ExecutorUse | None = None
 
 
 class _Member(NamedTuple):
@@ -209,7 +212,7 @@ class SeriesAllocator:
         self, tallies: dict[Site, Tally], diagnosed: Diagnosed, known: Mapping[Kind, list[Site]]
     ) -> list[tuple[Site, int]]:
         """Return the sites that need a series with their ranks, most urgent first."""
-        ranks = dict.fromkeys(tallies, _LIVES)
+        ranks = dict.fromkeys((*tallies, *diagnosed.executors), _LIVES)
         endings = self._counted["task", "destroyed"], self._counted["task", "unretrieved"]
         ranks.update(dict.fromkeys(compress(known["task"], map(or_, *endings)), _FAILS))
         ranks.update(dict.fromkeys((*diagnosed.orphans, *diagnosed.suspects), _LEAKS))
@@ -242,6 +245,8 @@ class SeriesAllocator:
         others = {kind: self._other(kind) for kind in _KINDS}
         for key, own in self._own.items():
             for site, place, given in own.members:
+                if site.executor and series[key].executors is None:
+                    series[key].executors = ExecutorUse()
                 for name in COUNTERS:
                     series[key].counters[name] += self._counted[site.kind, name][place] - given[name]
         for (kind, name), column in self._counted.items():
@@ -258,6 +263,9 @@ class SeriesAllocator:
             one = series_of_site(site)
             _add_orphans(one, "orphaned", verdicts.orphaned)
             _add_orphans(one, "unwakeable", verdicts.unwakeable)
+        for site, use in diagnosed.executors.items():
+            if (total := series_of_site(site).executors) is not None:
+                total.add(use)
         for key, own in self._own.items():
             own.verdicts.update(series[key].verdicts)
             own.daemon_values.update(series[key].daemon_values)
@@ -272,7 +280,9 @@ class SeriesAllocator:
         """Return the series of all sites without one. It exports every value, as the zero of every metric."""
         attributes: Attributes = {} if self._totals_only else {CODE_FUNCTION_NAME: OTHER}
         verdicts: set[OrphanVerdict] = {"orphaned", "unwakeable"} if kind == "task" else {"orphaned"}
-        return Series(attributes, kind, verdicts, {True, False} if kind == "thread" else set())
+        is_threads = kind == "thread"
+        executors = ExecutorUse() if is_threads else None
+        return Series(attributes, kind, verdicts, {True, False} if is_threads else set(), executors=executors)
 
 
 def _attributes(key: SeriesKey) -> Attributes:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 
+from ..diagnose.executor_use import executor_rows
 from ..instrumented import InstrumentedProcess
 from ..live_profile import live_pictures, live_tallies, write_difference, write_live_snapshot, write_profile
 from ..record.site import Site
@@ -91,6 +92,7 @@ class LiveSource:
             delays_s={name: round(delay, 6) for name, delay in instrumented.loop_delays().items()},
             ended_badly=ended_badly,
             silent_loops=[each.as_facts() for each in instrumented.silent_loops(may_ask=False)],
+            executors=executor_rows(live.diagnosed.executors, live.census.clock.now()),
         )
 
 

@@ -34,6 +34,7 @@ class Facts:
             without any may be omitted.
         delays_s: The last delay of each event loop in seconds, by the name of its thread.
         silent_loops: The event loops that do not answer, as returned by `SilentLoop.as_facts`.
+        executors: The use of executors by site, as returned by `executor_rows`.
     """
 
     taken_at: float
@@ -43,6 +44,7 @@ class Facts:
     delays_s: dict[str, float]
     ended_badly: dict[SiteKey, tuple[int, int]] = field(default_factory=dict)
     silent_loops: list[dict[str, Any]] = field(default_factory=list)
+    executors: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         "totals": _totals(tallies, facts),
         "delays_s": facts.delays_s,
         "silent_loops": facts.silent_loops,
+        "executors": facts.executors,
         "sites": [row for _, row in sites[:MAX_SITES]],
         "groups": groups,
         "stacks": numbered,

@@ -30,7 +30,7 @@ _ASSETS: Final[Mapping[str, tuple[str, str]]] = {
     "page.css": ("page.css", "text/css; charset=utf-8"),
     **{
         f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("page", "flame", "graph", "sites", "sparklines", "show")
+        for name in ("page", "executors", "flame", "graph", "sites", "sparklines", "show")
     },
 }
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ...record.greenlets import threads_are_greenlets
-from ...record.internals.of_futures import future_state, is_concurrent_future, queued_calls, worker_limit, workers_of
+from ...record.internals.of_futures import (
+    future_state,
+    is_concurrent_future,
+    newest_call,
+    queued_calls,
+    worker_limit,
+    workers_of,
+)
 from ...record.internals.of_threading import (
     ACTIVE_THREADS,
     ARGUMENTS,
@@ -19,6 +26,7 @@ from ...record.internals.of_threading import (
     name_field,
     target_field,
 )
+from ...record.interpreter import FREE_THREADED
 from ...record.raw_fields import attributes_of
 from .assumption import Assumption, has_field, mentions, without_wrappers
 
@@ -43,6 +51,7 @@ def assumptions_on_threads() -> Iterable[Assumption]:
         for what, lost, holds in (
             ("_threads_queues", "workers of executors may be reported as orphaned", _queues),
             ("ThreadPoolExecutor._threads, _max_workers and _work_queue", "stuck executors are not found", _executor),
+            ("objects in queue.SimpleQueue", "the age of queued calls of executors is unknown", _newest_call),
             ("_WorkItem.future", "stuck executors are not found", _work_item),
             ("_worker", "the function that workers of executors run is unknown", _worker),
             ("Future._state", "the end of a call is not seen, so what it started is no orphan", _state),
@@ -104,6 +113,18 @@ def _executor() -> bool:
     without_wrappers(kind.__init__)(executor, 3)
     fields = has_field(executor, "_threads") and workers_of(executor) == set()
     return fields and worker_limit(executor) == 3 and queued_calls(executor) == 0
+
+
+def _newest_call() -> bool:
+    kind: Any = sys.modules["concurrent.futures.thread"].ThreadPoolExecutor
+    executor = kind.__new__(kind)
+    without_wrappers(kind.__init__)(executor, 1)
+    items = [_thread(), _thread(), _thread()]
+    for item in items:
+        executor._work_queue.put(item)
+    executor._work_queue.get()
+    newest = newest_call(executor, 2)
+    return FREE_THREADED or (newest is not None and newest() is items[-1])
 
 
 def _work_item() -> bool:

@@ -1,5 +1,6 @@
 // The live page: fetches and draws the overview periodically, except while the page is hidden or paused.
 
+import { drawExecutors } from "./executors.js";
 import { Flame } from "./flame.js";
 import { Graph } from "./graph.js";
 import { age, element } from "./show.js";
@@ -42,6 +43,7 @@ function take(data) {
   drawBlocked(part("blocked"), data.silent_loops ?? []);
   drawCards(part("cards"), data);
   sites.take(data);
+  drawExecutors(part("executors"), data.executors ?? []);
   flame.take(data);
   part("status").className = "quiet";
   part("status").textContent = paused ? "paused" : "";
