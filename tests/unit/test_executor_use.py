@@ -5,6 +5,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_oldest_queued_call_marks_stay_few(instrumented):
         (marks,) = uses._marks.values()
     times = [at for _, at in marks]
     assert len(times) == executor_use._MAX_MARKS
-    assert all(later - at - 1 <= (2000 - at) / 10 for at, later in zip(times, times[1:], strict=False))
+    assert all(later - at - 1 <= (2000 - at) / 10 for at, later in pairwise(times))
 
 
 def test_queued_calls_of_a_foreign_queue_runs_no_method(instrumented):
