@@ -7,7 +7,6 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency.census.scan import Scan, Tally
 from opentelemetry.instrumentation.concurrency.diagnose.diagnosis import Diagnosed, SiteVerdicts
-from opentelemetry.instrumentation.concurrency.diagnose.executor_use import ExecutorUse
 from opentelemetry.instrumentation.concurrency.record.site import Site
 from opentelemetry.instrumentation.concurrency.record.threads import MAIN_SITE, OWN_SITE, SDK_SITE
 from opentelemetry.instrumentation.concurrency.report import metrics
@@ -353,64 +352,11 @@ def test_machinery_site_has_no_orphan_series(name):
     assert not service.of("thread.orphan.count", code__function__name=name)
 
 
-def executor_site(service, function="shop.pool", line=7):
-    site = service.site(function, line, "concurrent.futures.thread._worker", kind="thread")
-    site.executor = True
-    return site
-
-
-EXECUTOR_METRICS = ["executor.thread.limit", "executor.queue.size", "executor.queue.age.max"]
-
-
-def test_executor_without_workers_has_a_series():
-    service = Service()
-    service.diagnosed.executors = {executor_site(service): ExecutorUse(1, 0, 0, 4, 0)}
-    service.scan()
-    assert service.value("executor.thread.limit", "shop.pool") == 4
-    assert service.value("executor.thread.count", "shop.pool", python__executor__thread__state="busy") == 0
-
-
-def test_executor_sites_with_equal_attributes_are_one_sum():
-    service = Service()
-    first, second = executor_site(service), executor_site(service)
-    service.diagnosed.executors = {first: ExecutorUse(1, 2, 3, 8, 5, 1.5), second: ExecutorUse(1, 1, 1, 2, 7, 0.5)}
-    service.scan()
-    assert [service.value(metric, "shop.pool") for metric in EXECUTOR_METRICS] == [10, 12, 1.5]
-    for state, workers in (("idle", 3), ("busy", 4)):
-        assert service.value("executor.thread.count", "shop.pool", python__executor__thread__state=state) == workers
-
-
-def test_executor_that_ended_leaves_zeros():
-    service = Service()
-    service.diagnosed.executors = {executor_site(service): ExecutorUse(1, 2, 3, 8, 5, 1.5)}
-    service.scan()
-    service.diagnosed.executors = {}
-    service.scan()
-    assert [service.value(metric, "shop.pool") for metric in EXECUTOR_METRICS] == [0, 0, 0]
-
-
-def test_executors_beyond_the_limit_are_summed_in_other():
-    service = Service(max_sites=4)
-    sites = [executor_site(service, line=line) for line in range(1, 11)]
-    service.diagnosed.executors = {site: ExecutorUse(1, 0, 1, 4, line) for line, site in enumerate(sites)}
-    service.scan()
-    assert len(service.read("executor.thread.limit")) == 4
-    assert sum(service.read("executor.thread.limit").values()) == 40
-    assert service.value("executor.thread.limit", "_OTHER") == 28
-
-
-def test_threads_that_are_no_workers_have_no_executor_series():
-    service = Service()
-    service.site(kind="thread", created=2)
-    service.scan()
-    assert not service.of("executor.thread.limit", code__function__name="shop.query")
-
-
 def test_other_is_always_there_with_every_value():
     service = Service()
     service.scan()
     of_tasks = (f"asyncio.task.{each}" for each in TASK_METRICS)
-    for metric in (*of_tasks, "thread.created", "thread.age.max", "executor.thread.count", *EXECUTOR_METRICS):
+    for metric in (*of_tasks, "thread.created", "thread.age.max", "executor.thread.count", "executor.queue.size"):
         assert set(service.of(metric, code__function__name="_OTHER").values()) == {0}, metric
     assert len(service.read("asyncio.task.orphan.count")) == 2
     assert len(service.read("thread.count")) == 2
