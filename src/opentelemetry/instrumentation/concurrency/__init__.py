@@ -20,6 +20,7 @@ The packages, in the direction of the data. Each imports only from those above i
 * ``serve/`` and ``agent/`` answer over HTTP and to the command line, ``cli/`` is the command line;
 * ``installation.py`` connects all of these, ``instrumentor.py`` and ``attached.py`` install and remove it, and
   ``settings.py`` defines the settings;
+* ``otlp_exporters.py`` and ``setup_warning.py`` deal with missing exporters and a missing SDK;
 * ``testing/`` fails tests that leak tasks or threads.
 
 The names listed in this module are public; the packages may change.

@@ -18,6 +18,7 @@ from .live_process import LiveProcess
 from .own_log import own_logger
 from .package import _instruments
 from .settings import DeclarativeOptions, Settings, load_settings
+from .setup_warning import setup_problem
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ConcurrencyInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ig
                 return
             _installation = _build(settings, providers)
             _installation.install()
+            _warn_of_setup(settings, providers)
         except Exception:  # instrument() must not raise into the application
             _logger.warning("Instrumenting tasks and threads failed; the application is unaffected.", exc_info=True)
 
@@ -89,17 +91,29 @@ def _declared(options: Any) -> dict[str, Any]:
     return {}
 
 
+def _warn_of_setup(settings: Settings, providers: dict[str, Any]) -> None:
+    if settings.metrics == "none" and settings.reports == "none":
+        return
+    problem = setup_problem(_in_use(providers))
+    if problem:
+        _logger.warning("%s", problem)
+
+
+def _in_use(providers: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return (
+        providers["tracer_provider"] or trace.get_tracer_provider(),
+        providers["logger_provider"] or _logs.get_logger_provider(),
+        providers["meter_provider"] or metrics.get_meter_provider(),
+    )
+
+
 def _build(settings: Settings, providers: dict[str, Any]) -> Installation:
     return Installation(
         settings,
         meter=_from_provider(metrics.get_meter, providers["meter_provider"], "meter"),
         tracer=_from_provider(trace.get_tracer, providers["tracer_provider"], "tracer"),
         otel_logger=_from_provider(_logs.get_logger, providers["logger_provider"], "logger"),
-        providers=(
-            providers["tracer_provider"] or trace.get_tracer_provider(),
-            providers["logger_provider"] or _logs.get_logger_provider(),
-            providers["meter_provider"] or metrics.get_meter_provider(),
-        ),
+        providers=_in_use(providers),
         make_dump_signal=_make_dump_signal,
         make_debug_server=_make_debug_server,
     )

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from ..agent.socket_paths import SocketPathError, directories, open_directory, runtime_directory
 from ..durations import short_duration
-from ..setting_values import TRUE_WORDS
+from ..otlp_exporters import INSTALL
 from ..version import __version__
 from .connection import DIRECTORY_VARIABLE
+from .export_checks import of_endpoint, of_packages, protocol_of
+from .finding import Finding
+from .installed_packages import InstalledPackages
+from .launched_processes import of_launched_processes
 from .processes import PROC, Process, environment_of
 from .silent_loop_lines import REMEDY, silent_loop_sentence, silent_loops_of
+from .variable_checks import from_environment
 
-_PREFIX: Final = "OTEL_PYTHON_CONCURRENCY_"
-_DEFAULT_ENDPOINTS: Final = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
-_CONNECT_LIMIT_S: Final = 1.0
 _LONGEST_S: Final = 1e9
 _ESSENTIAL: Final = frozenset({"Python", "asyncio", "threading", "concurrent.futures", "uvloop"})
 """Libraries on which every verdict depends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        state: ``ok``, ``note`` or ``bad``.
-        what: The result in one sentence.
-        remedy: The recommended action; empty if there is none.
-    """
-
-    state: Literal["ok", "note", "bad"]
-    what: str
-    remedy: str = ""
 
 
 def of_environment() -> Iterator[Finding]:
@@ -53,15 +37,13 @@ def of_environment() -> Iterator[Finding]:
             "opentelemetry-instrument does not find this package: its entry point is not installed.",
             "Run pip install opentelemetry-instrumentation-concurrency in the environment that runs the program.",
         )
-    for package, needed_for in (
-        ("opentelemetry-sdk", "Without the SDK, no reports and metrics are sent; the command line still works"),
-        ("opentelemetry-distro", "Without the distro, opentelemetry-instrument configures no exporter by itself"),
-    ):
-        yield _package(package, needed_for)
+    packages = InstalledPackages()
+    yield from of_packages(packages, os.environ)
     yield _wrapt(_version_of("wrapt"))
-    yield from _from_environment(os.environ)
-    yield from _exporter(os.environ)
+    yield from from_environment(os.environ)
+    yield from of_endpoint(os.environ, protocol_of(packages, os.environ))
     yield _agent_directory()
+    yield from of_launched_processes()
 
 
 def of_process(process: Process) -> Iterator[Finding]:
@@ -79,7 +61,7 @@ def of_process(process: Process) -> Iterator[Finding]:
     if not process.python:
         yield Finding("note", "The process does not look like Python.", "Give the PID of the interpreter.")
     environment = environment_of(process.process_id)
-    yield from _from_environment(environment)
+    yield from from_environment(environment)
     if "multiprocessing.forkserver" in process.command or "multiprocessing.resource_tracker" in process.command:
         yield Finding(
             "note",
@@ -136,7 +118,8 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _surroundings(facts)
     yield from _internals(facts.get("internals"))
     yield from _lock_of_counters(facts)
-    yield from _exporter(facts.get("environment", {}))
+    environment = facts.get("environment", {})
+    yield from of_endpoint(environment, protocol_of(None, environment))
 
 
 def _recorder(facts: Mapping[str, Any]) -> Iterator[Finding]:
@@ -202,7 +185,7 @@ def _telemetry(facts: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "bad",
             "The process has no OpenTelemetry SDK: metrics and reports are not sent.",
-            "pip install opentelemetry-distro opentelemetry-exporter-otlp, and start with opentelemetry-instrument.",
+            f"Run {INSTALL}, and start it with opentelemetry-instrument.",
         )
     elif missing:
         yield Finding(
@@ -210,57 +193,6 @@ def _telemetry(facts: Mapping[str, Any]) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "The SDK provides traces, metrics and logs.")
-
-
-def _from_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
-    def is_true(name: str) -> bool:
-        return environment.get(name, "").strip().lower() in TRUE_WORDS
-
-    for name in (f"{_PREFIX}DISABLED", "OTEL_SDK_DISABLED", f"{_PREFIX}AGENT_DISABLED"):
-        if is_true(name):
-            yield Finding("bad", f"{name}={environment[name]} disables it.", f"Unset {name} and restart.")
-    disabled = [each.strip() for each in environment.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")]
-    if "concurrency" in disabled or "*" in disabled:
-        yield Finding(
-            "bad",
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS disables this package.",
-            "Remove 'concurrency' from that list and restart.",
-        )
-    if environment.get("OTEL_CONFIG_FILE"):
-        yield Finding("note", f"OTEL_CONFIG_FILE={environment['OTEL_CONFIG_FILE']} configures the SDK.")
-
-
-def _exporter(environment: Mapping[str, str]) -> Iterator[Finding]:
-    exporters = [environment.get(f"OTEL_{each}_EXPORTER", "otlp") for each in ("TRACES", "METRICS", "LOGS")]
-    if not any("otlp" in each for each in exporters):
-        yield Finding("note", f"The exporters are {', '.join(sorted(set(exporters)))}; nothing is sent over OTLP.")
-        return
-    protocol = environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    endpoint = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _DEFAULT_ENDPOINTS.get(protocol, "")
-    try:
-        parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 4317)
-        socket.create_connection((host, port), _CONNECT_LIMIT_S).close()
-    except (OSError, ValueError) as error:
-        yield Finding(
-            "bad",
-            f"The exporter's endpoint {_without_credentials(endpoint)} can't be reached from here ({error}).",
-            "Start a Collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT.",
-        )
-        return
-    yield Finding("ok", f"The exporter's endpoint {_without_credentials(endpoint)} can be reached from here.")
-
-
-def _without_credentials(endpoint: str) -> str:
-    scheme, separator, rest = endpoint.rpartition("//")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
-
-
-def _package(name: str, needed_for: str) -> Finding:
-    found = _version_of(name)
-    return (
-        Finding("ok", f"{name} {found}.") if found else Finding("note", f"{name} is not installed.", needed_for + ".")
-    )
 
 
 def _version_of(name: str) -> str:

@@ -138,7 +138,7 @@ def _connect(process: Process, timeout_s: float) -> socket.socket:
             connection.close()
             raise
         return connection
-    raise NotInstrumentedError(_no_agent(process, problems))
+    raise _no_agent(process, problems)
 
 
 def _connect_once_accepting(connection: socket.socket, address: str, deadline: float) -> None:
@@ -374,18 +374,19 @@ def _silent(process: Process, timeout_s: float) -> str:
     return f"Process {process.process_id} did not answer within {timeout_s:g} s. {why}"
 
 
-def _no_agent(process: Process, problems: list[str]) -> str:
+def _no_agent(process: Process, problems: list[str]) -> NotInstrumentedError:
     if has_proc() and not still_runs(process):
-        return f"Process {process.process_id} has ended."
+        return NotInstrumentedError(f"Process {process.process_id} has ended.")
     if process.uid not in (os.geteuid(), -1) and os.geteuid() != 0:
-        return (
+        return NotInstrumentedError(
             f"Process {process.process_id} belongs to user {process.uid}, you are user {os.geteuid()}: run the command "
             "as that user or as root (sudo)."
         )
     found = f" Found instead: {'; '.join(problems)}." if problems else ""
-    return (
+    return NotInstrumentedError(
         f"Process {process.process_id} has no agent.{found} The process must run with the instrumentation "
         "(opentelemetry-instrument python ...), without OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED=true, and must have "
         "created its first task or thread. If the directory of its agent was set in code, set it here too: "
-        f"{DIRECTORY_VARIABLE}=/path otel-concurrency ... Next: otel-concurrency doctor {process.process_id}"
+        f"{DIRECTORY_VARIABLE}=/path otel-concurrency ...",
+        f"otel-concurrency doctor {process.process_id}",
     )

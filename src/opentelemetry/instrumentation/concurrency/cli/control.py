@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .checks import Finding
 from .connection import ask
 from .failures import FINE, LEAKS_FOUND, CommandError
+from .finding import Finding
 from .processes import Process
 
 _TIMEOUT_S = 120.0

@@ -6,10 +6,13 @@ import argparse
 from collections.abc import Iterable
 from typing import Final
 
-from .checks import Finding, of_agent, of_environment, of_process
+from .checks import of_agent, of_environment, of_process
 from .connection import ask
 from .control import control
-from .failures import FINE, UNREACHABLE, CommandError, UsageError
+from .failures import FINE, UNREACHABLE, CommandError, NotInstrumentedError, UsageError
+from .finding import Finding
+from .launched_processes import cause_of_missing_agent
+from .processes import environment_of
 from .quantities import seconds
 from .sources import one_process
 from .terminal import emit, emit_json
@@ -44,8 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
     process = one_process(arguments.target, "doctor")
     try:
         facts = ask(process, "status", timeout_s=timeout_s).facts
+    except NotInstrumentedError as error:
+        cause = cause_of_missing_agent(process, environment_of(process.process_id))
+        return _shown(arguments, [*of_process(process), Finding("bad", error.what), cause], UNREACHABLE)
     except CommandError as error:
-        return _shown(arguments, [*of_process(process), Finding("bad", str(error), "")], UNREACHABLE)
+        return _shown(arguments, [*of_process(process), Finding("bad", str(error))], UNREACHABLE)
     findings = [*of_process(process), *of_agent(facts)]
     if not arguments.control:
         return _shown(arguments, findings, FINE)

@@ -29,4 +29,17 @@ class UsageError(CommandError):
 
 
 class NotInstrumentedError(CommandError):
-    """The process exists but has no agent."""
+    """The process exists but has no agent.
+
+    Args:
+        what: What was found.
+        next_step: The command that finds the cause; ``doctor`` itself does not show it.
+    """
+
+    def __init__(self, what: str, next_step: str = "") -> None:
+        super().__init__(what, next_step)
+        self.what = what
+        self._next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.what} Next: {self._next_step}" if self._next_step else self.what

@@ -160,10 +160,8 @@ def named_processes(target: str) -> list[Process]:
         family = [process, *_descendants(process.process_id)]
         found = [each for each in family if has_agent(each)]
         if not found:
-            message = (
-                f"Neither process {number} nor any of its children has an agent. Next: otel-concurrency doctor {number}"
-            )
-            raise NotInstrumentedError(message)
+            message = f"Neither process {number} nor any of its children has an agent."
+            raise NotInstrumentedError(message, f"otel-concurrency doctor {number}")
         return found
     if target.startswith("-"):
         message = f"{target!r} is not a target: give a PID, PID+, a glob on the command, or all."
