@@ -118,8 +118,7 @@ def of_agent(facts: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _surroundings(facts)
     yield from _internals(facts.get("internals"))
     yield from _lock_of_counters(facts)
-    environment = facts.get("environment", {})
-    yield from of_endpoint(environment, protocol_of(None, environment))
+    yield from of_endpoint(facts.get("environment", {}), protocol_of(None, facts.get("environment", {})))
 
 
 def _recorder(facts: Mapping[str, Any]) -> Iterator[Finding]:
