@@ -52,7 +52,8 @@ def living_of(census: Any) -> list[Living]:
 def orphaned(installation: Any) -> set[Living]:
     """Return what the last look found orphaned."""
     with installation.census.locked():
-        return {living for living, columns, row in _rows(installation.census) if columns.verdict[row]}
+        memory = installation.diagnosis.memory
+        return {living for living, columns, row in _rows(installation.census) if memory.of(columns).verdict[row]}
 
 
 def growing(installation: Any) -> set[Living]:

@@ -94,7 +94,8 @@ async def main():
         census.scan()
         await asyncio.sleep(0.05)
     for each in taken: os.close(each)
-    print(bool(census.tasks.proof[-1]), current_installation().hook_failures())
+    proof = current_installation().diagnosis.memory.of(census.tasks).proof
+    print(bool(proof[-1]), current_installation().hook_failures())
     census.scan()
     print(sorted({each.log_record.attributes["python.leak.verdict"] for each in exporter.get_finished_logs()}))
 asyncio.run(main())

@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.concurrency import long_lived
 from opentelemetry.instrumentation.concurrency.diagnose.left_at_exit import CANCELLED_BY_RUN, left_at_exit
 from opentelemetry.instrumentation.concurrency.diagnose.ownership.ignored import IgnoreList
 from opentelemetry.instrumentation.concurrency.diagnose.ownership.residents import ResidentMemory
+from opentelemetry.instrumentation.concurrency.diagnose.row_memory import RowMemory
 from opentelemetry.instrumentation.concurrency.record import creator
 from opentelemetry.instrumentation.concurrency.record.long_lived import declared_function
 
@@ -42,6 +43,7 @@ def groups_of(start, *, ignored=(), old_process=True, limit=0, runs="shop.ask", 
             rows.scan(500.0),
             ResidentMemory(limit, 60.0),
             IgnoreList(ignored),
+            RowMemory(rows.census.tasks),
             loop=asyncio.get_running_loop(),
             evidence=CANCELLED_BY_RUN,
             old_process=old_process,
@@ -131,6 +133,7 @@ def test_left_at_exit_waiting_for_the_network_is_left_out():
             rows.scan(time.monotonic()),
             ResidentMemory(0, 60.0),
             IgnoreList(()),
+            RowMemory(rows.census.tasks),
             loop=asyncio.get_running_loop(),
             evidence=CANCELLED_BY_RUN,
             old_process=True,

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls imp
 from opentelemetry.instrumentation.concurrency.diagnose.ownership.ignored import IgnoreList
 from opentelemetry.instrumentation.concurrency.diagnose.ownership.orphans import OrphanSearch
 from opentelemetry.instrumentation.concurrency.diagnose.ownership.residents import ResidentMemory
+from opentelemetry.instrumentation.concurrency.diagnose.row_memory import DiagnosisMemory
 from opentelemetry.instrumentation.concurrency.record.creator import CreatorSpan
 
 AGE = 60.0
@@ -55,6 +56,7 @@ def make_search(*ignored, limit=0):
         residents=ResidentMemory(limit, AGE),
         ignored=IgnoreList(ignored),
         stalls=StallTracker(),
+        memory=DiagnosisMemory(),
     )
 
 

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls imp
 from opentelemetry.instrumentation.concurrency.diagnose.proof import schedule as schedule_module
 from opentelemetry.instrumentation.concurrency.diagnose.proof.schedule import ProofSchedule
 from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import Proof, Stuck
+from opentelemetry.instrumentation.concurrency.diagnose.row_memory import DiagnosisMemory
 from opentelemetry.instrumentation.concurrency.diagnose.states import ProofState
 
 
@@ -34,7 +35,7 @@ class Old:
         self.loop.run_until_complete(asyncio.sleep(0))
         old = array("L", range(len(self.tasks)))
         self.search = SimpleNamespace(old_rows=old, old_rows_by_site=by_site)
-        self.schedule, self.judged = ProofSchedule(30.0), []
+        self.schedule, self.judged = ProofSchedule(30.0, DiagnosisMemory()), []
         self.cpu_s, self.cost_s, self.finds_stuck = 0.0, 0.0, False
         monkeypatch.setattr(schedule_module, "time", SimpleNamespace(thread_time=lambda: self.cpu_s))
         monkeypatch.setattr(schedule_module, "MAX_SUSPECTS", most)
@@ -52,9 +53,13 @@ class Old:
         )
         return Proof(tuple(stuck), examined=len(suspects))
 
+    def results(self):
+        """Return the results by row."""
+        return self.schedule._results.of(self.rows.census.tasks).proof
+
     def proven(self):
         """Return how many tasks of each site are proven."""
-        proof = self.rows.census.tasks.proof
+        proof = self.results()
         found = [self.site_of[task] for row, task in enumerate(self.tasks) if proof[row] == ProofState.PROVEN]
         return {name: found.count(name) for name in set(self.site_of.values())}
 
@@ -138,7 +143,7 @@ def test_proof_of_new_tasks_examines_no_more_known_ones_than_new_ones(old, monke
     monkeypatch.setattr(schedule_module, "FEW", 10)
     tasks = old(1_000, leak=100)
     tasks.finds_stuck = True
-    proof = tasks.rows.census.tasks.proof
+    proof = tasks.results()
     for row in range(80):
         proof[row] = ProofState.PROVEN
     tasks.schedule._is_unfinished = True
@@ -150,7 +155,7 @@ def test_proof_of_all_tasks_does_not_wait_for_ever_for_those_of_new_ones(old, mo
     """A leak that goes on does not keep an older task, whose last reference has gone, from being examined again."""
     monkeypatch.setattr(schedule_module, "FEW", 10)
     tasks = old(1_000, leak=100)
-    proof = tasks.rows.census.tasks.proof
+    proof = tasks.results()
     for at in range(100, 250, 10):
         for row in range(100):
             proof[row] = ProofState.NEW if row < 5 else ProofState.WAKEABLE

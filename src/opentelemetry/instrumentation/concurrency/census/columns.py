@@ -47,12 +47,7 @@ class Columns:
         self.creator_spans: list[CreatorSpan | None] = []
         self.serials: array[int] = array("Q")
         self.addresses: array[int] = array("Q")
-        # The diagnosis' memory per row: the time when its creator was first seen finished (0 = not yet), the number of
-        # consecutive scans in which it looked like an orphan, its verdict, and the result of the proof.
-        self.creator_ended_at: array[float] = array("d")
-        self.suspected_scans = bytearray()
-        self.verdict = bytearray()
-        self.proof = bytearray()
+        self._attached: tuple[array[float] | bytearray, ...] = ()
         self.is_finished = is_finished
         self._is_collecting = is_collecting
         self._serial = 0
@@ -75,6 +70,14 @@ class Columns:
         """The highest serial number assigned so far; later rows have higher ones."""
         return self._serial
 
+    def attach(self, *columns: array[float] | bytearray) -> None:
+        """Move columns of a later stage along with the rows from now on; they are 0 in new rows.
+
+        Args:
+            columns: Have one entry per row.
+        """
+        self._attached += columns
+
     def add(
         self,
         found: Any,
@@ -95,10 +98,8 @@ class Columns:
             self.creator_spans.append(creator_span)
             self.serials.append(self._serial)
             self.addresses.append(id(found))
-            self.creator_ended_at.append(0.0)
-            self.suspected_scans.append(0)
-            self.verdict.append(0)
-            self.proof.append(0)
+            for column in self._attached:
+                column.append(0)
         except BaseException:  # raised again after the cleanup
             self._drop(before, None)
             raise
@@ -174,10 +175,7 @@ class Columns:
             self.creator_spans,
             self.serials,
             self.addresses,
-            self.creator_ended_at,
-            self.suspected_scans,
-            self.verdict,
-            self.proof,
+            *self._attached,
         )
 
     def _move(self, row: int, to: int) -> None:

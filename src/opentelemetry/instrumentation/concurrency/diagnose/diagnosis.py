@@ -29,6 +29,7 @@ from .ownership.ignored import IgnoreList
 from .ownership.orphans import OrphanSearch, SiteOrphans
 from .ownership.residents import ResidentMemory
 from .proof.schedule import ProofSchedule
+from .row_memory import DiagnosisMemory
 from .states import ProofState, RowVerdict
 from .verdict.alike_groups import join_at_exit, merge_alike
 from .verdict.group import Group, Verdict
@@ -76,6 +77,7 @@ class Diagnosis:
         self._settings = settings
         self._started_at = started_at
         self._since: dict[tuple[Site, str], float] = {}
+        self.memory = DiagnosisMemory()
         self.reasons: dict[int, str] = {}
         self.stalls = StallTracker()
         self._last_waits = LastWaits()
@@ -88,10 +90,11 @@ class Diagnosis:
             residents=self._residents,
             ignored=self._ignored,
             stalls=self.stalls,
+            memory=self.memory,
         )
         self._executors = ExecutorWatch(settings.thread_age, self._ignored)
         self._executor_uses = ExecutorUses()
-        self.proofs = ProofSchedule(settings.proof_interval)
+        self.proofs = ProofSchedule(settings.proof_interval, self.memory)
         self._growing = GrowingSites(settings, self._ignored)
         self._stacks = StackRequests()
 
@@ -129,8 +132,7 @@ class Diagnosis:
             columns = census.tasks if is_task else census.threads
             sites = (census.recorder.task_sites if is_task else census.recorder.thread_sites).sites
             if not is_task:
-                known = {orphans.site for orphans in found}
-                found += [stuck for stuck in self._executors.search(census, scan) if stuck.site not in known]
+                found += self._stuck_executors(census, scan, {orphans.site for orphans in found})
             for orphans in found:
                 self._add_orphans(columns, sites, orphans, diagnosed, scan, pause)
             accuse_spawners(diagnosed.groups, sites, {orphans.site for orphans in found})
@@ -156,17 +158,36 @@ class Diagnosis:
             evidence: How the loop ends, one of the clauses in `left_at_exit`.
         """
         old = scan.at - self._started_at >= self._settings.resident_window
-        left = left_at_exit(census, scan, self._residents, self._ignored, loop=loop, evidence=evidence, old_process=old)
+        left = left_at_exit(
+            census,
+            scan,
+            self._residents,
+            self._ignored,
+            self.memory.of(census.tasks),
+            loop=loop,
+            evidence=evidence,
+            old_process=old,
+        )
         return join_at_exit(known, merge_alike(left))
 
     def scan_at_process_exit(self, census: Census, scan: Scan) -> list[Group]:
         """Return the threads that end with the process, grouped by site. The caller holds the census' lock."""
-        return merge_alike(threads_left_at_exit(census, scan, self._ignored, self._settings.resident_limit))
+        return merge_alike(
+            threads_left_at_exit(census, scan, self._ignored, self.memory, self._settings.resident_limit)
+        )
 
     def young_threads(self, census: Census, scan: Scan) -> list[Group]:
         """Return threads that will be leaks if they continue, grouped by site. The caller holds the census' lock."""
         age = self._settings.thread_age
-        return merge_alike(young_left_over_threads(census, scan, self._ignored, self._residents, age))
+        return merge_alike(young_left_over_threads(census, scan, self._ignored, self.memory, self._residents, age))
+
+    def _stuck_executors(self, census: Census, scan: Scan, known: set[Site]) -> list[SiteOrphans]:
+        """Return the workers of stuck executors at further sites, and mark the rows of all."""
+        stuck, verdicts = self._executors.search(census, scan), self.memory.of(census.threads).verdict
+        for workers in stuck:
+            for row in workers.rows:
+                verdicts[row] = RowVerdict.ORPHANED
+        return [workers for workers in stuck if workers.site not in known]
 
     def _add_orphans(
         self,
@@ -177,11 +198,11 @@ class Diagnosis:
         scan: Scan,
         pause: Callable[[], None],
     ) -> None:
-        is_proven, orphaned = ProofState.PROVEN, RowVerdict.ORPHANED
-        proven = [row for row in paced(orphans.rows, pause) if columns.proof[row] == is_proven]
+        is_proven, orphaned, memory = ProofState.PROVEN, RowVerdict.ORPHANED, self.memory.of(columns)
+        proven = [row for row in paced(orphans.rows, pause) if memory.proof[row] == is_proven]
         for row in proven:
-            columns.verdict[row] = RowVerdict.UNWAKEABLE
-        others = [row for row in paced(orphans.rows, pause) if columns.verdict[row] == orphaned]
+            memory.verdict[row] = RowVerdict.UNWAKEABLE
+        others = [row for row in paced(orphans.rows, pause) if memory.verdict[row] == orphaned]
         if orphans.site.kind == "task":
             self.reasons.update((columns.serials[row], orphans.evidence[row]) for row in paced(others, pause))
             self.reasons.update(
@@ -229,13 +250,14 @@ class Diagnosis:
     def _add_other_proven(self, census: Census, diagnosed: Diagnosed, scan: Scan, pause: Callable[[], None]) -> None:
         """Report unwakeable tasks that are not orphans: a proof needs neither age nor recurrence nor a creator."""
         columns, sites = census.tasks, census.recorder.task_sites.sites
+        memory = self.memory.of(columns)
         by_site: dict[int, list[int]] = {}
-        for row in paced(rows_marked(columns.proof, ProofState.PROVEN), pause):
-            if not columns.verdict[row] and self._may_be_reported(columns, row, sites[columns.sites[row]]):
+        for row in paced(rows_marked(memory.proof, ProofState.PROVEN), pause):
+            if not memory.verdict[row] and self._may_be_reported(columns, row, sites[columns.sites[row]]):
                 by_site.setdefault(columns.sites[row], []).append(row)
         for number, rows in by_site.items():
             for row in rows:
-                columns.verdict[row] = RowVerdict.UNWAKEABLE
+                memory.verdict[row] = RowVerdict.UNWAKEABLE
             self.reasons.update((columns.serials[row], self.proofs.evidence(columns.references[row]())) for row in rows)
             members = Members(columns, rows, sites, self._proof_of(columns))
             diagnosed.groups.append(self._group(sites[number], "unwakeable", members, scan))

@@ -30,7 +30,6 @@ from ..record.started import name_of_call
 from .introspection.thread_activity import processor_use
 from .ownership.ignored import IgnoreList
 from .ownership.orphans import SiteOrphans
-from .states import RowVerdict
 
 _MAX_NAMES: Final = 3
 
@@ -75,7 +74,7 @@ class ExecutorWatch:
         self._calls: WeakKeyDictionary[Any, dict[int, _StuckCall]] = WeakKeyDictionary()
 
     def search(self, census: Census, scan: Scan) -> list[SiteOrphans]:
-        """Return the workers of stuck executors by site, and mark their rows. The caller holds the census' lock.
+        """Return the workers of stuck executors by site. The caller holds the census' lock.
 
         Cost: a microsecond per executor; one stack per worker of executors with waiting calls.
         """
@@ -91,8 +90,6 @@ class ExecutorWatch:
                 continue
             rows = [row for thread in _workers(executor) if (row := census.threads.row_of(thread)) is not None]
             clause = _evidence(list(calls.values()), scan.at - since, queued)
-            for row in rows:
-                census.threads.verdict[row] = RowVerdict.ORPHANED
             here = found.setdefault(site, SiteOrphans(site, [], {}, sum(_live(scan, site)), says_all=True))
             here.rows += rows
             here.evidence.update(dict.fromkeys(rows, clause))

@@ -19,6 +19,7 @@ from .introspection.wait_reason import wait_reason
 from .ownership.ignored import IgnoreList
 from .ownership.owners import is_owned
 from .ownership.residents import Births, ResidentMemory
+from .row_memory import RowMemory
 from .verdict.group import Group
 from .verdict.representative import Members
 
@@ -32,6 +33,7 @@ def left_at_exit(
     scan: Scan,
     residents: ResidentMemory,
     ignored: IgnoreList,
+    memory: RowMemory,
     *,
     loop: Any,
     evidence: str,
@@ -44,6 +46,7 @@ def left_at_exit(
         scan: The last scan.
         residents: The resident rule.
         ignored: The setting ``IGNORE``.
+        memory: The diagnosis' memory of the tasks.
         loop: The event loop that ends.
         evidence: How the loop ends.
         old_process: Whether the process is old enough to distinguish residents from recurring tasks.
@@ -56,7 +59,7 @@ def left_at_exit(
     rows_by_site: dict[int, list[int]] = {}
     for row in range(len(columns)):
         task = columns.references[row]()
-        if columns.verdict[row] or task is None or task is current or task.get_loop() is not loop:
+        if memory.verdict[row] or task is None or task is current or task.get_loop() is not loop:
             continue
         if _is_left_over(task, columns.creators[row]):
             rows_by_site.setdefault(columns.sites[row], []).append(row)

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class RowVerdict(IntEnum):
-    """The verdict of the last scan on one task or thread: a value of ``Columns.verdict``."""
+    """The verdict of the last scan on one task or thread: a value of ``RowMemory.verdict``."""
 
     NONE = 0
     ORPHANED = 1
@@ -16,7 +16,7 @@ class RowVerdict(IntEnum):
 
 
 class ProofState(IntEnum):
-    """The result of the proof of one task: a value of ``Columns.proof``."""
+    """The result of the proof of one task: a value of ``RowMemory.proof``."""
 
     NEW = 0
     """Not judged yet."""

@@ -150,7 +150,7 @@ class SnapshotBuilder:
             creator=None if made_by is None else self._serial_of(made_by),
             stack=stack,
             wait_reason=wait_reason_within(task, chain, library),
-            verdict=VERDICT_NAMES.get(columns.verdict[row]),
+            verdict=VERDICT_NAMES.get(self._diagnosis.memory.of(columns).verdict[row]),
             stalled_s=None if since is None else max(0.0, self._now - since),
             reason=self._diagnosis.reasons.get(serial, ""),
             creation_stack=creation,
@@ -171,7 +171,7 @@ class SnapshotBuilder:
             columns.serials,
             columns.is_finished,
         )
-        created_at, verdicts, now = columns.created_at, columns.verdict, self._now
+        created_at, verdicts, now = columns.created_at, self._diagnosis.memory.of(columns).verdict, self._now
         stalled_since, reasons = self._diagnosis.stalls.since, self._diagnosis.reasons
         known: dict[int, tuple[Site, CreationSite]] = {}
         for row in range(len(columns)):
@@ -245,7 +245,7 @@ class SnapshotBuilder:
                 creator=None if made_by is None else self._census.tasks.serial_of(made_by),
                 stack=self._stacks.setdefault(stack, stack),
                 wait_reason=waits_for,
-                verdict=VERDICT_NAMES.get(columns.verdict[row]),
+                verdict=VERDICT_NAMES.get(self._diagnosis.memory.of(columns).verdict[row]),
                 is_daemon=is_daemon(thread),
                 creation_stack=creation,
                 creation_sampled=sampled,

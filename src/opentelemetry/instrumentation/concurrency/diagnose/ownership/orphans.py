@@ -17,6 +17,7 @@ from ...record.site import Kind, Site
 from ...record.threads import MOST_SDK_THREADS, executor_of
 from ..introspection.connections import split_by_connection
 from ..introspection.stalls import WATCHED_PER_SITE, StallTracker
+from ..row_memory import DiagnosisMemory, RowMemory
 from ..states import RowVerdict
 from .creator_ended import creator_ended, loop_ended, outlived_a_call
 from .ignored import IgnoreList
@@ -69,6 +70,7 @@ class OrphanSearch:
         residents: The resident rule.
         ignored: The setting ``IGNORE``.
         stalls: Receives every old task, to track how long it has waited.
+        memory: Keeps the verdicts, and what earlier scans found.
     """
 
     def __init__(
@@ -79,12 +81,15 @@ class OrphanSearch:
         residents: ResidentMemory,
         ignored: IgnoreList,
         stalls: StallTracker,
+        memory: DiagnosisMemory,
     ) -> None:
         self._age: dict[Kind, float] = {"task": task_age, "thread": thread_age}
         self._residents = residents
         self._unrecorded = UnrecordedOrphans(residents)
         self._ignored = ignored
         self._stalls = stalls
+        self._memory = memory
+        self._rows: RowMemory
         self.watched: dict[Kind, dict[Site, int]] = {"task": {}, "thread": {}}
         self.old_rows_by_site: list[array[int]] = []
         # Not a list: freeing a million integers at once blocks all threads for 20 ms.
@@ -109,9 +114,10 @@ class OrphanSearch:
             self._residents.scan(tally.site, tally.oldest_at)
             self._unrecorded.observe(tally.site, tally.live, tally.oldest_at, scan.at)
         self.old_rows_by_site = []
+        self._rows = self._memory.of(columns)
         if kind == "thread" and threads_are_greenlets():
-            self.old_rows, columns.verdict = array("L"), bytearray(len(columns))
-            self.watched[kind] = {}
+            self._rows.clear_verdicts()
+            self.old_rows, self.watched[kind] = array("L"), {}
             return []
         candidates = self._candidates(kind, columns, census, scan, pause)
         self.old_rows = array("L")
@@ -137,7 +143,7 @@ class OrphanSearch:
         self, kind: Kind, columns: Columns, census: Census, scan: Scan, pause: Callable[[], None]
     ) -> dict[int, _SiteCandidates]:
         candidates: dict[int, _SiteCandidates] = {}
-        columns.verdict = bytearray(len(columns))
+        self._rows.clear_verdicts()
         for row in paced(range(len(columns)), pause):
             self._judge_row(kind, columns, row, census, scan, candidates)
         return candidates
@@ -145,13 +151,13 @@ class OrphanSearch:
     def _judge_row(
         self, kind: Kind, columns: Columns, row: int, census: Census, scan: Scan, candidates: dict[int, _SiteCandidates]
     ) -> None:
-        age_limit = self._age[kind]
+        age_limit, memory = self._age[kind], self._rows
         span = columns.creator_spans[row]
         is_old = scan.at - columns.created_at[row] >= age_limit
         number = columns.sites[row]
         evidence = creator_ended(columns.creators[row], span)
         if not is_old and evidence is None:
-            columns.creator_ended_at[row] = 0.0
+            memory.creator_ended_at[row] = 0.0
             return
         found = columns.references[row]()
         if found is None:
@@ -166,8 +172,8 @@ class OrphanSearch:
                 if evidence is None:
                     evidence = loop_ended(found, columns.creators[row], census.loops, scan.at, age_limit)
         if evidence is None:
-            columns.creator_ended_at[row] = 0.0
-            columns.suspected_scans[row] = 0
+            memory.creator_ended_at[row] = 0.0
+            memory.suspected_scans[row] = 0
             if is_old and span is not None and not span.is_sampled:
                 here.unsampled_rows.append(row)
             elif is_old and kind == "task" and columns.creators[row] is None:
@@ -179,17 +185,18 @@ class OrphanSearch:
         self, kind: Kind, columns: Columns, row: int, found: Any, evidence: str, scan: Scan, here: _SiteCandidates
     ) -> None:
         """Process a row whose creator has ended."""
-        if not columns.creator_ended_at[row]:
-            columns.creator_ended_at[row] = scan.at
-        if scan.at - columns.creator_ended_at[row] < self._age[kind]:
+        memory = self._rows
+        if not memory.creator_ended_at[row]:
+            memory.creator_ended_at[row] = scan.at
+        if scan.at - memory.creator_ended_at[row] < self._age[kind]:
             return
         executor = executor_of(found) if kind == "thread" else None
         telemetry = kind == "thread" and is_telemetry(found)
         if executor is None and not telemetry and _is_kept(kind, found, columns, row):
-            columns.suspected_scans[row] = 0
+            memory.suspected_scans[row] = 0
             return
-        columns.suspected_scans[row] = min(columns.suspected_scans[row] + 1, 255)
-        if columns.suspected_scans[row] < _SCANS_TO_BE_SURE and not scan.final:
+        memory.suspected_scans[row] = min(memory.suspected_scans[row] + 1, 255)
+        if memory.suspected_scans[row] < _SCANS_TO_BE_SURE and not scan.final:
             return
         here.evidence[row] = evidence
         if executor is not None:
@@ -234,9 +241,9 @@ class OrphanSearch:
             rows = [row for row in paced(rows, pause) if not self._ignored.holds_task(site, columns.references[row]())]
         if not rows:
             return None
-        orphaned = RowVerdict.ORPHANED
+        orphaned, verdicts = RowVerdict.ORPHANED, self._rows.verdict
         for row in paced(rows, pause):
-            columns.verdict[row] = orphaned
+            verdicts[row] = orphaned
         return SiteOrphans(site, rows, here.evidence, tally.live, says_all=len(rows) == len(unrecorded))
 
     def _without_connections(self, columns: Columns, site: Site, rows: list[int]) -> list[int]:

@@ -21,6 +21,7 @@ from ...census.pace import paced
 from ...census.scan import Scan
 from ..ownership.creator_ended import outlived_a_task
 from ..ownership.orphans import OrphanSearch, SiteOrphans
+from ..row_memory import DiagnosisMemory
 from ..states import ProofState
 from .wait_graph import awaited_tasks, deadlocks
 from .wakeability import Proof, ProofMemory, Stuck, alive, evidence, prove
@@ -43,10 +44,11 @@ _WITHOUT_VERDICT: Final = (ProofState.NEW, ProofState.SEEN_STUCK, ProofState.UND
 
 
 class ProofSchedule:
-    """Runs proofs and stores their results in ``Columns.proof``.
+    """Runs proofs and stores their results in ``RowMemory.proof``.
 
     Args:
         interval_s: Seconds between two proofs of all old tasks; 0 disables background proofs.
+        memory: Keeps the results.
 
     Attributes:
         cycles: The await cycles, as of the last proof.
@@ -56,8 +58,9 @@ class ProofSchedule:
         spent_s: CPU time of all proofs, in seconds.
     """
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, memory: DiagnosisMemory) -> None:
         self._interval_s = interval_s
+        self._results = memory
         self._memory = ProofMemory()
         self._last_of_all_at = 0.0
         self._began_at: float | None = None
@@ -137,9 +140,10 @@ class ProofSchedule:
             cycles: The await cycles that they found.
             pause: Lets the application run.
         """
+        states = self._results.of(columns).proof
         for row in paced(range(len(columns)), pause) if proven else ():
             if columns.serials[row] in proven:
-                columns.proof[row] = ProofState.PROVEN
+                states[row] = ProofState.PROVEN
         known = set(self._cycle_of)
         self.cycles = (*self.cycles, *(cycle for cycle in cycles if not known & set(map(_address, cycle))))
         self._cycle_of.update((address, cycle) for cycle in cycles for member in cycle if (address := _address(member)))
@@ -170,8 +174,8 @@ class ProofSchedule:
             return False
         if self._is_unfinished or counted[ProofState.NEW] >= sum(counted) - counted[ProofState.NEW]:
             return True
-        new = ProofState.NEW
-        return any(columns.proof[row] == new for found in orphans for row in paced(found.rows, pause))
+        new, states = ProofState.NEW, self._results.of(columns).proof
+        return any(states[row] == new for found in orphans for row in paced(found.rows, pause))
 
     def _chosen(
         self,
@@ -186,7 +190,7 @@ class ProofSchedule:
 
         Unless it is a proof of all tasks, there are no more of the others than of the first, or `FEW` in all.
         """
-        deadlocked = _deadlocked(columns, search.old_rows, pause)
+        deadlocked, results = _deadlocked(columns, search.old_rows, pause), self._results.of(columns).proof
         first: list[Sequence[int]] = [found.rows for found in orphans]
         everything: list[Sequence[int]] = [*first, deadlocked, *search.old_rows_by_site]
         chosen: dict[int, None] = {}
@@ -196,7 +200,7 @@ class ProofSchedule:
             ((ProofState.NEW,), everything),
             ((ProofState.PROVEN, ProofState.WAKEABLE, ProofState.UNDECIDED), everything),
         ):
-            wanted = [[row for row in paced(rows, pause) if columns.proof[row] in states] for rows in lists]
+            wanted = [[row for row in paced(rows, pause) if results[row] in states] for rows in lists]
             if ProofState.PROVEN in states and not of_all:
                 size = min(size, max(2 * len(chosen), FEW))
             _take_in_turn(wanted, chosen, size)
@@ -223,19 +227,20 @@ class ProofSchedule:
         confirmed = _addresses(self._memory.confirm(proof))
         stuck = _addresses(proof.stuck)
         self._confirm_next, self._is_unfinished = False, bool(proof.not_reached)
+        states = self._results.of(columns).proof
         for row in rows:
             task = columns.references[row]()
             if task is None:
                 continue
             if id(task) in confirmed:
-                columns.proof[row] = ProofState.PROVEN
+                states[row] = ProofState.PROVEN
             elif id(task) in stuck:
-                columns.proof[row] = ProofState.SEEN_STUCK
+                states[row] = ProofState.SEEN_STUCK
                 self._confirm_next = True
             elif id(task) not in proof.not_reached:
                 self._memory.drop(task)
                 is_undecided = id(task) in proof.left_out or proof.is_void
-                columns.proof[row] = ProofState.UNDECIDED if is_undecided else ProofState.WAKEABLE
+                states[row] = ProofState.UNDECIDED if is_undecided else ProofState.WAKEABLE
 
     def _note_cycles(self, proof: Proof, judged: dict[int, int]) -> None:
         """Store the cycles of a proof, and earlier cycles of which it has examined no task."""
@@ -248,7 +253,7 @@ class ProofSchedule:
     def _count_states(self, columns: Columns, search: OrphanSearch, pause: Callable[[], None]) -> list[int]:
         """Return the number of old tasks in each state, and store per site how many were not examined."""
         counted = [0] * len(ProofState)
-        proof, self.unexamined_at = columns.proof, {}
+        proof, self.unexamined_at = self._results.of(columns).proof, {}
         for rows in search.old_rows_by_site:
             before = sum(counted[state] for state in _WITHOUT_VERDICT)
             for row in paced(rows, pause):
@@ -260,8 +265,8 @@ class ProofSchedule:
 
     def awaits(self, columns: Columns, rows: Iterable[int]) -> bool:
         """Return whether the next scan may prove some of these rows."""
-        seen_stuck = ProofState.SEEN_STUCK
-        return self._confirm_next and any(columns.proof[row] == seen_stuck for row in rows)
+        seen_stuck, states = ProofState.SEEN_STUCK, self._results.of(columns).proof
+        return self._confirm_next and any(states[row] == seen_stuck for row in rows)
 
     def evidence(self, task: Any) -> str:
         """Return the evidence that a proven task can never wake, as a clause."""
