@@ -26,7 +26,7 @@ def copy(tmp_path):
     ignored = shutil.ignore_patterns("__pycache__", "node_modules", "*.egg-info")
     for name in COPIED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
-    for path in filter(Path.is_file, ROOT.iterdir()):
+    for path in (each for each in ROOT.iterdir() if each.is_file() and each.name != ".git"):
         shutil.copy(path, tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
@@ -72,6 +72,7 @@ def test_commands_and_recipes_of_the_page_work(copy):
     if shutil.which("ruff", path=environment["PATH"]):
         subprocess.run(linted, cwd=copy, env=environment, check=True)
     assert list((copy / "docs" / "changes").glob("+deque*"))
+    assert (copy / ".git" / "hooks" / "pre-commit").exists()
 
 
 def test_tables_of_the_page_name_what_exists():
