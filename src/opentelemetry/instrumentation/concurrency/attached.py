@@ -1,19 +1,25 @@
-"""The code that ``attach`` runs in a process that was started without the instrumentation."""
+"""The code that ``attach`` and ``detach`` run in a process that was started without the instrumentation."""
 
 from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from .agent.peer import Peer
 
+_attached: tuple[Any, Sequence[str]] | None = None
+"""The installation that ``attach`` made, and the entries that it added to ``sys.path``; None without one."""
 
-def attach_here(process_id: int, uid: int) -> str:
+
+def attach_here(process_id: int, uid: int, added_paths: Sequence[str] = ()) -> str:
     """Instrument this process and open its agent; existing loops and tasks are found through the garbage collector.
 
     Args:
         process_id: The attaching process.
         uid: Its user.
+        added_paths: The entries of ``sys.path`` from which this package is imported; `detach_here` removes them.
 
     Returns:
         The reason of a failure as a sentence; empty on success.
@@ -22,17 +28,47 @@ def attach_here(process_id: int, uid: int) -> str:
     """
     from .instrumentor import ConcurrencyInstrumentor, current_installation
 
+    global _attached
     if current_installation() is not None:
         return "The process is already instrumented."
     ConcurrencyInstrumentor().instrument()
     installation = current_installation()
     if installation is None:
         return "The instrumentation is disabled by OTEL_PYTHON_CONCURRENCY_DISABLED, or failed; see the process log."
+    _attached = installation, tuple(added_paths)
     census = installation.census
+    census.attach()
     for loop in _loops():
         census.loops.meet(loop, census.clock.now())
     census.ensure_running()
     installation.report_control_action("attach", Peer(process_id, uid), "", 1)
+    return ""
+
+
+def detach_here(process_id: int, uid: int, _added_paths: Sequence[str] = ()) -> str:
+    """Remove the instrumentation that `attach_here` has installed in this process.
+
+    Args:
+        process_id: The detaching process.
+        uid: Its user.
+
+    Returns:
+        The reason of a failure as a sentence; empty on success.
+    """
+    from .instrumentor import ConcurrencyInstrumentor, current_installation
+
+    global _attached
+    installation = current_installation()
+    if installation is None:
+        return "The process is not instrumented."
+    if _attached is None or _attached[0] is not installation:
+        return "The process instruments itself: restart it without the instrumentation to remove it."
+    installation.report_control_action("detach", Peer(process_id, uid), "", 1)
+    ConcurrencyInstrumentor().uninstrument()
+    (_, paths), _attached = _attached, None
+    for path in paths:
+        if path in sys.path:
+            sys.path.remove(path)
     return ""
 
 

@@ -33,7 +33,7 @@ from ..agent.socket_paths import (
 from ..sanitize import sanitize
 from ..version import __version__
 from .failures import CommandError, NotInstrumentedError
-from .processes import PROC, Process, environment_of, has_proc, still_runs
+from .processes import PROC, Process, allows_inspection, environment_of, has_proc, still_runs
 
 DIRECTORY_VARIABLE: Final = "OTEL_PYTHON_CONCURRENCY_AGENT_DIR"
 RUNTIME_VARIABLE: Final = "XDG_RUNTIME_DIR"
@@ -383,8 +383,10 @@ def _no_agent(process: Process, problems: list[str]) -> NotInstrumentedError:
             "as that user or as root (sudo)."
         )
     found = f" Found instead: {'; '.join(problems)}." if problems else ""
+    attach = f" To turn it on without a restart: otel-concurrency attach {process.process_id}."
     return NotInstrumentedError(
-        f"Process {process.process_id} has no agent.{found} The process must run with the instrumentation "
+        f"Process {process.process_id} has no agent.{found}{attach if allows_inspection(process) else ''} "
+        "The process must run with the instrumentation "
         "(opentelemetry-instrument python ...), without OTEL_PYTHON_CONCURRENCY_AGENT_DISABLED=true, and must have "
         "created its first task or thread. If the directory of its agent was set in code, set it here too: "
         f"{DIRECTORY_VARIABLE}=/path otel-concurrency ...",

@@ -11,28 +11,12 @@ from typing import Any, Final
 
 from .connection import MAX_ANSWER_BYTES
 from .failures import CommandError
-from .processes import PROC, Process
+from .processes import PROC, Process, allows_inspection, version_of
 
-FIRST_VERSION: Final = (3, 14)
 _PTRACE: Final = (
     "Inspecting another process requires the right to trace it: run as root (sudo), or allow it with "
     "sysctl kernel.yama.ptrace_scope=0; start containers with --cap-add=SYS_PTRACE"
 )
-
-
-def version_of(process: Process) -> tuple[int, int] | None:
-    """Return the Python version of a process, derived from file names."""
-    major, _, minor = process.python.partition(".")
-    minor = minor.partition(".")[0]
-    if major.isdigit() and minor.isdigit():
-        return int(major), int(minor)
-    try:
-        # The name is just ``python``: the target of the link may contain the version.
-        name = (PROC / str(process.process_id) / "exe").resolve().name
-    except OSError:
-        return None
-    version = name.removeprefix("python").split(".")
-    return (int(version[0]), int(version[1])) if len(version) == 2 and all(map(str.isdigit, version)) else None
 
 
 def check_version(process: Process) -> tuple[int, int]:
@@ -42,7 +26,7 @@ def check_version(process: Process) -> tuple[int, int]:
         CommandError: If the version does not support it.
     """
     version = version_of(process)
-    if version is None or version < FIRST_VERSION:
+    if version is None or not allows_inspection(process):
         message = (
             f"Process {process.process_id} runs Python {process.python or 'of an unknown version'}; inspecting it from "
             "outside requires Python 3.14 or newer. Restart it with the instrumentation: opentelemetry-instrument "

@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "serve",
     "cancel",
     "attach",
+    "detach",
     "doctor",
     "demo",
     "completion",

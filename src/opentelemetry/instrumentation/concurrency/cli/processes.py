@@ -15,6 +15,7 @@ PROC: Final = Path("/proc")
 _PYTHON: Final = re.compile(r"(?:lib)?(?:python|pypy)(\d+(?:\.\d+)?)?(?:t|d)?(?:\.so.*)?")
 _MAX_BYTES: Final = 1 << 20
 _MAX_DIGITS: Final = 18
+_FIRST_INSPECTABLE: Final = (3, 14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,27 @@ def read_process(process_id: int) -> Process | None:
         )
     except (OSError, ValueError, KeyError, IndexError):
         return None
+
+
+def version_of(process: Process) -> tuple[int, int] | None:
+    """Return the Python version of a process, derived from file names."""
+    major, _, minor = process.python.partition(".")
+    minor = minor.partition(".")[0]
+    if major.isdigit() and minor.isdigit():
+        return int(major), int(minor)
+    try:
+        # The name is just ``python``: the target of the link may contain the version.
+        name = (PROC / str(process.process_id) / "exe").resolve().name
+    except OSError:
+        return None
+    version = name.removeprefix("python").split(".")
+    return (int(version[0]), int(version[1])) if len(version) == 2 and all(map(str.isdigit, version)) else None
+
+
+def allows_inspection(process: Process) -> bool:
+    """Return whether the Python version of a process allows inspection and ``attach`` from outside."""
+    version = version_of(process)
+    return version is not None and version >= _FIRST_INSPECTABLE
 
 
 def process_number(text: str) -> int | None:

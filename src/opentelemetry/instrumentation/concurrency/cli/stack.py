@@ -16,8 +16,8 @@ from ..snapshot.values import CreationSite, LivePicture, Snapshot, group_by_stac
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
 from .filters import add_filters, holds
-from .interpreter import FIRST_VERSION, version_of
 from .json_forms import pictures_json
+from .processes import allows_inspection
 from .several import Asked
 from .site_cells import SITE_HEADINGS, site_cells
 from .sources import ProcessSource, Source, add_target, sources
@@ -92,8 +92,7 @@ def _from_outside(source: ProcessSource, error: NotInstrumentedError) -> Taken:
     Raises:
         NotInstrumentedError: If it can't inspect the process.
     """
-    version = version_of(source.process)
-    if version is None or version < FIRST_VERSION:
+    if not allows_inspection(source.process):
         raise error
     pictures = tuple(external_pictures(source.process, source.timeout_s))
     say(

@@ -28,7 +28,7 @@ def control_attributes(action: str, peer_uid: int, peer_pid: int, shown_filter: 
     """Return the attributes of ``python.concurrency.control``.
 
     Args:
-        action: The action: ``cancel``, ``control``, ``serve`` or ``attach``.
+        action: The action: ``cancel``, ``control``, ``serve``, ``attach`` or ``detach``.
         peer_uid: The user who requested it.
         peer_pid: The process that requested it; 0 if it is not visible from this process.
         shown_filter: The filter as requested.
