@@ -1,5 +1,6 @@
 """The command against what runs in production: workers, other users, a hundred thousand tasks, telemetry, signals."""
 
+import contextlib
 import json
 import os
 import re
@@ -260,29 +261,64 @@ async def main():
 asyncio.run(main())
 """
 
-    def test_stack_from_outside_then_attach_then_lines(self, tmp_path):
-        """Stacks without lines first; then the next ones with the line that created them."""
+    @contextlib.contextmanager
+    def plain(self, tmp_path):
+        """A leaking process without the instrumentation, and the command with the same environment."""
         file = tmp_path / "plain.py"
         file.write_text(self.LEAK)
         environment = clean_environment(tmp_path / "agents", **FAST, **OFFLINE)
-        plain = subprocess.Popen([sys.executable, str(file)], env=environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, str(file)], env=environment, stdout=subprocess.PIPE, text=True)
         try:
-            assert plain.stdout.readline().strip() == "ready"
-            outside = run_command("stack", plain.pid, environment=environment)
+            assert process.stdout.readline().strip() == "ready"
+            yield lambda command, *more: run_command(command, process.pid, *more, environment=environment)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_stack_from_outside_then_attach_then_lines(self, tmp_path):
+        """Stacks without lines first; then the next ones with the line that created them."""
+        with self.plain(tmp_path) as command:
+            outside = command("stack")
             assert "has no agent; it is inspected from outside" in outside.stderr
             assert "wait_for_ever" in outside.stdout
-            done = run_command("attach", plain.pid, environment=environment)
+            done = command("attach")
             assert done.returncode == 0, done.stderr
             deadline = time.monotonic() + 20
             text = ""
             while "created by __main__.handle" not in text and time.monotonic() < deadline:
-                text = run_command("stack", plain.pid, environment=environment).stdout
+                text = command("stack").stdout
             assert "created by __main__.handle" in text
-            assert "already" in run_command("attach", plain.pid, environment=environment).stderr
-        finally:
-            plain.kill()
-            plain.wait()
-            plain.stdout.close()
+            assert "already" in command("attach").stderr
+
+    @pytest.mark.parametrize("name", ["stats", "leaks", "doctor"])
+    def test_command_without_agent_points_to_attach(self, tmp_path, name):
+        with self.plain(tmp_path) as command:
+            done = command(name)
+            assert done.returncode == 3
+            assert "otel-concurrency attach" in done.stdout + done.stderr
+
+    def test_attach_one_bug_is_one_site_with_least_ages(self, tmp_path):
+        """Tasks from before join the line that starts the same function; one without such a line stays apart."""
+        with self.plain(tmp_path) as command:
+            assert command("attach").returncode == 0
+            deadline = time.monotonic() + 30
+            text = ""
+            while "of them created before attach" not in text and time.monotonic() < deadline:
+                text = command("leaks").stdout
+            assert "of them created before attach" in text
+            assert "the oldest is at least" in text
+            assert "leaked tasks at 1 site" in text
+            assert "before attach" in command("stats").stdout  # main itself
+
+    def test_detach_removes_the_agent_and_only_what_attach_made(self, tmp_path):
+        with self.plain(tmp_path) as command:
+            assert "not instrumented" in command("detach").stderr
+            assert command("attach").returncode == 0
+            done = command("detach")
+            assert (done.returncode, done.stdout.startswith("Detached")) == (0, True), done.stderr
+            assert "has no agent" in command("stats").stderr
+            assert command("attach").returncode == 0
 
     def test_process_that_lets_nobody_in_says_how_to_mend_that(self, tmp_path):
         """It was started so."""

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from opentelemetry.instrumentation.concurrency.cli import diff, interpreter
-from opentelemetry.instrumentation.concurrency.cli.attach import _outcome
 from opentelemetry.instrumentation.concurrency.cli.failures import CommandError
 from opentelemetry.instrumentation.concurrency.cli.files import write_file
+from opentelemetry.instrumentation.concurrency.cli.remote_script import _outcome
 
 
 def test_result_of_attach_is_read(tmp_path):
     """One word, or the sentence that says what failed."""
-    (tmp_path / "result").write_text("attached")
-    assert _outcome(tmp_path / "result") == "attached"
+    (tmp_path / "result").write_text("done")
+    assert _outcome(tmp_path / "result") == "done"
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "directory", "missing", "endless"])
@@ -34,7 +34,7 @@ def test_result_of_attach_that_is_no_file_is_not_read(tmp_path, what):
     outcome = _outcome(result)
     assert len(outcome) <= 4096
     assert "secret" not in outcome
-    assert outcome != "attached"
+    assert outcome != "done"
 
 
 def test_output_of_another_interpreter_is_bounded(monkeypatch):

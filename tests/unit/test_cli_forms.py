@@ -231,6 +231,7 @@ class TestMain:
             (["diff", "/nonexistent", "1"], 3, "expected a snapshot file"),
             (["profile", "4194303"], 3, "There is no process"),
             (["attach", "x"], 2, "expected one PID"),
+            (["detach", "x"], 2, "expected one PID"),
             (["doctor", "x"], 2, "expected one PID"),
         ],
     )

@@ -37,7 +37,8 @@ def attach_here(process_id: int, uid: int, added_paths: Sequence[str] = ()) -> s
         return "The instrumentation is disabled by OTEL_PYTHON_CONCURRENCY_DISABLED, or failed; see the process log."
     _attached = installation, tuple(added_paths)
     census = installation.census
-    census.attach()
+    with census.locked():
+        census.before_attach.begin(census.clock.now())
     for loop in _loops():
         census.loops.meet(loop, census.clock.now())
     census.ensure_running()

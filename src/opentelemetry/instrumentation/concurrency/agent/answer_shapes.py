@@ -64,6 +64,7 @@ _STATS: Final = {
             "unwakeable": int,
             "created": int,
             "oldest_s": float,
+            "before_attach?": bool,
             "suspect?": bool,
             "destroyed?": int,
             "unretrieved?": int,

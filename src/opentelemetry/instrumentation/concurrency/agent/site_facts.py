@@ -133,6 +133,7 @@ def _row(live: LiveProcess, counters: _Counters, now: float) -> dict[str, Any]:
         "oldest_s": round(max((max(0.0, now - tally.oldest_at) for tally in counters.live), default=0.0), 1),
         "orphans": sum(found.orphaned + found.unwakeable for found in verdicts),
         "unwakeable": sum(found.unwakeable for found in verdicts),
+        "before_attach": live.census.before_attach.are_at(counters.site.kind, [tally.site for tally in counters.live]),
         "suspect": any(tally.site in diagnosed.suspects for tally in counters.live),
         **_ending(counters),
     }

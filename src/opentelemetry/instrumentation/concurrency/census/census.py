@@ -30,6 +30,7 @@ from ..record.tasks import task_is_finished
 from ..record.threads import machinery_site, start_unseen, target_of, thread_is_finished
 from ..record.young import WIDTH, YoungList
 from .ageing import AgeClock
+from .before_attach import BeforeAttach
 from .columns import Columns
 from .loops import LoopRegistry
 from .pace import SLICE, no_pause
@@ -75,7 +76,7 @@ class Census:
         self.clock = clock or AgeClock()
         self.tasks = Columns(task_is_finished, self.recorder.collections.is_under_way)
         self.threads = Columns(thread_is_finished)
-        self.loops = LoopRegistry()
+        self.loops, self.before_attach = LoopRegistry(), BeforeAttach()
         self.last_scan: Scan | None = None
         self.last_duration_s = 0.0
         # CPU time of the current scan that is charged to a separate budget.
@@ -165,7 +166,7 @@ class Census:
         self.threads = Columns(thread_is_finished)
         self.unrecorded_tasks, self.unrecorded_threads = Unrecorded(), Unrecorded()
         self.unrecorded_tasks.inherited = {id(task): ref(task) for task in registered_tasks(self.loops)}
-        self.loops = LoopRegistry()
+        self.loops, self.before_attach = LoopRegistry(), BeforeAttach()
         self._unfinished.clear()
         self.last_scan = None
         self.clock.restart()
@@ -222,6 +223,7 @@ class Census:
                 self._on_scan(scan, pause)
             self.recorder.young_tasks.end_scan()
             self.recorder.young_threads.end_scan()
+            self.before_attach.end_scan()
             return scan
 
     def admit_young(self, pause: Callable[[], None] = no_pause) -> None:
@@ -302,9 +304,12 @@ class Census:
 
     def _enter(self, found: Any, columns: Columns, table: SiteTable, target: Any) -> None:
         name = machinery_site(found) if columns is self.threads else ""
-        site = table.named(name) if name else table.of_callable(target)
+        is_before = self.before_attach.is_open and not name
+        site = table.named(name) if name else table.of_callable(target, before_attach=is_before)
         site.samples_until_stack -= 1
         columns.add(found, ref(found), site, self.clock.now(), None, None)
+        if is_before:
+            self.before_attach.note(columns, site)
 
     def _scan_tasks(self, pause: Callable[[], None]) -> tuple[Tally, ...]:
         self.admit_young(pause)
@@ -327,6 +332,7 @@ class Census:
         return tuple(replace(tally, daemons=daemons.get(tally.site.number, 0)) for tally in tallies)
 
     def _sweep(self, columns: Columns, table: SiteTable, pause: Callable[[], None]) -> tuple[Tally, ...]:
+        self.before_attach.settle(columns, table)
         counted: dict[int, list[float]] = {}
         now = self.clock.now()
         births = sorted(now - age for age in self.ages_s)

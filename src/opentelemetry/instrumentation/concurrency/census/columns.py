@@ -47,6 +47,8 @@ class Columns:
         self.creator_spans: list[CreatorSpan | None] = []
         self.serials: array[int] = array("Q")
         self.addresses: array[int] = array("Q")
+        # Whether it was created before `attach`, so that its age is a lower bound.
+        self.before_attach = bytearray()
         self._attached: tuple[array[float] | bytearray, ...] = ()
         self.is_finished = is_finished
         self._is_collecting = is_collecting
@@ -98,6 +100,7 @@ class Columns:
             self.creator_spans.append(creator_span)
             self.serials.append(self._serial)
             self.addresses.append(id(found))
+            self.before_attach.append(0)
             for column in self._attached:
                 column.append(0)
         except BaseException:  # raised again after the cleanup
@@ -175,6 +178,7 @@ class Columns:
             self.creator_spans,
             self.serials,
             self.addresses,
+            self.before_attach,
             *self._attached,
         )
 

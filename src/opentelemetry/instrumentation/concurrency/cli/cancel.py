@@ -7,7 +7,7 @@ import sys
 from typing import Any, Final
 
 from ..render.name_text import sanitize_name
-from ..render.place_text import function_text, position_text
+from ..render.place_text import created_by, position_text
 from ..snapshot.values import LivePicture
 from .failures import FINE, CommandError, UsageError
 from .filters import SITE_HELP
@@ -89,8 +89,8 @@ def _line(group: list[LivePicture]) -> str:
     verdict = f", {first.verdict}" if first.verdict else ""
     site = first.site
     runs = f", runs {sanitize_name(site.runs)}" if site.runs else ""
-    created_by = f"{function_text(site)} {position_text(site)}".rstrip()
-    return f"{len(group)} [{first.wait_reason}{verdict}] created by {created_by}{runs}\n"
+    where = f"{created_by(site)} {position_text(site)}".rstrip()
+    return f"{len(group)} [{first.wait_reason}{verdict}] {where}{runs}\n"
 
 
 def _outcome(facts: dict[str, Any]) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from .failures import FINE
 from .quantities import seconds
 from .remote_script import call_in_process
-from .failures import FINE
 from .sources import one_process
 from .terminal import emit, emit_json
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from ..durations import duration_text
 from ..render.creation_text import callers_of_line, creation_heading, started_lines
 from ..render.name_text import sanitize_name
-from ..render.place_text import function_text, position_text, state_text
+from ..render.place_text import age_text, created_by, function_text, position_text, state_text
 from ..snapshot.values import CreationSite, LivePicture, StackEntry, nearest_creation
 from .site_cells import site_of
 
@@ -29,7 +28,10 @@ def leak_block(group: Sequence[LivePicture], *, full: bool) -> Iterator[str]:
     oldest = group[0]
     yield from _head(len(group), str(oldest.verdict), oldest.kind, oldest.site)
     reason = f": {sanitize_name(oldest.reason, _REASON_LIMIT)}" if oldest.reason else ""
-    yield f"  the oldest is {duration_text(oldest.age_s)} old{reason}\n"
+    before = sum(one.before_attach for one in group)
+    if before and oldest.site.path:
+        yield f"  {before} of them created before attach; only this line has started that function since\n"
+    yield f"  the oldest is {age_text(oldest)} old{reason}\n"
     yield f"  it waits in {state_text(oldest.wait_reason, oldest.stalled_s, None)}\n"
     yield from _frames(oldest.stack, full=full)
     creation, sampled = nearest_creation((one.creation_stack, one.creation_sampled) for one in group)
@@ -76,13 +78,13 @@ def ended_badly_block(facts: dict[str, Any]) -> Iterator[str]:
     if facts["unretrieved"]:
         endings.append(f"{_counted(facts['unretrieved'], facts['kind'])} failed, exception never retrieved")
     site = site_of(facts)
-    yield f"{', '.join(endings)}: created by {_position(site)}\n"
+    yield f"{', '.join(endings)}: {_creator(site)}\n"
     yield from started_lines(site, "  ", "  ")
     yield f"  of {_counted(facts['created'], facts['kind'])} created there\n\n"
 
 
 def _head(count: int, verdict: str, kind: str, site: CreationSite) -> Iterator[str]:
-    yield f"{_counted(count, kind)} {verdict}: created by {_position(site)}\n"
+    yield f"{_counted(count, kind)} {verdict}: {_creator(site)}\n"
     yield from started_lines(site, "  ", "  ")
 
 
@@ -112,7 +114,11 @@ def _is_library(entry: StackEntry) -> bool:
     return _LIBRARY.search(entry.path) is not None
 
 
-def _position(place: CreationSite | StackEntry) -> str:
+def _creator(site: CreationSite) -> str:
+    return f"{created_by(site)} {position_text(site)}".rstrip()
+
+
+def _position(place: StackEntry) -> str:
     return f"{function_text(place)} {position_text(place)}".rstrip()
 
 

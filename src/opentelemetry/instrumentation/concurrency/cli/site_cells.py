@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..record.site import BEFORE_ATTACH
 from ..snapshot.values import CreationSite, StackEntry
 
 SITE_HEADINGS: Final = ("CREATED BY<", "RUNS", "THROUGH", "AT")
@@ -30,4 +31,6 @@ def site_key(facts: dict[str, Any]) -> tuple[str, CreationSite]:
 
 
 def _with_line(place: CreationSite | StackEntry) -> str:
+    if place.function == BEFORE_ATTACH:
+        return "before attach"
     return f"{place.function}:{place.line}" if place.line else place.function

@@ -97,7 +97,7 @@ def _cells(site: dict[str, Any]) -> tuple[str, ...]:
         str(site["live"]),
         (str(site["orphans"]) if site["orphans"] else "-") + (" growing" if site.get("suspect") else ""),
         f"{site['created_per_s']:g}",
-        short_duration(site["oldest_s"]),
+        short_duration(site["oldest_s"]) + ("+" if site.get("before_attach") else ""),
         site["kind"],
         sanitize_name(created_by),
         sanitize_name(runs),

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from ..render.name_text import quoted, sanitize_name
-from ..render.place_text import function_text, state_text
+from ..render.place_text import created_by, function_text, state_text
 from ..snapshot.values import LivePicture
 from .filters import add_filters, holds
 from .json_forms import pictures_json
@@ -125,7 +125,7 @@ def _label(group: list[LivePicture]) -> str:
     site = first.site
     line = f":{site.line}" if site.line else ""
     runs = f"runs {sanitize_name(site.runs)}, " if site.runs else ""
-    text = f"{what} {first.serial} {quoted(first.name)} {state} {runs}created by {function_text(site)}{line}"
+    text = f"{what} {first.serial} {quoted(first.name)} {state} {runs}{created_by(site)}{line}"
     if site.via:
         text += f", through {', '.join(map(function_text, site.via))}"
     if first.deadlock:

@@ -11,6 +11,8 @@ from .naming import CodeLine, absolute_path, function_name, line_of
 
 Kind = Literal["task", "thread"]
 
+BEFORE_ATTACH: Final = "_BEFORE_ATTACH"
+"""Function of the sites of tasks and threads from before ``attach``, whose creating line was not recorded."""
 _MOST_STACKS: Final = 32
 
 

@@ -19,7 +19,7 @@ from .outward import Outward, is_comprehension, module_of_frame, named_line
 from .paths import Node, Paths, follow, follow_to_loop
 from .raw_fields import type_name
 from .restarts import ended_task_given_to, makes_what_runs
-from .site import Kind, Site, SpawningLine
+from .site import BEFORE_ATTACH, Kind, Site, SpawningLine
 from .started import (
     called_by_plumbing,
     code_of,
@@ -176,12 +176,22 @@ class SiteTable:
             return True
         return site in self._sites_of.get(id(code), ())
 
-    def of_callable(self, target: object) -> Site:
-        """Return the site named after a coroutine's or function's own code, for creations without application frame."""
+    def sites_that_start(self, code: CodeType | None) -> set[Site]:
+        """Return the sites that have started a coroutine or function of this code."""
+        return set() if code is None else self._sites_of.get(id(code), set())
+
+    def of_callable(self, target: object, *, before_attach: bool = False) -> Site:
+        """Return the site named after a coroutine's or function's own code, for creations without application frame.
+
+        With ``before_attach``, it is named `BEFORE_ATTACH` instead.
+        """
         code, module = code_of(target)
         if code is None:
             return self.named(name_of_type(type(target)))
         runs = name_of_what_runs(innermost_coroutine(target))
+        if before_attach:
+            own = CodeLine(BEFORE_ATTACH, "", 0)
+            return self._intern((BEFORE_ATTACH, id(code), runs), code, -1, module, own=own, runs=runs)
         return self._intern((id(code), -1, runs), code, -1, module, runs=runs)
 
     def at_line_of(self, task_site: Site, target: object) -> Site:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..durations import duration_text
 from ..snapshot.values import LivePicture
 from .creation_text import callers_of_line, creation_heading, started_lines
 from .name_text import quoted, sanitize_name
-from .place_text import function_text, position_text, state_text
+from .place_text import age_text, created_by, function_text, position_text, state_text
 
 _SENTENCE_LIMIT = 1000
 
@@ -38,7 +37,7 @@ def _lines(picture: LivePicture) -> Iterator[str]:
         yield f"...{sanitize_name(picture.note)}...\n"
     creator = "" if picture.creator is None else f" in task {picture.creator}"
     position = position_text(picture.site)
-    yield f"created by {function_text(picture.site)}{creator}\n"
+    yield f"{created_by(picture.site)}{creator}\n"
     if position:
         yield f"\t{position}\n"
     yield from started_lines(picture.site, "# ", "\t")
@@ -55,7 +54,7 @@ def _evidence(picture: LivePicture) -> Iterator[str]:
     for entry in reversed(callers):
         yield f"# called from {function_text(entry)}\t{position_text(entry)}\n"
     reason = f": {sanitize_name(picture.reason, _SENTENCE_LIMIT)}" if picture.reason else ""
-    yield f"# {duration_text(picture.age_s)} old{reason}\n"
+    yield f"# {age_text(picture)} old{reason}\n"
     if picture.deadlock:
         cycle = [*picture.deadlock, picture.deadlock[0]]
         yield f"# deadlock: {' awaits '.join(f'task {serial}' for serial in cycle)}\n"

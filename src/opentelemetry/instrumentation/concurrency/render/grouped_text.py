@@ -16,7 +16,7 @@ from ..snapshot.tally import Tally
 from ..snapshot.values import CreationSite, StackEntry
 from .creation_text import started_lines
 from .name_text import sanitize_name
-from .place_text import function_text, position_text, state_text
+from .place_text import created_by, function_text, position_text, state_text
 
 _ADDRESS_BYTES: Final = 5
 
@@ -51,7 +51,7 @@ def _block(tally: Tally, addresses: _Addresses) -> Iterator[str]:
     if tally.note:
         yield f"# ({sanitize_name(tally.note)})\n"
     position = position_text(site)
-    yield f"# created by {function_text(site)}{chr(9) if position else ''}{position}\n"
+    yield f"# {created_by(site)}{chr(9) if position else ''}{position}\n"
     yield from started_lines(site, "# ", "\t")
     yield "\n"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..durations import duration_text
-from ..snapshot.values import CreationSite, StackEntry
+from ..record.site import BEFORE_ATTACH
+from ..snapshot.values import CreationSite, LivePicture, StackEntry
 from .name_text import NAME_LIMIT, sanitize_name
 
 _PATH_LIMIT = 1000
@@ -12,6 +13,16 @@ _PATH_LIMIT = 1000
 def function_text(entry: StackEntry | CreationSite) -> str:
     """Return the function of a frame or site."""
     return sanitize_name(entry.function, NAME_LIMIT)
+
+
+def created_by(site: CreationSite) -> str:
+    """Return ``created by shop.search.query``, or ``created before attach``."""
+    return "created before attach" if site.function == BEFORE_ATTACH else f"created by {function_text(site)}"
+
+
+def age_text(picture: LivePicture) -> str:
+    """Return the age of a task or thread, as a lower bound if it was created before ``attach``."""
+    return f"{'at least ' if picture.before_attach else ''}{duration_text(picture.age_s)}"
 
 
 def position_text(entry: StackEntry | CreationSite) -> str:

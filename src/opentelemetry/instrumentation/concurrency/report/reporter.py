@@ -14,7 +14,7 @@ from ..census.scan import Scan
 from ..diagnose.verdict.finding import Finding
 from ..diagnose.verdict.group import Group
 from ..record.repeated_failure import RepeatedFailure
-from ..record.site import Site
+from ..record.site import BEFORE_ATTACH, Site
 from .attributes import (
     COUNT,
     FINGERPRINT,
@@ -108,7 +108,8 @@ class Reporter:
         judged = {group.site for group in groups}
         for key in () if scan.final else due.resolved:
             site = self._sites.pop(key, None)
-            if site is not None and site not in judged:
+            # Tasks from before `attach` may have moved to the site of the line that starts them.
+            if site is not None and site not in judged and site.function != BEFORE_ATTACH:
                 self._resolve(key)
 
     def end_with_main(self, sites: Container[Site]) -> None:

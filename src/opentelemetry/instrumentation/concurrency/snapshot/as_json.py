@@ -39,6 +39,7 @@ _OPTIONAL: Final = (
     ("deadlock", ()),
     ("loop", ""),
     ("note", ""),
+    ("before_attach", False),
 )
 
 

@@ -160,6 +160,7 @@ class SnapshotBuilder:
             deadlock=deadlock,
             loop=self._loop(loop_of(task)),
             note=chain_note(chain),
+            before_attach=bool(columns.before_attach[row]),
         )
 
     def summarize_tasks(self) -> Iterator[TaskSummary]:
@@ -249,6 +250,7 @@ class SnapshotBuilder:
                 is_daemon=is_daemon(thread),
                 creation_stack=creation,
                 creation_sampled=sampled,
+                before_attach=bool(columns.before_attach[row]),
             )
 
     def _deadlocks(self, columns: Columns) -> dict[int, tuple[int, ...]]:

@@ -186,6 +186,7 @@ class _Tables:
             deadlock=found.serials("deadlock"),
             loop=found.take("loop", str, ""),
             note=found.take("note", str, ""),
+            before_attach=found.take("before_attach", bool, False),
         )
 
     def group(self, found: _Found) -> LiveGroup:

@@ -75,6 +75,7 @@ class LivePicture:
         loop: Name of the thread that runs its event loop; ``closed`` or ``stopped`` if no thread does; empty for
             threads.
         note: Reason for an incomplete stack; empty if it is complete.
+        before_attach: Whether it was created before ``attach``; its age is then a lower bound.
     """
 
     kind: Literal["task", "thread"]
@@ -96,6 +97,7 @@ class LivePicture:
     deadlock: tuple[int, ...] = ()
     loop: str = ""
     note: str = ""
+    before_attach: bool = False
 
 
 class TaskSummary(NamedTuple):

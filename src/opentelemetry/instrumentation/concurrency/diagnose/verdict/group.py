@@ -33,6 +33,7 @@ class Representative:
         created_at: Its creation time, in seconds of the age clock.
         creator_span: The span under which it was created.
         site: Its creation site.
+        before_attach: Whether it was created before ``attach``; its age is then a lower bound.
     """
 
     reference: ReferenceType[object]
@@ -40,6 +41,7 @@ class Representative:
     created_at: float
     creator_span: CreatorSpan | None
     site: Site
+    before_attach: bool = False
 
 
 @dataclass(slots=True)

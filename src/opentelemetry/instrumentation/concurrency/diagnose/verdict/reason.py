@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...durations import duration_text
 from ...record.naming import CodeLine, relative_path
+from ...record.site import BEFORE_ATTACH
 from ..introspection.fingerprint import NamedFrame
 from .group import Group
 
@@ -27,12 +28,15 @@ def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None
         stalled_s: Seconds for which it has waited for the same object; None if unknown.
     """
     noun = f"{group.site.kind}{'' if group.count == 1 else 's'}"
-    many = f"{group.count} {noun} started at this line"
+    where = "created before attach" if group.site.function == BEFORE_ATTACH else "started at this line"
+    many = f"{group.count} {noun} {where}"
     if group.verdict == "destroyed":
         return f"{many} {'was' if group.count == 1 else 'were'} garbage-collected while pending: {group.evidence}."
     if group.verdict == "growing":
         return " ".join(_growing(group))
     shown = "It is" if group.count == 1 else "The one shown is"
+    if group.representative is not None and group.representative.before_attach:
+        shown += " at least"
     sentences = [
         *_guilty_spawner(group),
         f"{many} {'has' if group.count == 1 else 'have'} leaked.",

@@ -126,6 +126,7 @@ def choose_representative(group: Group) -> None:
         chosen.created_at,
         chosen.span,
         members.sites[columns.sites[chosen.row]],
+        bool(columns.before_attach[chosen.row]),
     )
     group.spans = _links(chosen.span, (columns.creator_spans[row] for row in members.rows))
     if members.clause is not None:
