@@ -75,7 +75,7 @@ FAULTS = (
         "record/young.py",
         "del entries[: len(taken)]",
         "entries.clear()",
-        "test_young_list.py::test_drain_leaves_what_is_created_meanwhile",
+        "test_young_list.py::test_drain_leaves_entries_created_meanwhile",
     ),
     Fault(
         "age.max of a series reports its youngest site",
@@ -159,14 +159,14 @@ FAULTS = (
         "diagnose/proof/closure.py",
         "if _collections(reading.pop()) != _collections(reading.pop(0)):",
         "if _collections(reading.pop()) != _collections(reading.pop(0)) and False:",
-        "test_closure.py::test_account_reading_disturbed_by_a_collection_is_none",
+        "test_closure.py::test_account_interrupted_by_collection_returns_none",
     ),
     Fault(
         "the first proof of many tasks uses up the CPU time of its confirmation",
         "diagnose/proof/schedule.py",
         "size = MAX_SUSPECTS if of_all else self._size(counted, scan.at)",
         "size = MAX_SUSPECTS",
-        "test_proof_schedule.py::test_proof_of_many_new_tasks_leaves_cpu_time_for_its_confirmation",
+        "test_proof_schedule.py::test_proof_of_many_new_tasks_leaves_time_to_confirm",
     ),
     Fault(
         "a reference that equals the registry's own counts as that one",

@@ -56,7 +56,7 @@ def living(path, line, **fields):
     return Living("task", 1, fields.pop("function", "watch"), str(path), line, **fields)
 
 
-def test_leak_at_guilty_line_is_no_false_alarm(corpus_program):
+def test_leak_at_guilty_line_is_not_a_false_alarm(corpus_program):
     """What is flagged where the leak is created is found and named rightly."""
     path, guilty, _ = corpus_program
     result = run_of(path, {"watch": "orphaned"}, flagged={"orphaned": {living(path, guilty)}})

@@ -23,7 +23,7 @@ def shop(tmp_path_factory):
         yield running
 
 
-def test_ps_shows_what_runs_and_what_leaks(shop):
+def test_ps_shows_live_and_leaked_counts(shop):
     """One row a process: number, agent, version, tasks, orphans, command."""
     done = shop.command("ps")
     assert (done.returncode, done.stderr) == (0, "")
@@ -87,7 +87,7 @@ def test_proof_by_hand_shows_in_every_command_and_in_metrics(tmp_path):
         assert len(again["live"]) == leaked
 
 
-def test_stack_groups_what_is_alike(shop):
+def test_stack_groups_equal_tasks(shop):
     """One block for all that wait at the same place, the most first."""
     done = shop.command("stack", shop.pid)
     assert done.stdout.startswith(f"task profile: total {LEAKS + 8}\n{LEAKS} @ 0x")
@@ -111,7 +111,7 @@ def test_stack_can_be_filtered(shop, options, total):
     assert f"task profile: total {total}\n" in shop.command("stack", shop.pid, *options).stdout
 
 
-def test_stack_shows_every_one_threads_and_json_without_control_characters(shop):
+def test_stack_output_has_no_control_characters(shop):
     """Names that would paint the terminal are shown escaped."""
     full = shop.command("stack", shop.pid, "--full").stdout
     assert full.count("created by __main__.query\n") == LEAKS
@@ -123,7 +123,7 @@ def test_stack_shows_every_one_threads_and_json_without_control_characters(shop)
     assert {one["wait_reason"] for one in found["live"]} == {"queue.put"}
 
 
-def test_tree_shows_who_awaits_whom_and_circles(shop):
+def test_tree_shows_awaiters_and_cycles(shop):
     """The parent with its two children below; the circle is at the root and said to be one."""
     lines = shop.command("tree", shop.pid).stdout.splitlines()
     parent = next(number for number, line in enumerate(lines) if "[gather" in line)
@@ -162,7 +162,7 @@ def test_profile_writes_every_format(shop, tmp_path):
         assert "__main__.ask" in (tmp_path / name).read_text()
 
 
-def test_snapshot_and_diff_show_what_grew(shop, tmp_path):
+def test_snapshot_and_diff_show_growth(shop, tmp_path):
     """Against itself nothing grew; against a smaller snapshot the line is named and the exit code is 1."""
     file = tmp_path / "now.json"
     assert shop.command("snapshot", shop.pid, "-o", file).returncode == 0
@@ -187,7 +187,7 @@ def test_cancel_needs_to_be_allowed(shop):
     assert shop.facts()["tasks"] == LEAKS + 8
 
 
-def test_cancel_ends_tasks_and_says_what_swallowed_it(tmp_path):
+def test_cancel_ends_tasks_and_lists_those_that_go_on(tmp_path):
     """Through the loop, up to the limit; never those that await each other; the process' log says who did it."""
     with service(tmp_path, QUEUE_SERVICE, 30, OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL="true") as running:
         running.wait_until(lambda facts: facts["unwakeable"] >= 30)
@@ -267,7 +267,7 @@ def test_killed_process_is_not_believed_any_more(tmp_path):
         assert done.returncode == 3 and f"There is no process {running.pid} here" in done.stderr
 
 
-def test_next_process_removes_what_a_killed_one_left(tmp_path):
+def test_next_process_removes_the_file_of_a_killed_one(tmp_path):
     """The stale socket is gone as soon as another agent opens its own; the socket of a living one stays."""
     for _ in range(2):
         with service(tmp_path, PLAIN_SERVICE, 5) as running:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 CONTAINER = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
 
 
-def test_process_with_numbers_and_mounts_of_its_own_is_found_by_its_number_here(tmp_path):
+def test_process_in_a_container_is_found_by_its_host_pid(tmp_path):
     """Its socket is in a file system that only it sees, under the number that only it knows."""
     (tmp_path / "service.py").write_text(QUEUE_SERVICE)
     try:

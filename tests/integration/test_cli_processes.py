@@ -89,7 +89,7 @@ def test_each_worker_of_gunicorn_has_an_agent_of_its_own(tmp_path):
         master.process.wait(30)
 
 
-def test_hundred_thousand_tasks_are_grouped_while_the_service_goes_on(tmp_path):
+def test_hundred_thousand_tasks_are_grouped_meanwhile(tmp_path):
     """Each command answers within its limit; the loop is asked nothing."""
     with service(tmp_path, MANY, 100_000) as running:
         running.wait_until(bool, limit_s=60)
@@ -102,7 +102,7 @@ def test_hundred_thousand_tasks_are_grouped_while_the_service_goes_on(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_process_of_another_user_is_shown_to_root_and_refused_to_others(tmp_path):
+def test_process_of_another_user_is_for_root_only(tmp_path):
     """Root sees all; a user is told whose it is."""
     nobody = 65534
     tmp_path.chmod(0o755)
@@ -127,7 +127,7 @@ def test_process_of_another_user_is_shown_to_root_and_refused_to_others(tmp_path
         assert "belongs to user 0" in done.stderr and "sudo" in done.stderr
 
 
-def test_cancelling_is_told_to_telemetry_before_it_happens(tmp_path):
+def test_cancel_is_reported_before_it_happens(tmp_path):
     """An event with who did it, to what and to how many; the same as span and as log record."""
     with OtlpReceiver() as receiver:
         more = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BLRP_SCHEDULE_DELAY": "100", **receiver.environ}
@@ -320,7 +320,7 @@ asyncio.run(main())
             assert "has no agent" in command("stats").stderr
             assert command("attach").returncode == 0
 
-    def test_process_that_lets_nobody_in_says_how_to_mend_that(self, tmp_path):
+    def test_process_without_an_agent_gets_an_instruction(self, tmp_path):
         """It was started so."""
         environment = {**clean_environment(tmp_path / "agents"), "PYTHON_DISABLE_REMOTE_DEBUG": "1"}
         program = "import time; print('ready', flush=True); time.sleep(600)"

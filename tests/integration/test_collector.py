@@ -221,7 +221,7 @@ def test_gateway_samples_requests_and_loses_no_report(gateway):
     assert max(each.value for each in calls) == OTHERS
 
 
-def test_minimal_writes_what_arrived(tmp_path):
+def test_minimal_configuration_writes_received_data(tmp_path):
     port = free_port()
     text = (CONFIGS / "minimal.yaml").read_text()
     collector = Collector(

@@ -130,12 +130,12 @@ def shop(tmp_path_factory):
         yield running, receiver, f"http://{address}/debug"
 
 
-def test_metrics_agree_with_what_leaks(shop):
+def test_metrics_agree_with_the_leaks(shop):
     _, receiver, _ = shop
     assert receiver.wait_for(lambda: of_metrics(receiver) == EXPECTED), of_metrics(receiver)
 
 
-def test_ps_and_stats_agree_with_what_leaks(shop):
+def test_ps_and_stats_agree_with_the_leaks(shop):
     running, _, _ = shop
     facts = running.facts()
     assert (facts["tasks"], facts["threads"]) == (EXPECTED["tasks"], EXPECTED["threads"])
@@ -147,7 +147,7 @@ def test_ps_and_stats_agree_with_what_leaks(shop):
     assert f"orphans {THREADS}, " in next(line for line in text.splitlines() if line.startswith("threads "))
 
 
-def test_top_agrees_with_what_leaks(shop):
+def test_top_agrees_with_the_leaks(shop):
     running, _, _ = shop
     (stats,) = json.loads(running.command("stats", running.pid, "--interval", "1ms", "--json").stdout)
     orphans = UNWAKEABLE + ORPHANED + THREADS
@@ -161,7 +161,7 @@ def test_leaks_agrees_with_what_leaks(shop):
     assert of_live(leaks["live"]).items() <= EXPECTED.items()
 
 
-def test_page_agrees_with_what_leaks(shop):
+def test_page_agrees_with_the_leaks(shop):
     _, _, base = shop
     totals = json.loads(get(f"{base}/concurrency/overview.json")[2])["totals"]
     assert (totals["tasks"], totals["threads"]) == (EXPECTED["tasks"], EXPECTED["threads"])

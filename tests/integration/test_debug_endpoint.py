@@ -105,7 +105,7 @@ def test_foreign_host_name_is_refused():
         assert get(f"http://127.0.0.1:{port}/debug/pprof/", Host="evil.example")[0] == 421
 
 
-def test_snapshot_follows_its_schema_and_selections_are_snapshots(base):
+def test_snapshot_and_selections_follow_the_schema(base):
     schema = snapshot_schema()
     whole = json.loads(get(f"{base}/concurrency/snapshot.json")[2])
     jsonschema.validate(whole, schema)
@@ -118,7 +118,7 @@ def test_snapshot_follows_its_schema_and_selections_are_snapshots(base):
     assert len(json.loads(get(f"{base}/concurrency/snapshot.json?{query}")[2])["tasks"]) == 5
 
 
-def test_overview_holds_what_the_page_draws(base):
+def test_overview_has_the_data_of_the_page(base):
     found = json.loads(get(f"{base}/concurrency/overview.json")[2])
     assert found["process"]["service_name"] == "shop"
     assert found["totals"]["tasks"] == 44 and found["totals"]["unwakeable"] == 43
@@ -129,7 +129,7 @@ def test_overview_holds_what_the_page_draws(base):
     assert found["left_out"] == {"sites": 0, "groups": 0}
 
 
-def test_many_clients_at_once_are_answered_or_told_off(base):
+def test_many_clients_get_an_answer_or_a_refusal(base):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: get(f"{base}/pprof/task?debug=1")[0], range(16)))
     assert answers == [200] * 16
@@ -164,7 +164,7 @@ def test_garbage_leaves_the_endpoint_up(base):
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"431"),
     ],
 )
-def test_what_is_no_request_is_refused_in_plain_text(base, sent, status):
+def test_malformed_request_is_refused_in_plain_text(base, sent, status):
     head, _, body = throw(base, sent).partition(b"\r\n\r\n")
     assert head.split()[1] == status
     assert b"text/plain" in head and b"nosniff" in head and body.endswith(b".\n")

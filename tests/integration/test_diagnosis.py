@@ -75,7 +75,7 @@ def series(receiver, verdict):
     return [p for p in receiver.points if p.name == name and p.attributes.get("python.leak.verdict") == verdict]
 
 
-def test_deadlock_is_proven_and_arrives_as_report_and_as_a_series_of_its_own(tmp_path):
+def test_deadlock_arrives_as_report_and_series(tmp_path):
     with OtlpReceiver() as receiver:
 
         def arrived():
@@ -92,7 +92,7 @@ def test_deadlock_is_proven_and_arrives_as_report_and_as_a_series_of_its_own(tmp
     assert {p.value for p in series(receiver, "orphaned")} <= {0}
 
 
-def test_what_asyncio_run_had_to_cancel_is_reported_at_exit():
+def test_task_cancelled_by_asyncio_run_is_reported_at_exit():
     with OtlpReceiver() as receiver:
         leaking = run_program(LEFT_AT_EXIT.replace("HEALED", ""), env={**FAST, **receiver.environ})
         assert leaking.returncode == 0, leaking.stderr

@@ -83,7 +83,7 @@ def _words(command):
 
 
 @pytest.mark.parametrize("page", TO_RUN, ids=lambda page: page.name)
-def test_commands_of_the_page_do_what_it_shows(page, place):
+def test_commands_of_the_page_print_its_output(page, place):
     directory, agents = place
     environment = environ(agents)
     with ExitStack() as services:

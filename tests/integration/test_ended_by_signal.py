@@ -56,7 +56,7 @@ asyncio.run(main())
 
 @pytest.mark.every_python
 @pytest.mark.parametrize("leaked", [40, 0])
-def test_program_that_raises_sigterm_sends_what_it_leaks(leaked):
+def test_program_that_raises_sigterm_sends_its_leaks(leaked):
     with OtlpReceiver() as receiver:
         done = run_program(ENDS_ITSELF.replace("LEAKED", str(leaked)), env={**SLOW, **receiver.environ})
         assert done.returncode == -signal.SIGTERM, done.stderr

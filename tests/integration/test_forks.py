@@ -160,7 +160,7 @@ os._exit(0)
 """
 
 
-def test_forked_child_has_no_thread_of_ours_before_its_first_record(tmp_path):
+def test_forked_child_has_no_own_thread_before_a_record(tmp_path):
     """Also where the SDK's metric reader starts its own again and reads our metrics; the parent goes on."""
     program = ALONE.replace("AGENTS", repr(str(tmp_path / "agents")))
     done = run_program(program, env={**ENV, "PYTHONWARNINGS": "ignore"})

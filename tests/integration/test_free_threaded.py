@@ -90,7 +90,7 @@ print(ours.live_counts().tasks)
 
 
 @pytest.mark.parametrize("seconds", [20])
-def test_it_counts_and_never_crashes_while_loops_run_in_other_threads(seconds):
+def test_counts_while_loops_run_in_other_threads_are_safe(seconds):
     """Snapshots, profiles, scans and exports over tasks that move on meanwhile; forks; a proof that says why not."""
     env = {**OFFLINE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
     done = run_program(CHURN.replace("SECONDS", str(seconds)), env=env, timeout=100)

@@ -261,7 +261,7 @@ print(current_installation().census.last_scan is not None, "run" in traced, "sca
 """
 
 
-def test_thread_of_ours_is_not_traced_with_those_of_the_application(tmp_path):
+def test_own_thread_is_not_traced_with_the_application(tmp_path):
     """A function for all threads costs the scans nothing, and what it raises is not ours to show."""
     program = tmp_path / "program.py"
     program.write_text(UNTRACED)

@@ -51,7 +51,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_leak_arrives_at_a_real_receiver_by_line_and_as_one_report(protocol):
+def test_leak_arrives_at_a_receiver_as_one_report(protocol):
     """Counts by line, one report of all fifty in both sinks, linked to a request; the workers are residents."""
     with OtlpReceiver(protocol) as receiver:
         done = run_program(LEAK.replace("SECONDS", "5"), env={**FAST, **receiver.environ})
@@ -107,7 +107,7 @@ current_installation().census.scan()
 """
 
 
-def test_what_ends_with_main_is_not_said_to_be_resolved():
+def test_leak_that_ends_with_main_is_not_resolved():
     """asyncio.run cancels what leaked: nobody mended it, whenever the next scan comes."""
     with OtlpReceiver() as receiver:
         env = {**FAST, **receiver.environ, "OTEL_TRACES_SAMPLER": "always_off"}
@@ -183,7 +183,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert "Warning" not in done.stderr
 
 
-def test_loop_closed_with_tasks_pending_is_no_trouble():
+def test_loop_closed_with_pending_tasks_is_harmless():
     """A program that ends badly ends as without us."""
     done = run_program(
         """

@@ -80,7 +80,7 @@ def proven(receiver):
 
 
 @pytest.mark.timeout(900)
-def test_sessions_left_by_each_request_are_proven_within_a_minute(tmp_path):
+def test_sessions_left_by_requests_are_proven_in_a_minute(tmp_path):
     """All three tasks of a request, over OTLP, with how many were not examined; and none of them ever wakes."""
     port = free_port()
     with OtlpReceiver() as receiver:

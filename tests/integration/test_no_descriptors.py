@@ -102,7 +102,7 @@ asyncio.run(main())
 """
 
 
-def test_proof_without_descriptors_is_made_and_its_report_stays_due():
+def test_proof_without_descriptors_keeps_its_report_due():
     """No scan fails; a report for which a module must be imported is made when that can be."""
     done = run_program(PROVING, env=ENV)
     proven, verdicts = done.stdout.splitlines()

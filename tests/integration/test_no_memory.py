@@ -108,7 +108,7 @@ def starved(how, tmp_path):
     return json.loads(done.stdout)
 
 
-def test_process_at_its_memory_limit_behaves_as_bare_and_is_scanned_again(tmp_path):
+def test_process_at_its_memory_limit_is_scanned_again(tmp_path):
     """Failures are counted, the hooks stay installed, and the scan thread survives."""
     bare = starved("bare", tmp_path)
     ours = starved("instrumented", tmp_path)

@@ -191,7 +191,7 @@ def test_tagroot_puts_creation_sites_at_the_root(profiles):
     assert cumulative(text)[f"__main__.query:{line_of('create_task(ask')}"] == "17"
 
 
-def test_diff_base_shows_what_came_and_what_went(profiles):
+def test_diff_base_shows_added_and_removed_tasks(profiles):
     """Groups of the two profiles are recognised as the same."""
     text = pprof(profiles, "-top", "-diff_base=before-task.pb.gz", "after-task.pb.gz")
     found = flat(text)

@@ -29,7 +29,7 @@ def test_configuration_and_rules_are_valid():
     assert "5 rules found" in done.stdout and "4 rules found" in done.stdout
 
 
-def test_rules_do_what_their_tests_say():
+def test_rules_pass_their_promtool_tests():
     done = promtool("test", "rules", "rules_test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -109,7 +109,7 @@ def test_variables_of_the_dashboard_find_services_and_functions(server):
     assert {each["metric"]["job"] for each in server.query("count by (job) (python_asyncio_task_count)")} == set(JOBS)
 
 
-def test_metrics_have_the_same_names_from_the_sdk_as_in_rules_and_dashboard(server):
+def test_metric_names_agree_with_rules_and_dashboard(server):
     known = {each["metric"]["__name__"] for each in server.query('{__name__=~"python_.+"}')}
     texts = [(RULES / name).read_text() for name in ("recording_rules.yaml", "alerting_rules.yaml")]
     named = set(re.findall(r"(?<![:\w])python_\w+", " ".join([*texts, *(p.values[0] for p in queries())])))

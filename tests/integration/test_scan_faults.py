@@ -80,7 +80,7 @@ asyncio.run(main())
 """
 
 
-def test_scans_that_failed_at_every_line_leave_the_next_ones_right():
+def test_scan_after_a_failure_at_any_line_is_right():
     """Not a task is lost or there twice, and what leaks is found afterwards; the program has its results."""
     env = {**OFFLINE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
     done = run_program(INJECTED, env=env, timeout=110)
@@ -131,7 +131,7 @@ asyncio.run(main())
     sys.version_info[:2] == (3, 14),
     reason="an exception in a signal handler leaves locks of Python's own threading held",
 )
-def test_count_that_a_signal_handler_breaks_off_raises_that_and_leaves_later_ones_right():
+def test_count_broken_off_by_a_signal_handler_stays_right():
     """The exception of the handler is the program's, and it gets it each time."""
     done = run_program(SIGNALLED, env={**OFFLINE, "OTEL_PYTHON_CONCURRENCY_SCAN_INTERVAL": "10ms"})
     assert done.returncode == 0, done.stderr

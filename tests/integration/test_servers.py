@@ -57,7 +57,7 @@ def bare_status(directory, command):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_leak_is_found_in_each_worker_at_its_line_and_the_server_ends_as_bare(tmp_path, name):
+def test_leak_is_found_in_each_worker_at_its_line(tmp_path, name):
     """Healthy requests come first and among the leaks: no other line ever has an orphan."""
     needs, command, program, workers, kind = SERVERS[name]
     pytest.importorskip(needs)
@@ -83,7 +83,7 @@ def test_leak_is_found_in_each_worker_at_its_line_and_the_server_ends_as_bare(tm
     assert "opentelemetry/instrumentation/concurrency" not in server.stderr.read_text()
 
 
-def test_reload_of_gunicorn_gives_new_workers_that_are_seen_as_the_old_ones(tmp_path):
+def test_gunicorn_reload_workers_are_seen_like_the_old_ones(tmp_path):
     """After SIGHUP the leak is found again, in other processes with other identities; nothing hangs."""
     pytest.importorskip("uvicorn_worker")
     _, command, program, workers, kind = SERVERS["gunicorn forks"]

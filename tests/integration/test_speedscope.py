@@ -41,7 +41,7 @@ def weights(tmp_path_factory):
     return {name: (int(total.split()[0]), int(own.split()[0])) for total, own, name in rows[1:]}
 
 
-def test_every_task_stands_under_the_line_that_waits_and_what_it_waits_for(weights):
+def test_tasks_are_listed_by_waiting_line_and_reason(weights):
     assert weights["__main__.wait_for_ever:5"] == (40, 0)
     assert weights["__main__.follow:9"] == (3, 0)
     assert (weights["[future]"], weights["[task]"]) == ((40, 40), (3, 3))

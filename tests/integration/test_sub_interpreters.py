@@ -42,7 +42,7 @@ os._exit(0)
 """
 
 
-def test_sub_interpreter_records_tasks_and_says_what_it_lacks():
+def test_sub_interpreter_records_tasks_and_logs_limits():
     # Not under `opentelemetry-instrument`, whose own start-up fails there.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=clean, capture_output=True, text=True, timeout=60)

@@ -75,7 +75,7 @@ print(enough())
 
 
 @pytest.mark.parametrize("fails_at", ["get_meter", "create_histogram", "record"])
-def test_throwing_meter_provider_is_one_warning_and_the_reports_still_come(fails_at):
+def test_raising_meter_provider_is_one_warning(fails_at):
     """Wherever it throws: the scans go on, the leak is found, the loop has no trouble."""
     source = f"""{PROVIDER}
 from opentelemetry.sdk._logs import LoggerProvider
@@ -102,7 +102,7 @@ print({{record.log_record.event_name for record in exporter.get_finished_logs()}
     assert "Exception in" not in done.stderr
 
 
-def test_one_throwing_provider_leaves_the_other_sink_and_is_counted_to_the_last_report():
+def test_provider_that_raises_leaves_the_other_sink():
     """Under ``auto`` the log records come all the same; each lost span is one error in the count."""
     source = f"""{PROVIDER}
 from opentelemetry.sdk._logs import LoggerProvider
@@ -162,7 +162,7 @@ async def main(*expected):
 
 
 @pytest.mark.parametrize(("first_in", "first_out"), list(itertools.product(["ours", "upstream"], repeat=2)))
-def test_upstream_instrumentations_live_beside_ours_in_every_order(first_in, first_out):
+def test_upstream_instrumentations_work_in_every_order(first_in, first_out):
     """Put in and taken out before or after, all three work, and at the end nothing is left patched."""
     second_in, second_out = ({"ours", "upstream"} - {who} for who in (first_in, first_out))
     source = f"""{ORDER}
@@ -189,7 +189,7 @@ print([one is other for one, other in zip(before, after)])
     ],
     ids=["wraps ours", "goes around ours", "module function", "thread"],
 )
-def test_application_that_patches_over_ours_is_unaffected_and_nothing_is_missed(replacement):
+def test_application_patching_after_us_is_unaffected(replacement):
     """Whoever patches later wins; what does not come by our hook is found by the census."""
     source = f"""
 import asyncio, threading

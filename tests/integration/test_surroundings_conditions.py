@@ -21,7 +21,7 @@ QUICK = {
 }
 
 
-def test_socket_of_a_killed_process_is_no_process_and_goes_with_the_next(tmp_path):
+def test_socket_of_a_killed_process_is_removed(tmp_path):
     """``ps`` does not list it, a command says that it is gone, and the next service removes the file."""
     with service(tmp_path, PLAIN_SERVICE, 2) as running:
         running.wait_until(lambda facts: True)
@@ -67,7 +67,7 @@ def test_full_disk_is_one_warning_and_the_program_ends_as_bare(tmp_path):
     assert receiver.reports("python.asyncio.task.orphaned")
 
 
-def test_backend_that_comes_late_is_told_everything():
+def test_late_backend_receives_all_reports():
     """Nobody listens when the leak is found; once somebody does, its number arrives."""
     port = free_port()
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
@@ -110,7 +110,7 @@ asyncio.run(main())
 """
 
 
-def test_backend_that_goes_and_comes_back_is_told_what_was_found_meanwhile(tmp_path):
+def test_returning_backend_receives_reports_found_meanwhile(tmp_path):
     """One line leaks before, one while nobody listens; afterwards both have their numbers, and each its one report."""
 
     def orphans(line):
@@ -160,7 +160,7 @@ asyncio.run(main())
 """
 
 
-def test_wall_clock_that_jumps_makes_no_verdict_and_no_blocked_loop():
+def test_wall_clock_jump_makes_no_verdict():
     """Years forth and back between any two looks at it: ages are told by another clock."""
     with OtlpReceiver() as receiver:
         # A slow machine makes nothing that old; a clock that jumps by a day does.
@@ -209,7 +209,7 @@ asyncio.run(main()) if "uvloop" not in globals() else uvloop.run(main())
 
 @pytest.mark.every_python
 @pytest.mark.parametrize("order", IMPORTED)
-def test_whatever_is_imported_first_is_counted_at_its_line(order):
+def test_task_of_any_import_order_is_counted_at_its_line(order):
     """Five tasks, a thread and a pool of one, each at the line that made it; no task under its coroutine."""
     before = IMPORTED[order]
     if "uvloop" in before:

@@ -115,7 +115,7 @@ asyncio.run(main())
 
 
 @pytest.mark.every_python
-def test_tasks_without_weak_references_are_said_once_and_the_others_recorded(tmp_path):
+def test_tasks_without_weak_references_are_logged_once(tmp_path):
     """A factory's own kind passes unrecorded; the leak that comes after it is found at its line."""
 
     def leaks():
@@ -162,7 +162,7 @@ print(ours is None or not ours.recorder.missing_hooks())
 
 
 @pytest.mark.parametrize("limit", [120, 1000])
-def test_program_at_its_recursion_limit_gets_its_own_errors_alone(limit):
+def test_program_at_recursion_limit_gets_only_its_own_errors(limit):
     """Creations fail where the stack ends, as they do without us; the hooks stay."""
     said = []
     for disabled in ("true", "false"):

@@ -62,7 +62,7 @@ pytestmark = [
 ]
 
 
-def test_greenlets_are_counted_without_verdict_and_the_program_ends_as_bare(tmp_path, library):
+def test_greenlets_are_counted_without_a_verdict(tmp_path, library):
     """Thirty that a thread left behind would be orphans as threads; the command line reaches the process."""
     # Not importorskip: imported here, eventlet would watch every fork of the tests that follow.
     if importlib.util.find_spec(library) is None:

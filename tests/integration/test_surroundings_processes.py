@@ -189,7 +189,7 @@ async def test_goes_on():
 """
 
 
-def test_leak_of_a_test_is_reported_at_its_line_while_the_next_one_runs(tmp_path):
+def test_leak_of_a_test_is_reported_at_its_line(tmp_path):
     """Both run on one event loop: the tasks outlive the test that created them."""
     pytest.importorskip("pytest_asyncio")
     (tmp_path / "test_some.py").write_text(LEAKING_TESTS)
@@ -296,7 +296,7 @@ asyncio.run(main())
 
 @pytest.mark.every_python
 @pytest.mark.skipif(sysconfig.get_platform().startswith("win"), reason="there is no fork")
-def test_child_forked_in_a_running_loop_counts_nothing_of_its_parent():
+def test_child_forked_in_running_loop_counts_no_parent_task():
     """The tasks are copied with the memory, and nothing runs them: they would be orphans of a stopped loop."""
     exporters = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
     done = run_program(FORK_IN_LOOP, env=exporters)

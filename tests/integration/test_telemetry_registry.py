@@ -108,7 +108,7 @@ def test_span_and_span_event_have_the_event_s_name(emitted):
     assert all(span == event for span, event in emitted["span names"])
 
 
-def test_short_spans_carry_their_site_and_log_records_their_severity(emitted):
+def test_spans_carry_the_site_and_records_the_severity(emitted):
     """What a search for a span or a record finds without opening the report."""
     carried = {"code.function.name", "code.file.path", "code.line.number", "python.asyncio.task.coroutine"} | {
         "python.thread.target",

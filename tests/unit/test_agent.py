@@ -106,7 +106,7 @@ def test_request_is_answered(agent, answers):
     assert (head["ok"], head["error"], head["message"]) == (False, "request", "no nothing")
 
 
-def test_failing_answer_is_told_and_logged(agent, caplog):
+def test_failing_answer_is_reported_and_logged(agent, caplog):
     """The client hears of it, the log has the traceback, the next request is answered."""
     head, _ = asked(agent, "fail")
     assert head["error"] == "failed" and "ZeroDivisionError" in head["message"]
@@ -173,7 +173,7 @@ def test_silent_clients_give_way_to_one_that_asks(agent, monkeypatch):
         assert asked(agent, "hello")[0]["facts"] == {"said": "hello"}
 
 
-def test_slow_reader_delays_nobody(agent):
+def test_slow_reader_delays_no_other_client(agent):
     """A reply of megabytes that is not fetched, and others come and go."""
     with connect(agent) as slow:
         send(slow, "large", megabytes=8)
@@ -192,7 +192,7 @@ def test_reader_that_stops_is_given_up(agent, monkeypatch):
         wait_until(lambda: not agent._conversations)
 
 
-def test_replies_that_nobody_fetches_are_bounded(agent, monkeypatch):
+def test_unread_replies_are_bounded(agent, monkeypatch):
     """Beyond that the next large reply is refused as busy; small ones go on."""
     monkeypatch.setattr(agent_module, "MAX_KEPT_BYTES", 4 << 20)
     with connect(agent) as first:
@@ -205,7 +205,7 @@ def test_replies_that_nobody_fetches_are_bounded(agent, monkeypatch):
     assert asked(agent, "large", megabytes=3)[0]["ok"]
 
 
-def test_too_many_clients_are_told_so(agent):
+def test_too_many_clients_are_refused_with_a_reason(agent):
     """The next one hears that it is busy; when one leaves there is room again."""
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_CLIENTS):
@@ -219,7 +219,7 @@ def test_too_many_clients_are_told_so(agent):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of open files")
-def test_process_without_file_descriptors_does_not_spin_and_answers_once_it_has_some(agent, monkeypatch):
+def test_process_without_descriptors_does_not_spin(agent, monkeypatch):
     """The client that cannot be let in keeps the listener readable all the while."""
     import resource
 
@@ -248,7 +248,7 @@ def test_process_without_file_descriptors_does_not_spin_and_answers_once_it_has_
         assert received(client)[0]["facts"] == {"said": "hello"}
 
 
-def test_long_work_delays_no_quick_answer_and_ends_with_its_client(agent, answers):
+def test_long_work_delays_no_quick_answer(agent, answers):
     """``ps`` of one while another proves; when the other hangs up, its work stops."""
     client = connect(agent)
     send(client, "wait")
@@ -260,7 +260,7 @@ def test_long_work_delays_no_quick_answer_and_ends_with_its_client(agent, answer
     assert asked(agent, "wait")[1] == b"done"
 
 
-def test_fork_stops_both_threads_and_the_parent_goes_on_where_it_was(agent, answers):
+def test_fork_stops_both_threads_and_the_parent_continues(agent, answers):
     """A request under way is answered after the fork; nothing of ours runs while it happens."""
     with connect(agent) as client:
         send(client, "wait")
@@ -332,7 +332,7 @@ def test_place_that_can_not_be_used_is_one_warning(tmp_path, answers, caplog):
     made.close()
 
 
-def test_full_disk_is_one_warning_and_the_agent_comes_once_there_is_room(tmp_path, answers, caplog, monkeypatch):
+def test_full_disk_is_one_warning_until_there_is_room(tmp_path, answers, caplog, monkeypatch):
     """A service outlives that; who looks for it later finds it, and nothing unfinished stays behind."""
 
     def full(*_args, **_options):

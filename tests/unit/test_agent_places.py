@@ -70,7 +70,7 @@ def test_directory_that_is_a_link_is_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o1777, 0o701])
-def test_directory_open_to_others_is_refused_with_the_command_that_mends_it(tmp_path, mode):
+def test_directory_open_to_others_is_refused_with_a_command(tmp_path, mode):
     """Others could put their sockets there."""
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents").chmod(mode)
@@ -79,7 +79,7 @@ def test_directory_open_to_others_is_refused_with_the_command_that_mends_it(tmp_
 
 
 @pytest.mark.skipif(ME != 0, reason="only root can make a directory of somebody else's")
-def test_directory_of_somebody_else_is_refused(tmp_path):
+def test_directory_of_another_user_is_refused(tmp_path):
     """It says whose it is."""
     (tmp_path / "agents").mkdir(mode=0o700)
     os.chown(tmp_path / "agents", 12345, -1)
@@ -95,7 +95,7 @@ def test_place_that_can_not_be_made_is_explained(tmp_path, path):
         SocketFile(str(tmp_path / path))
 
 
-def test_deep_directory_is_no_trouble(tmp_path):
+def test_deep_directory_works(tmp_path):
     """An address is short even where the path is longer than a socket's may be."""
     deep = tmp_path
     for _ in range(12):
@@ -106,14 +106,14 @@ def test_deep_directory_is_no_trouble(tmp_path):
     made.close()
 
 
-def test_default_has_a_fallback_and_a_configured_directory_has_none():
+def test_default_directory_has_a_fallback_a_configured_none():
     """Memory is writable where the file system is not."""
     assert directories(7) == ("/tmp/otel-concurrency-7", "/dev/shm/otel-concurrency-7")
     assert directories(7, "/tmp/otel-concurrency-7") == directories(7)
     assert directories(7, "/run/app") == ("/run/app",)
 
 
-def test_runtime_directory_comes_first_where_it_is_the_users_alone(tmp_path, monkeypatch):
+def test_runtime_directory_of_the_user_alone_comes_first(tmp_path, monkeypatch):
     """Set, absolute, the user's own, closed to others, and no link; else the usual places."""
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
@@ -158,7 +158,7 @@ def test_configured_directory_goes_before_the_runtime_directory():
 
 
 @pytest.mark.parametrize("what", ["link", "file", "pipe", "socket"])
-def test_squatted_directory_is_said_to_be_what_it_is(tmp_path, what):
+def test_squatted_directory_is_named_as_such(tmp_path, what):
     """Not a read-only file system: what is there, whose it is, how to be rid of it."""
     path = tmp_path / "agents"
     expected = {"link": "a symbolic link to /elsewhere", "file": "a file", "pipe": "a pipe", "socket": "a socket"}[what]
@@ -178,7 +178,7 @@ def test_squatted_directory_is_said_to_be_what_it_is(tmp_path, what):
 
 
 @pytest.mark.skipif(ME != 0, reason="only root can make a directory of somebody else's")
-def test_directory_squatted_by_another_user_is_said_to_be_taken(tmp_path):
+def test_directory_of_another_user_is_reported_as_taken(tmp_path):
     """Only its owner or root can remove it."""
     (tmp_path / "agents").mkdir(mode=0o700)
     os.chown(tmp_path / "agents", 12345, -1)
@@ -205,7 +205,7 @@ class TestStaleFiles:
         SocketFile(str(tmp_path / "agents")).close()
         assert list((tmp_path / "agents").iterdir()) == []
 
-    def test_socket_that_somebody_listens_on_stays(self, tmp_path):
+    def test_socket_in_use_stays(self, tmp_path):
         """The directory may be mounted in a container, whose process numbers are others."""
         kept = self.make(tmp_path / "agents", "4194303-77.sock", listening=True)
         SocketFile(str(tmp_path / "agents")).close()
@@ -249,7 +249,7 @@ def left_by_a_killed_process(directory, *, ending):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are read from /proc")
 @pytest.mark.parametrize("ending", ["os._exit(0)", "time.sleep(60)"], ids=["os._exit", "SIGTERM"])
 @pytest.mark.parametrize("met_by", ["process", "command"])
-def test_stale_socket_file_is_removed_by_what_meets_it(tmp_path, monkeypatch, ending, met_by):
+def test_stale_socket_file_is_removed_when_found(tmp_path, monkeypatch, ending, met_by):
     path = left_by_a_killed_process(tmp_path / "agents", ending=ending)
     assert Path(path).exists()
     if met_by == "process":

@@ -54,7 +54,7 @@ def test_everything_else_is_application(path, module, monkeypatch):
     assert not is_library(path, module)
 
 
-def test_generated_code_is_told_by_the_file_of_its_module():
+def test_generated_code_is_classified_by_its_module():
     """What a library generates, such as the methods of data classes, is the library's."""
     assert is_library("<string>", "json")
     assert not is_library("<string>", __name__)

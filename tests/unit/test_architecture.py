@@ -144,7 +144,7 @@ print(sorted({"asyncio", "http.server", "google.protobuf"} & (set(sys.modules) -
 
 
 @pytest.mark.parametrize(("planted", "imported"), [("", []), ("import http.server", ["http.server"])])
-def test_instrumenting_imports_neither_asyncio_nor_a_server_nor_protobuf(planted, imported):
+def test_instrument_imports_no_asyncio_server_or_protobuf(planted, imported):
     """A process that uses none of them pays for none of them."""
     program = IMPORTS_OF_INSTRUMENTING % planted
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -94,7 +94,7 @@ class TestFrames:
 
         run(main)
 
-    def test_a_coroutine_sent_into_an_async_generator_is_not_taken_for_it(self, run):
+    def test_chain_coroutine_sent_into_async_generator_is_not_it(self, run):
         """asend() holds the sent value, too; the chain follows the generator."""
 
         async def echo(awaitable):

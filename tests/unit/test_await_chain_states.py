@@ -32,7 +32,7 @@ class TestStates:
         assert "finished" in chain.partial
 
     @pytest.mark.parametrize("nothing", [None, 7, "text", object(), asyncio.Future, type])
-    def test_what_is_no_coroutine(self, nothing):
+    def test_object_other_than_a_coroutine(self, nothing):
         """Anything else gives an empty chain."""
         chain = walk_await_chain(nothing)
         assert chain.frames == ()

@@ -84,7 +84,7 @@ def answer(made):
     done.wait()
 
 
-def test_blocked_loop_is_reported_once_with_its_stack_and_its_length_at_the_end():
+def test_blocked_loop_is_reported_once_with_stack_and_duration():
     with process() as made:
         with blocked(made):
             made.check()
@@ -149,7 +149,7 @@ def test_age_zero_reports_nothing():
         assert made.sent == []
 
 
-def test_stopped_machine_is_no_blocked_loop_and_no_delay():
+def test_stopped_machine_is_not_a_blocked_loop():
     """Ten minutes pass without any use of the processor: nobody could answer."""
     with process() as made:
         with blocked(made):
@@ -172,7 +172,7 @@ def test_code_that_keeps_the_interpreter_lock_is_a_blocked_loop():
         assert len(made.sent) == 1
 
 
-def test_debugger_that_holds_the_loop_is_no_blocked_loop():
+def test_loop_held_by_a_debugger_is_not_blocked():
     held = threading.Event()
     namespace = {"__name__": "pdb", "held": held}
     exec("def interaction(): held.wait()", namespace)

@@ -12,7 +12,7 @@ def test_get_number_of_each_address():
     assert [numbers.get(address) for address in addresses] == list(range(5000))
 
 
-def test_get_unknown_address_is_none():
+def test_get_unknown_address_returns_none():
     numbers = NumbersByAddress()
     numbers.add([16], [1])
     assert numbers.get(32) is None

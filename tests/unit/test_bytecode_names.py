@@ -42,7 +42,7 @@ def test_names_agree_with_dis(module):
         assert (set(names.attributes), set(names.cells), set(names.loaded)) == by_dis(code), code
 
 
-def test_rebound_and_deleted_parameters_are_variables_that_are_stored():
+def test_rebound_and_deleted_parameters_are_stored_variables():
     def function(kept, bound, deleted, looped, unpacked):
         bound = kept
         del deleted
@@ -53,7 +53,7 @@ def test_rebound_and_deleted_parameters_are_variables_that_are_stored():
     assert names_in(function.__code__).variables == {"bound", "deleted", "looped", "unpacked"}
 
 
-def test_function_is_named_by_global_attribute_variable_or_inner_function():
+def test_function_is_named_by_each_kind_of_name():
     def job():
         pass
 

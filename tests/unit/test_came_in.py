@@ -203,7 +203,7 @@ def test_is_given_generator_only_for_the_one_passed():
     assert not is_given_generator(given(passed), other.gi_frame)
 
 
-def test_passes_through_calls_only_what_it_was_given():
+def test_passes_through_calls_only_its_arguments():
     def other():
         """Stand for a function that the frame knows by itself."""
 

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.instrumentation.concurrency.diagnose.proof.cancelling import Cancellers, cancellers_among
 
 
-def test_cancellers_in_a_batch_are_positions_and_of_others_minus_one():
+def test_cancellers_in_batch_are_positions_others_minus_one():
     batch = [object(), object()]
     cancellers = Cancellers({id(batch[0]): [id(batch[1]), 7]}, frozenset())
     assert cancellers.in_batch(batch) == {0: [1, -1]}
@@ -63,7 +63,7 @@ def group_of_one():
     return run
 
 
-def test_host_ends_the_member_and_the_member_what_it_awaits_but_not_behind_a_shield(group_of_one):
+def test_host_ends_members_and_their_awaited_tasks(group_of_one):
     def check(host, member, inner, behind):
         found = cancellers_among([member, inner, behind], lambda _: False).by_task
         assert found == {id(member): [id(host)], id(inner): [id(member)]}
@@ -71,7 +71,7 @@ def test_host_ends_the_member_and_the_member_what_it_awaits_but_not_behind_a_shi
     group_of_one(check)
 
 
-def test_member_that_outlived_its_creator_is_ended_by_nobody(group_of_one):
+def test_member_that_outlived_its_creator_has_no_canceller(group_of_one):
     def check(host, member, inner, behind):
         assert cancellers_among([member, inner, behind], lambda task: task is member).by_task == {}
 

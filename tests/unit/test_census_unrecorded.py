@@ -50,7 +50,7 @@ async def scan(times):
         await asyncio.sleep(0)
 
 
-def test_among_many_nobody_is_sought_where_the_counts_agree(searches):
+def test_unrecorded_search_with_equal_counts_is_skipped(searches):
     """Every task is known: asyncio's own list is neither copied nor walked, whatever comes and goes meanwhile."""
 
     async def main():
@@ -84,7 +84,7 @@ async def strangers_found(made, release):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on nothing but the walk tells that there is one")
-def test_among_many_a_stranger_is_found(searches):
+def test_unrecorded_task_among_many_is_found(searches):
     """One task more than is known is enough; it is entered when it was met twice."""
 
     async def main():
@@ -93,7 +93,7 @@ def test_among_many_a_stranger_is_found(searches):
     assert asyncio.run(main()) == 1
 
 
-def test_who_met_strangers_in_small_finds_them_in_large(searches):
+def test_unrecorded_tasks_found_early_are_found_at_scale(searches):
     """A program that makes tasks past every hook did so before it had many."""
 
     async def main():

@@ -111,7 +111,7 @@ class TestWhatIsLeft:
         with check_leaks():
             threading.Thread(target=threading.Event().wait, args=(0.02,)).start()
 
-    def test_what_a_runner_cancels(self, held):
+    def test_task_cancelled_by_the_runner_is_a_leak(self, held):
         """What outlives main is a leak, although ``asyncio.run`` cancels it."""
 
         async def main():
@@ -123,7 +123,7 @@ class TestWhatIsLeft:
         assert leak.ending == "cancelled"
         assert leak.stack[0].function == "leaking.stuck"
 
-    def test_what_a_runner_cancels_can_be_left_out(self, held):
+    def test_task_cancelled_by_the_runner_can_be_ignored(self, held):
         """With the switch it is none."""
 
         async def main():

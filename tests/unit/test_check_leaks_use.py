@@ -24,7 +24,7 @@ def held():
 class TestDecorator:
     """Each call is a check of its own."""
 
-    def test_it_keeps_what_the_function_is(self):
+    def test_decorator_keeps_the_kind_of_function(self):
         """Name, signature and result, of functions and coroutine functions."""
 
         @check_leaks()

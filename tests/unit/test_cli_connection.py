@@ -106,7 +106,7 @@ def test_whole_answer_is_returned(me, sockets):
         (b'{"protocol": 9, "ok": true}\n', "version 9"),
     ],
 )
-def test_answer_that_is_none_is_one_paragraph(me, sockets, reply, said):
+def test_malformed_answer_is_one_paragraph(me, sockets, reply, said):
     """Broken, cut, refused or of another version: a failure of the command, never a traceback."""
     with listening(sockets / name_of(me), reply), pytest.raises(CommandError, match=said):
         ask(me, "stats", timeout_s=10)
@@ -147,7 +147,7 @@ def test_ask_full_backlog_is_tried_again(me, sockets, monkeypatch):
         answering.join()
 
 
-def test_ask_refused_before_the_request_is_read_raises_the_reason(me, sockets, monkeypatch):
+def test_ask_refused_early_raises_the_reason(me, sockets, monkeypatch):
     """An agent with too many clients says so and closes at once; sending then fails, and the reason still counts."""
     refusal = b'{"protocol": 1, "ok": false, "error": "busy", "message": "too many clients"}\n'
     with socket.socket(socket.AF_UNIX) as listener:
@@ -165,7 +165,7 @@ def test_ask_refused_before_the_request_is_read_raises_the_reason(me, sockets, m
             ask(me, "snapshot")
 
 
-def test_stale_socket_of_this_very_number_is_no_agent(me, sockets):
+def test_stale_socket_of_the_own_pid_is_not_an_agent(me, sockets):
     """Nobody listens there."""
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(sockets / name_of(me)))
@@ -174,7 +174,7 @@ def test_stale_socket_of_this_very_number_is_no_agent(me, sockets):
         ask(me, "stats")
 
 
-def test_socket_of_an_earlier_process_with_this_number_is_not_asked(me, sockets):
+def test_socket_of_an_earlier_process_is_not_used(me, sockets):
     """Process numbers are used again; the start tells."""
     with listening(sockets / socket_name(me.process_id, me.start - 1), HELLO) as heard:
         assert not has_agent(me)
@@ -198,7 +198,7 @@ def test_socket_held_by_another_process_gets_nothing(sockets):
 
 
 @pytest.mark.parametrize("what", ["link", "file", "directory"])
-def test_what_is_no_socket_is_not_opened(me, sockets, tmp_path, what):
+def test_file_other_than_a_socket_is_not_opened(me, sockets, tmp_path, what):
     """A link, even to a socket that listens, a file, a directory."""
     at = sockets / name_of(me)
     with listening(tmp_path / "elsewhere", HELLO) as heard:
@@ -235,7 +235,7 @@ def test_directory_open_to_others_is_not_looked_into(me, sockets):
     assert heard == []
 
 
-def test_process_that_ended_meanwhile_is_said_to_have(me, sockets):
+def test_process_that_ended_meanwhile_is_named(me, sockets):
     """Not that it is slow."""
     gone = replace(me, start=me.start - 1)
     with listening(sockets / name_of(gone), b"", then_wait=True), pytest.raises(CommandError, match="ended before"):

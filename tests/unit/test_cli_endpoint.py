@@ -91,7 +91,7 @@ def test_endpoint_that_drips_is_given_up_at_the_timeout():
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:x", "http://[", "https://:1", "http://\ud800/", "http://a b/"])
-def test_url_that_is_none_is_one_paragraph(url):
+def test_malformed_url_is_one_paragraph(url):
     """Not a traceback of the library that parses it."""
     with pytest.raises(CommandError):
         UrlSource(url, 1).take()
@@ -111,14 +111,14 @@ def test_token_does_not_follow_a_redirection(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"no", b'{"schema_version": 2, \xff', b'{"schema_version": 2, "a": "\x1b"}']
 )
-def test_answer_that_is_no_snapshot_is_not_written(tmp_path, body):
+def test_answer_other_than_snapshot_is_not_written(tmp_path, body):
     """``snapshot -o`` leaves no file."""
     with pytest.raises(CommandError, match="not a snapshot"):
         write_answer(str(tmp_path / "made"), body)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_answer_with_characters_that_are_not_ascii_is_written_in_escapes(tmp_path):
+def test_answer_with_non_ascii_characters_is_escaped(tmp_path):
     """A terminal may be at the other end of the pipe."""
     write_answer(str(tmp_path / "made"), '{"schema_version": 2,\r "name": "\u202e\x9b"}'.encode())
     text = (tmp_path / "made").read_text()

@@ -18,7 +18,7 @@ def test_result_of_attach_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "directory", "missing", "endless"])
-def test_result_of_attach_that_is_no_file_is_not_read(tmp_path, what):
+def test_result_of_attach_other_than_a_file_is_not_read(tmp_path, what):
     """The process owns the directory: a link to a secret, a pipe that nobody writes to, a file without end."""
     result = tmp_path / "result"
     if what == "link":

@@ -74,7 +74,7 @@ class TestTree:
         lines = list(tree_lines([healthy(1), healthy(2, creator=1, wait_reason="sleep")], everything, created=True))
         assert lines[1].startswith("└── task 2 ")
 
-    def test_filter_keeps_what_is_above_the_chosen(self):
+    def test_filter_keeps_ancestors_of_the_chosen(self):
         """A chosen child shows below its owner; others do not show."""
         tasks = [healthy(1), healthy(2, owners=(1,)), healthy(3)]
         assert len(list(tree_lines(tasks, lambda picture: picture.serial == 2))) == 2
@@ -141,7 +141,7 @@ class TestFiles:
         assert at.read_bytes() == b"new" and stat.S_IMODE(at.stat().st_mode) == 0o600
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
-    def test_failure_leaves_what_was_there(self, tmp_path):
+    def test_failure_keeps_the_existing_file(self, tmp_path):
         """A cut file would be worse than an old one."""
         at = tmp_path / "out"
         at.write_text("old")

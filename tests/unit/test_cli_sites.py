@@ -70,7 +70,7 @@ def growing(**facts):
 class TestLeaks:
     """The blocks of ``leaks``."""
 
-    def test_block_names_line_what_runs_spawner_and_callers(self):
+    def test_block_names_line_function_spawner_and_callers(self):
         """The whole block of a task that a helper started."""
         assert leaks_of(spawned(1), spawned(2, age_s=900.0), facts={"examined": 5}) == (
             "2 tasks unwakeable: created by shop.search.query /app/shop/search.py:31\n"
@@ -92,7 +92,7 @@ class TestLeaks:
         ("younger_sampled", "heading"),
         [(False, "creation stack of one of them"), (True, "stack of another task created at this line")],
     )
-    def test_stack_of_a_member_is_preferred_and_anothers_is_said(self, younger_sampled, heading):
+    def test_stack_of_a_member_is_preferred_and_others_are_marked(self, younger_sampled, heading):
         """The oldest has none of its own."""
         text = leaks_of(spawned(1, age_s=900.0, creation_sampled=True), spawned(2, creation_sampled=younger_sampled))
         assert f"  {heading}\n" in text
@@ -138,7 +138,7 @@ class TestLeaks:
         text = leaks_of(facts={"growing": [{**PLACE, "count": 500, "reason": "it grows"}]})
         assert text.startswith("500 tasks growing: created by shop.search.query /app/shop/search.py:31\n  it grows\n\n")
 
-    def test_site_whose_tasks_ended_badly_is_listed_and_is_not_a_leak(self):
+    def test_site_with_bad_endings_is_listed_but_not_a_leak(self):
         """Although none of its tasks is live."""
         facts = {"ended_badly": [{**SITE_FACTS, "destroyed": 1, "unretrieved": 30, "created": 40}]}
         assert leaks_of(facts=facts) == (
@@ -178,12 +178,12 @@ class TestFilters:
             ("query", False),
         ],
     )
-    def test_site_matches_creating_line_or_what_runs(self, glob, matches):
+    def test_site_matches_creating_line_or_started_function(self, glob, matches):
         """Not the spawner, which all tasks share."""
         assert SPAWNED.matches(glob) is matches
         assert holds(self.arguments(site=glob), spawned()) is matches
 
-    def test_star_does_not_match_an_unknown_function_as_what_runs(self):
+    def test_star_does_not_match_an_unknown_started_function(self):
         """An empty name is none."""
         assert not CreationSite("a", "", 0).matches("")
 
@@ -248,7 +248,7 @@ class TestTables:
         (whole,) = terminal.table(("LIVE>", *SITE_HEADINGS), [row], wide=True, with_headings=False)
         assert "x" * 60 in whole and "shop.search.ask" in whole
 
-    def test_stats_lists_sites_whose_tasks_ended_badly_though_none_is_live(self):
+    def test_stats_lists_sites_with_bad_endings_and_none_live(self):
         """In a table of their own; the first one shows the living."""
         usual = {"live": 0, "orphans": 0, "created_per_s": 0.0, "oldest_s": 0.0, "created": 40}
         sites = [{**usual, **SITE_FACTS, "destroyed": 0, "unretrieved": 30}, {**usual, **PLACE, "live": 7}]
@@ -275,7 +275,7 @@ class TestTables:
         assert full.split()[:5] == ["4", "4", "298", "61s", "1"] and "shop.search.query:31" in full
         assert idle.split()[:4] == ["0", "4", "0", "-"]
 
-    def test_top_tells_sites_of_one_line_apart_and_searches_what_runs(self):
+    def test_top_distinguishes_functions_of_one_line(self):
         """A process with an earlier version says less of each."""
         site = {"live": 1, "oldest_s": 1.0, "orphans": 0, "unwakeable": 0, "suspect": False, "created": 10}
         rows = Rows()
@@ -288,7 +288,7 @@ class TestTables:
         assert cells[5:] == (*site_cells(SPAWNED), "2", "-")
 
 
-def test_tree_says_what_a_task_runs_and_through_what():
+def test_tree_has_function_and_spawners():
     """Creating function and line at the end, as before."""
     (line,) = tree_lines([spawned(2, verdict=None, stalled_s=None, wait_reason="sleep")], lambda _: True)
     assert line == (
@@ -298,7 +298,7 @@ def test_tree_says_what_a_task_runs_and_through_what():
     assert line == 'task 3 "worker-3" [queue.get] created by shop.search.Worker.start:52\n'
 
 
-def test_cancel_says_what_it_would_cancel():
+def test_cancel_dry_run_lists_the_tasks():
     """Before anyone says yes."""
     assert _line([spawned(1), spawned(2)]) == (
         "2 [queue.put, unwakeable] created by shop.search.query /app/shop/search.py:31, runs shop.search.ask\n"

@@ -53,12 +53,12 @@ class Collecting(list):
             yield each
 
 
-def test_account_reading_disturbed_by_a_collection_is_none(pace):
+def test_account_interrupted_by_collection_returns_none(pace):
     """A collection may have cleared references between two counts."""
     assert account(Collecting([Node()]), 0, pace) is None
 
 
-def test_account_is_given_though_other_threads_collect_all_the_time(pace, short_switch_interval):
+def test_account_beside_collecting_threads_succeeds(pace, short_switch_interval):
     """They cannot do so within the reading, which is one call; what they do right before and after it is no matter."""
     objects, ends = [Node() for _ in range(50_000)], threading.Event()
 
@@ -91,7 +91,7 @@ def test_collections_counts_every_generation():
     assert closure_module._collections(gc.get_stats()) != before
 
 
-def test_account_tells_what_others_hold(pace):
+def test_account_object_with_other_holders_is_held(pace):
     """The inner one is held by the outer one alone; the outer one by this function too."""
     gc.disable()
     try:
@@ -115,7 +115,7 @@ def test_account_tells_weak_references(pace):
     assert kept() is node
 
 
-def test_closure_reaches_what_objects_lead_to(pace):
+def test_closure_reaches_referents(pace):
     inner = Node()
     found = closure_of([Node([{"key": inner}])], pace)
     assert any(each is inner for each in found.objects)

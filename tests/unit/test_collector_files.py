@@ -54,7 +54,7 @@ def test_each_vendor_has_a_file():
 
 
 @every_file
-def test_first_lines_say_what_for_and_what_to_set(path):
+def test_first_lines_name_purpose_and_settings(path):
     """Every variable without a default is named there."""
     text = path.read_text()
     head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]
@@ -94,7 +94,7 @@ def test_secrets_come_from_the_environment(path):
 
 
 @every_file
-def test_listens_on_loopback_unless_told(path):
+def test_server_listens_on_loopback_by_default(path):
     for protocol in content(path)["receivers"]["otlp"]["protocols"].values():
         assert re.fullmatch(r"\$\{env:\w+:-127\.0\.0\.1:\d+\}", protocol["endpoint"])
 

@@ -103,7 +103,7 @@ def test_row_of_the_newest_at_an_address(columns):
     assert columns.site_of(Task()) is None
 
 
-def test_row_of_skips_what_was_freed_at_the_same_address(columns):
+def test_row_of_skips_freed_objects_at_the_same_address(columns):
     task = Task()
     gone = Task()
     columns.add(task, ref(gone), SITES[0], 1.0, None, None)

@@ -98,7 +98,7 @@ def test_pinger_of_a_protocol_belongs_to_its_transport(loop):
     assert run(loop, lambda connection, link: link.ping()) == [True, False]
 
 
-def test_task_that_waits_for_something_else_belongs_to_no_connection(loop):
+def test_task_with_another_wait_has_no_connection(loop):
     """Who waits for an event is not known to be needed by the connection."""
     assert run(loop, lambda connection, link: connection.wait(asyncio.Event())) == [False, False]
 
@@ -139,7 +139,7 @@ async def sides(side_of):
     return found
 
 
-def test_side_of_a_connection_is_told_by_its_server(loop):
+def test_side_of_a_connection_is_known_from_its_server(loop):
     """How many connections a server has accepted is for its clients to decide."""
     assert loop.run_until_complete(sides(connection_side)) == ["accepted", "accepted", "opened", "reads"]
 

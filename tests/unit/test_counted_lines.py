@@ -82,7 +82,7 @@ def test_task_is_counted_at_the_line_that_created_it(instrumented, run, create):
     assert run(main())[create.__name__] == 1
 
 
-def test_sites_at_equal_offsets_of_different_code_are_told_apart(instrumented):
+def test_sites_at_equal_offsets_of_other_code_differ(instrumented):
     """The look-up guesses by the offset of the instruction alone, and a wrong guess must not stand."""
 
     async def main():
@@ -119,7 +119,7 @@ def test_directly_constructed_task_is_found_under_its_coroutine(instrumented, ru
     assert more == 1
 
 
-def test_run_coroutine_threadsafe_is_counted_at_the_line_that_called_it(instrumented):
+def test_run_coroutine_threadsafe_is_counted_at_its_call(instrumented):
     """The task is made by a callback of the loop, which belongs to nobody's line."""
 
     async def main():
@@ -168,7 +168,7 @@ def test_thread_is_counted_at_the_line_that_started_it(instrumented):
         thread.join()
 
 
-def test_unretrieved_failures_are_counted_at_their_line_and_still_warned_of(instrumented):
+def test_unretrieved_failures_are_counted_and_still_logged(instrumented):
     """We read no exception, so asyncio's own message comes as before."""
     messages = []
 

@@ -94,7 +94,7 @@ def created_by(installation, function):
 
 
 @pytest.mark.parametrize("keeper", [keep, keep_guarded, keep_twice_guarded, keep_job])
-def test_coroutines_through_one_line_are_counted_by_what_they_run(instrumented, keeper):
+def test_coroutines_of_one_line_are_counted_by_function(instrumented, keeper):
     async def caller():
         for number in range(ROUNDS):
             await keeper((quick, other, quick)[number % 3]())
@@ -104,7 +104,7 @@ def test_coroutines_through_one_line_are_counted_by_what_they_run(instrumented, 
 
 
 @pytest.mark.parametrize("keeper", [keep_calling, keep_calling_first, keep_inner, keep_decorated])
-def test_functions_through_one_line_are_counted_by_what_runs(instrumented, keeper):
+def test_functions_of_one_line_are_counted_apart(instrumented, keeper):
     async def caller():
         for number in range(ROUNDS):
             await keeper((quick, other, quick)[number % 3])
@@ -113,7 +113,7 @@ def test_functions_through_one_line_are_counted_by_what_runs(instrumented, keepe
     assert created_by(instrumented, "caller") == {"quick": 27, "other": 13}
 
 
-def test_lines_that_name_a_wrapper_are_counted_by_what_it_runs(instrumented):
+def test_lines_of_a_wrapper_are_counted_by_function(instrumented):
     """The line names the wrapper, so that its paths are settled at once and later ones are found by a guess."""
 
     async def caller():
@@ -192,7 +192,7 @@ class Queued:
         return asyncio.create_task(self.pending.pop(0))
 
 
-def test_coroutine_that_an_outer_call_was_not_given_is_not_counted_there(instrumented):
+def test_coroutine_not_passed_to_outer_call_stays_inside(instrumented):
     """The same path as before, but what is started now waited from an earlier call."""
 
     async def caller():
@@ -211,7 +211,7 @@ def test_coroutine_that_an_outer_call_was_not_given_is_not_counted_there(instrum
 
 
 @pytest.mark.parametrize("follow", [paths.follow, paths.follow_to_loop])
-def test_frame_whose_address_and_offset_sum_up_alike_is_told_apart(follow):
+def test_frame_with_an_equal_key_sum_is_distinguished(follow):
     """The keys of paths are sums, so that two frames may have one."""
     frame = sys._getframe()
     outer = frame.f_back
@@ -221,7 +221,7 @@ def test_frame_whose_address_and_offset_sum_up_alike_is_told_apart(follow):
     assert follow(root, frame) is None
 
 
-def test_path_through_another_code_with_the_same_sum_replaces_the_first():
+def test_path_with_an_equal_key_sum_replaces_the_first():
     known = paths.Paths()
     start, first, second = quick.__code__, other.__code__, guarded.__code__
     offset = id(first) + 10 - id(second)
@@ -267,7 +267,7 @@ def test_guess_of_a_creation_is_used_the_next_time(instrumented, monkeypatch):
     assert [frame.f_code.co_name for frame, *_ in found if frame.f_code.co_name in ("keep", "caller")] == []
 
 
-def test_code_given_to_one_line_again_and_again_is_kept_in_limited_number(instrumented, monkeypatch):
+def test_codes_run_by_one_line_are_kept_in_limited_number(instrumented, monkeypatch):
     """Generated code may be given to one line for ever."""
     monkeypatch.setattr("opentelemetry.instrumentation.concurrency.record.site_table.MAX_SITES_KNOWN", 20)
     sites = instrumented.recorder.task_sites

@@ -60,7 +60,7 @@ def test_eager_start_is_passed_on_and_counted_at_its_line(eager_start):
 
 
 @needs_3_14
-def test_call_graph_shows_nothing_of_ours():
+def test_call_graph_has_no_frame_of_the_package():
     """What `python -m asyncio pstree` reads is the application's alone."""
 
     async def main():
@@ -78,7 +78,7 @@ def test_call_graph_shows_nothing_of_ours():
 
 
 @needs_3_14
-def test_worker_of_an_interpreter_pool_belongs_to_the_line_of_its_executor():
+def test_interpreter_pool_worker_has_the_line_of_its_executor():
     """An interpreter pool is a thread pool too."""
 
     def make():

@@ -75,7 +75,7 @@ def test_creator_span_without_a_valid_context_is_none():
     assert creator_span(INVALID_SPAN) is None
 
 
-def test_creator_span_of_a_class_without_weak_references_is_none(tracer):
+def test_creator_span_without_weak_references_is_none(tracer):
     class Bare:
         __slots__ = ()
 

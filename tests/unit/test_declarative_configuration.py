@@ -60,7 +60,7 @@ class TestDeclarativeConfiguration:
         assert settings == Settings(max_sites=7)
         assert repr(key) in warning
 
-    def test_entry_point_carries_the_attribute_that_the_loader_looks_for(self):
+    def test_entry_point_has_the_attribute_of_the_loader(self):
         """Without it, a file's milliseconds would be taken for seconds."""
         (entry,) = importlib.metadata.entry_points(group="opentelemetry_instrumentor", name="concurrency")
         assert entry.load().configuration is DeclarativeOptions

@@ -43,7 +43,7 @@ def test_every_result_of_a_benchmark_is_shown():
     assert names and all(found), dict(zip(names, found, strict=True))
 
 
-def test_demo_in_the_readme_has_the_shape_of_what_the_demo_prints(capsys):
+def test_demo_in_the_readme_has_the_shape_of_the_output(capsys):
     """Run ``python docs/tables.py --demo`` after a change of the demo's output. Numbers, names and times may differ."""
     demo = load(ROOT / "examples" / "demo.py")
     receiver = demo.OtlpReceiver()

@@ -31,7 +31,7 @@ def settings_of(environ: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
-def test_dockerfile_takes_pinned_images_and_copies_what_exists(path):
+def test_dockerfile_pins_images_and_copies_existing_files(path):
     """`latest` is another image tomorrow; a path that is not there breaks the build."""
     found = instructions(path)
     images = [rest.split()[0] for name, rest in found if name == "FROM"]
@@ -41,7 +41,7 @@ def test_dockerfile_takes_pinned_images_and_copies_what_exists(path):
         assert all((context / source).exists() for source in sources), sources
 
 
-def test_plain_image_runs_the_service_instrumented_and_not_as_root():
+def test_plain_image_runs_instrumented_without_root():
     """The service itself is process 1's successor, so the command is a list and no shell."""
     found = dict(instructions(DOCKERFILES[0]))
     assert found["USER"] != "root"
@@ -62,7 +62,7 @@ def test_operator_image_holds_this_version_for_both_platforms():
     assert targets == ["/autoinstrumentation", "/autoinstrumentation-musl"]
 
 
-def test_instrumentation_resource_names_image_endpoint_and_known_settings():
+def test_instrumentation_resource_names_known_settings():
     """Fields as in the Operator's definition of the resource; our settings are accepted without a warning."""
     resource = yaml.safe_load((EXAMPLES / "kubernetes" / "instrumentation.yaml").read_text())
     assert (resource["apiVersion"], resource["kind"]) == ("opentelemetry.io/v1alpha1", "Instrumentation")

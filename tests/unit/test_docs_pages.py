@@ -101,7 +101,7 @@ def test_blocks_of_benchmarks_are_current():
         assert shown and all((ROOT / "benchmarks" / "results" / name).exists() for name in shown)
 
 
-def test_shown_output_is_compared_with_what_came():
+def test_shown_output_is_compared_with_the_real_one():
     """Digits and space may differ, dots stand for anything; another word does not pass."""
     output = "12 tasks unwakeable: created by shop.query  /srv/shop.py:9\n"
     assert lacks(["3 tasks unwakeable: created by shop.query ...:31"], output) == []

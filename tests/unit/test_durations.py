@@ -30,7 +30,7 @@ def test_read_duration_gives_number_and_unit(text, found):
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1e3s", "1 week", "٣s", "nan", "1s2"])
-def test_read_duration_of_another_text_is_none(text):
+def test_read_duration_of_another_text_returns_none(text):
     assert read_duration(text) is None
 
 
@@ -49,7 +49,7 @@ def test_command_line_seconds_without_a_unit_is_refused():
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1s", "0s", "nan", "inf", "ms", "1 s s", "999999d"])
-def test_command_line_seconds_of_no_duration_says_what_is_expected(text):
+def test_command_line_bad_duration_names_the_expected_form(text):
     with pytest.raises(UsageError, match="is not a duration: expected for example 500ms, 2s, 1m or 1h"):
         seconds(text)
 

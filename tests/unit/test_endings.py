@@ -85,7 +85,7 @@ def test_destroyed_task_is_counted_at_its_own_line_among_several(instrumented, r
     assert run(main) == {"one_line": 1, "spawn": 301, "other_line": 5}
 
 
-def test_destroyed_task_is_found_in_between_creations_and_prunings(instrumented, run):
+def test_destroyed_task_is_found_between_prunings(instrumented, run):
     """The memory of addresses keeps up with the young list, which forgets what ended, and addresses are used again."""
 
     async def main():
@@ -135,7 +135,7 @@ def test_destroyed_task_is_found_where_a_collection_meets(instrumented, run, sca
     assert run(main) == {"one_line": 200, "other_line": 200}
 
 
-def test_young_list_after_the_next_scan_forgets_what_was_taken(instrumented, run):
+def test_young_list_after_the_next_scan_forgets_drained_entries(instrumented, run):
     async def main():
         task = one_line("something_else")
         address = id(task)
@@ -150,7 +150,7 @@ def test_young_list_after_the_next_scan_forgets_what_was_taken(instrumented, run
     assert run(main) == [True, True, False]
 
 
-def test_destroyed_task_that_no_hook_saw_is_counted_under_its_own_function(instrumented, run):
+def test_destroyed_unrecorded_task_counts_for_its_function(instrumented, run):
     """A guess at one of the lines that start the same function would blame the wrong one."""
 
     async def main():
@@ -166,7 +166,7 @@ def test_destroyed_task_that_no_hook_saw_is_counted_under_its_own_function(instr
     assert run(main) == {"wait_for_ever": 1}
 
 
-def test_unretrieved_failure_is_counted_at_its_line_or_where_that_is_forgotten_under_its_function(instrumented, run):
+def test_unretrieved_failure_is_counted_at_its_line(instrumented, run):
     """A failed task is forgotten as ended; a line that is not the only one is not blamed for it."""
 
     async def main():
@@ -227,7 +227,7 @@ def test_destroyed_task_is_found_where_garbage_before_it_runs(instrumented, run,
     assert run(main) == {"one_line": 200, "other_line": 200}
 
 
-def test_destroyed_task_is_found_after_many_scans_of_one_collection(instrumented, run):
+def test_destroyed_task_is_found_after_scans_in_a_collection(instrumented, run):
     """An exception handler that takes long leaves time for scans between two ends."""
 
     async def main():

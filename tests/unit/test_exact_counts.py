@@ -62,7 +62,7 @@ def by_gather(coro):
 
 
 @pytest.mark.parametrize("temporality", [AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA])
-def test_all_counts_agree_with_an_independent_count_at_every_export(run, temporality):
+def test_counts_agree_with_an_independent_count(run, temporality):
     """The sum over all series is the whole, whatever moved out of _OTHER, ended, failed or was destroyed meanwhile."""
     gc.collect()
     gc.disable()

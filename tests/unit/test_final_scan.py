@@ -70,7 +70,7 @@ def test_final_scan_of_tasks_in_cycles_destroys_none(run, between):
 
 
 @pytest.mark.parametrize("was_on", [True, False])
-def test_collector_off_afterwards_restores_what_was(was_on):
+def test_collector_off_restores_the_previous_state(was_on):
     try:
         (gc.enable if was_on else gc.disable)()
         with pytest.raises(KeyError), collector_off():

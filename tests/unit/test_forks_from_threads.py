@@ -42,7 +42,7 @@ thread.join()
 
 
 @pytest.mark.parametrize("address", ["", "unix:{folder}/pages-{{pid}}"])
-def test_child_of_a_thread_ends_with_the_last_thread_that_is_not_ours(tmp_path, address):
+def test_child_of_a_thread_ends_with_the_last_own_thread(tmp_path, address):
     """Not before it either; with scan thread and agent, and with the debug endpoint's thread."""
     agents = tmp_path / "agents"
     settings = {"AGENT_DIR": str(agents), "DEBUG_ADDRESS": address.format(folder=tmp_path)}
@@ -57,7 +57,7 @@ def test_child_of_a_thread_ends_with_the_last_thread_that_is_not_ours(tmp_path, 
     assert list(agents.iterdir()) == []
 
 
-def test_census_of_a_child_sees_that_the_forking_thread_has_ended():
+def test_census_in_child_sees_the_forking_thread_ended():
     """Python >= 3.14 itself can't tell: there `is_alive` of that thread never returns."""
     program = """
 import os, threading, time

@@ -22,7 +22,7 @@ def test_healthy_load_is_suspected_once_a_start_at_most(name, tasks):
     assert sum(1 for _ in simulation.suspicions(tasks, simulation.DAY)) <= 1
 
 
-def test_what_fills_up_every_day_is_news_only_once():
+def test_pool_that_fills_daily_is_suspected_once():
     for shape in (simulation.sawtooth(6 * 3600, 200, 3 * simulation.DAY), simulation.websockets(300, 3 * 86_400)):
         assert sum(1 for _ in simulation.suspicions(shape, 3 * simulation.DAY)) <= 1
 
@@ -55,7 +55,7 @@ class Site:
         return None
 
 
-def test_evidence_says_from_where_to_where_in_what_time():
+def test_evidence_has_both_counts_and_the_time():
     growth = Site().until_suspected(births=5)
     assert growth.last - growth.first >= 20
     sentence = growth_clause(growth, "task")
@@ -81,7 +81,7 @@ def test_growth_that_stops_ends_suspicion_after_its_windows():
     assert windows <= standing[0].windows + 2
 
 
-def test_growth_that_stopped_is_suspected_again_by_a_new_rise_only():
+def test_growth_that_stopped_needs_a_new_rise():
     site = Site()
     before = site.until_suspected(births=5)
     while site.scan():

@@ -14,7 +14,7 @@ from opentelemetry.instrumentation.concurrency.record.failure import HookFailure
 from opentelemetry.instrumentation.concurrency.record.site_table import SiteTable
 
 
-def test_object_without_weak_references_is_counted_said_once_and_leaves_the_hook(caplog):
+def test_object_without_weak_references_keeps_the_hook(caplog):
     """A task factory may make such objects; what others create is still recorded."""
     counted, disarmed = [], []
     failure = HookFailure("create_task", counted.append)
@@ -62,7 +62,7 @@ def alarmed(monkeypatch):
     signal.signal(signal.SIGINT, before)
 
 
-def test_what_a_signal_handler_raises_in_a_hook_reaches_the_caller_and_leaves_the_hook(alarmed):
+def test_signal_handler_error_in_a_hook_reaches_the_caller(alarmed):
     """As it would without us, at every creation during which a signal arrives."""
     loop = asyncio.new_event_loop()
     try:

@@ -140,7 +140,7 @@ def test_variables_of_frames_are_never_asked():
     assert run(main()) == ("future", False, True)
 
 
-def test_waiter_that_is_no_future_is_never_asked():
+def test_waiter_other_than_a_future_is_never_called():
     """asyncio goes by one attribute; the diagnosis by type. Nor can it be marked: it knows no weak references."""
 
     async def main():
@@ -227,14 +227,14 @@ def test_overrides_of_a_thread_are_never_called():
     assert observation.wait_reason == "event.wait"
 
 
-def test_thread_with_a_target_that_raises_from_every_question_is_named_by_its_class():
+def test_thread_with_a_hostile_target_is_named_by_its_class():
     """Such as a proxy of something that does not exist yet; the census meets it if it started before us."""
     thread = threading.Thread(target=Callable())
     with nothing_asked():
         assert name_of_target(target_of(thread)).endswith("Callable.__call__")
 
 
-def test_whole_process_of_hostile_things_is_shown_and_nothing_asked():
+def test_hostile_objects_are_shown_without_calling_them():
     """Scans, snapshot, profiles and the proof, with all of it alive at once."""
 
     async def main():
@@ -299,7 +299,7 @@ def test_del_that_raises_is_nothing_to_us(capsys):
     assert ended == [threading.get_ident()]
 
 
-def test_task_that_ends_during_a_look_is_no_exception():
+def test_task_that_ends_during_inspection_raises_nothing():
     """While a loop starts and ends tasks, another thread asks everything about them."""
 
     async def churn():

@@ -56,7 +56,7 @@ def test_creations_during_a_prune_are_kept_once(instrumented):
     assert asyncio.run(main()) == (5, 5)
 
 
-def test_lock_that_nobody_gives_back_stops_no_scan(instrumented, monkeypatch):
+def test_lost_lock_does_not_stop_scans(instrumented, monkeypatch):
     """A signal handler may raise where the prune has just taken the lock."""
     monkeypatch.setattr("opentelemetry.instrumentation.concurrency.record.young._LOCK_TIMEOUT_S", 0.01)
     young = instrumented.recorder.young_tasks
@@ -71,7 +71,7 @@ def test_lock_that_nobody_gives_back_stops_no_scan(instrumented, monkeypatch):
     young._lock.release()
 
 
-def test_recording_keeps_neither_task_nor_coroutine_nor_span_nor_thread_alive(instrumented):
+def test_recording_keeps_no_object_alive(instrumented):
     """References are weak: what the application drops is collected as without us."""
     tracer = TracerProvider().get_tracer("test")
 

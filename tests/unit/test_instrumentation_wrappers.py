@@ -106,14 +106,14 @@ def take(stop):
     stop.get()
 
 
-def test_thread_waits_at_the_same_place_with_and_without_upstream():
+def test_thread_waits_at_the_same_place_under_upstream():
     bare, wrapped = (thread_sight(take, installed) for installed in (False, True))
     assert any(frame.is_wrapper for frame in wrapped.chain)
     assert waiting_at(wrapped.chain).function.endswith(".take")
     assert fingerprint(SITE, wrapped.chain, "lock") == fingerprint(SITE, bare.chain, "lock")
 
 
-def test_thread_whose_target_has_no_frame_waits_nowhere_in_upstream():
+def test_thread_without_target_frame_waits_outside_upstream():
     observation = thread_sight(queue.SimpleQueue.get, installed=True)
     assert any(frame.is_wrapper for frame in observation.chain)
     assert waiting_at(observation.chain) is None
@@ -134,5 +134,5 @@ def test_thread_whose_target_has_no_frame_waits_nowhere_in_upstream():
         ("main", "", False),
     ],
 )
-def test_wrapper_is_told_by_function_and_module(function, module, expected):
+def test_wrapper_is_known_by_function_and_module(function, module, expected):
     assert is_wrapper(function, module) is expected

@@ -148,7 +148,7 @@ def test_thread_of_queue_job_outlives_its_creator(instrumented, released, monkey
     assert creator_ended(creator, None) is not None
 
 
-def test_job_without_weak_references_leaves_the_thread_as_creator(instrumented, released, monkeypatch):
+def test_job_without_weak_references_has_the_thread_as_creator(instrumented, released, monkeypatch):
     namespace = {"__name__": "celery.app.trace"}
     exec(WORKERS["celery.app.trace"], namespace)
     monkeypatch.setitem(sys.modules, "celery.app.trace", sys)

@@ -34,7 +34,7 @@ def test_join_at_exit_orphans_count_more_with_their_own_evidence():
         (3, "3 more were pending when main returned, and asyncio.run had to cancel them."),
     ],
 )
-def test_join_at_exit_proven_tasks_stay_proven_and_name_the_others(count, sentence):
+def test_join_at_exit_proven_tasks_stay_proven(count, sentence):
     (joined,) = join_at_exit([group("unwakeable", 5)], [left(count)])
     assert (joined.verdict, joined.count) == ("unwakeable", 5)
     assert reason(joined, "future", 9.0, None).endswith(sentence)

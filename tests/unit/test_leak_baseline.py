@@ -201,7 +201,7 @@ class TestSitesAndWhatTheyRun:
             (f"{HERE}.{caller}", "leaking.stuck", "SHOP-12", TODAY) for caller in ("index", "search")
         ]
 
-    def test_adopting_keeps_apart_what_one_line_runs(self):
+    def test_adopt_two_functions_at_one_line_are_two_entries(self):
         seen = [SeenLeak("task", "shop.start", "t", runs) for runs in ("shop.poll", "shop.send", "shop.poll")]
         grown = Baseline(today=TODAY).adopting(seen)
         assert [entry.runs for entry in grown.known] == ["shop.poll", "shop.send"]

@@ -85,7 +85,7 @@ def test_leak_through_a_helper_names_the_callers_line(background):
     assert leak.site.line == body.__code__.co_firstlineno + 1
 
 
-def test_leak_inside_a_guard_says_what_the_guard_runs(background):
+def test_leak_inside_a_guard_names_the_guarded_function(background):
     async def body():
         background.spawn_guarded(stuck())
 
@@ -121,7 +121,7 @@ def test_each_leak_through_one_helper_has_its_own_creation_stack(background):
         assert functions[-3:] == ["body", leak.site.function.rpartition(".")[2], "spawn"]
 
 
-def test_error_names_line_and_what_runs_and_the_helper(background):
+def test_error_names_line_function_and_helper(background):
     async def body():
         background.spawn(stuck())
 
@@ -170,14 +170,14 @@ def test_destroyed_leak_names_the_callers_line():
     ],
     ids=repr,
 )
-def test_filters_match_line_helper_path_and_what_runs(background, rule):
+def test_filters_match_line_helper_path_and_function(background, rule):
     async def body():
         background.spawn_guarded(stuck())
 
     assert leaks_of(body, rule) is None
 
 
-def test_function_filter_matches_what_has_not_run_yet(background):
+def test_function_filter_matches_tasks_not_started_yet(background):
     """It is in no stack: the wrapper has not started."""
     before = []
 
@@ -190,14 +190,14 @@ def test_function_filter_matches_what_has_not_run_yet(background):
     assert before == [1]
 
 
-def test_creator_filter_does_not_match_what_runs(background):
+def test_creator_filter_ignores_the_started_function(background):
     async def body():
         background.spawn(stuck())
 
     assert leaks_of(body, ignore_creator("leaking.stuck")) is not None
 
 
-def test_leak_under_a_trace_function_has_a_line_and_what_runs(background):
+def test_leak_under_a_trace_function_has_line_and_function(background):
     """Up to Python 3.12 it is the helper's line; the creation stack has the caller's."""
 
     async def body():

@@ -54,7 +54,7 @@ def test_a_healthy_process_has_an_empty_leak_profile(instrumentation):
     assert asyncio.run(main()) == ("taskleak profile: total 0\n", "", [])
 
 
-def test_what_was_declared_to_be_no_leak_is_in_no_leak_profile():
+def test_declared_task_is_not_in_the_leak_profile():
     """The setting IGNORE counts on request too."""
 
     async def main():
@@ -111,7 +111,7 @@ def test_a_circle_of_tasks_is_shown_as_a_deadlock(instrumentation):
     assert sorted(len(one.deadlock) for one in shown.tasks) == [0, 2, 2]
 
 
-def test_what_could_not_be_proven_is_said(instrumentation, monkeypatch):
+def test_unexamined_tasks_are_counted(instrumentation, monkeypatch):
     """An interpreter without a global lock gives no verdict, and the profile doesn't look like health."""
     monkeypatch.setattr(wakeability, "FREE_THREADED_BUILD", True)
 

@@ -24,7 +24,7 @@ from opentelemetry.instrumentation.concurrency.snapshot.picture import iter_pict
 from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
 
 
-def test_the_live_snapshot_is_what_take_snapshot_sees(instrumentation):
+def test_live_snapshot_equals_take_snapshot(instrumentation):
     """By the published schema, and with the same groups."""
 
     async def main():
@@ -108,7 +108,7 @@ class Lying(str):
     isprintable = __len__ = __getitem__ = __iter__ = encode = replace = __eq__ = __hash__ = __repr__ = _never
 
 
-def test_a_name_of_the_applications_own_type_runs_none_of_its_code(instrumentation):
+def test_name_of_an_own_type_runs_no_code_of_it(instrumentation):
     """Its characters are shown all the same."""
 
     async def main():

@@ -91,7 +91,7 @@ def test_thread_with_another_target_is_a_leak():
         start(send_undeclared)
 
 
-def test_thread_that_a_declared_target_starts_is_covered_and_no_further():
+def test_thread_started_by_declared_target_is_covered_once():
     """What those start in turn is not."""
 
     def innermost():
@@ -111,7 +111,7 @@ def test_thread_that_a_declared_target_starts_is_covered_and_no_further():
     assert [leak.runs.rpartition(".")[2] for leak in raised.value.leaks] == ["send_undeclared"]
 
 
-def test_declared_functions_are_named_as_what_runs(instrumented):
+def test_declared_function_is_named_as_the_started_one(instrumented):
     def caller():
         spawn(declared_job())
 

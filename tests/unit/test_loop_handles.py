@@ -87,7 +87,7 @@ def test_handles_of_loop_without_its_fields_are_none(name, loop):
         setattr(loop, name, kept)
 
 
-def test_handles_of_object_that_is_not_a_loop_is_none():
+def test_handles_of_another_object_is_none():
     assert handles_of(object()) is None
 
 

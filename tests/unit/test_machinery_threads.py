@@ -49,7 +49,7 @@ def test_sdk_threads_started_before_and_after_are_one_site():
     assert not [name for name in found if name.startswith("opentelemetry.sdk.")]
 
 
-def test_sdk_site_keeps_the_stack_of_who_made_the_provider(census):
+def test_sdk_site_keeps_the_stack_of_the_provider(census):
     """One site for all of them must not hide a provider per request."""
     each = processor()
     try:
@@ -60,7 +60,7 @@ def test_sdk_site_keeps_the_stack_of_who_made_the_provider(census):
     assert "processor" in functions
 
 
-def test_sdk_threads_beyond_the_first_belong_to_the_line_that_starts_them(census):
+def test_sdk_threads_beyond_the_first_have_their_own_line(census):
     """One site for a handful; a provider per request shows where it is made."""
     processors = [processor() for _ in range(MOST_SDK_THREADS + 5)]
     try:
@@ -88,7 +88,7 @@ def test_own_threads_are_one_site(census):
 
 
 @pytest.mark.parametrize("name", ["OtelMine", "worker"])
-def test_application_thread_keeps_its_line_whatever_its_name(census, name):
+def test_application_thread_of_any_name_keeps_its_line(census, name):
     release = threading.Event()
     thread = threading.Thread(target=release.wait, name=name)
     thread.start()
@@ -97,5 +97,5 @@ def test_application_thread_keeps_its_line_whatever_its_name(census, name):
     finally:
         release.set()
         thread.join()
-    expected = f"{__name__}.test_application_thread_keeps_its_line_whatever_its_name"
+    expected = f"{__name__}.test_application_thread_of_any_name_keeps_its_line"
     assert found[expected] == 1

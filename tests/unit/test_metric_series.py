@@ -157,7 +157,7 @@ def test_paths_with_one_relative_form_are_one_sum(monkeypatch, tmp_path):
     assert service.value("asyncio.task.count", "shop.query", code__file__path="shop.py") == 2
 
 
-def test_granularity_function_sums_lines_and_keeps_what_runs():
+def test_granularity_function_sums_lines_per_started_function():
     service = Service(granularity="function")
     service.site(line=1, created=1)
     service.site(line=2, created=1)
@@ -177,7 +177,7 @@ def test_totals_only_has_one_series_without_attributes():
     assert sum(service.read("thread.count").values()) == 2
 
 
-def test_max_sites_bounds_series_whatever_differs():
+def test_max_sites_bounds_series_of_all_kinds():
     """Lines, coroutines and threads count alike; a quarter stays free."""
     service = Service(max_sites=8)
     for number in range(20):

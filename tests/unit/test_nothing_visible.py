@@ -50,7 +50,7 @@ def hold(release: threading.Event) -> None:
     release.wait()
 
 
-def test_nothing_lives_on_after_scans_proofs_reports_and_snapshots(run):
+def test_nothing_is_kept_alive_by_scans_and_proofs(run):
     """Task, coroutine, frame locals, future, span and thread of orphans go as soon as the application lets go."""
     exporter = Forgetting()
     tracers = TracerProvider()
@@ -151,7 +151,7 @@ def test_everything_runs_in_the_same_order(run):
     assert len(bare) > 60 and instrumented == bare
 
 
-def test_where_there_is_but_one_more_thread_it_is_the_applications(monkeypatch):
+def test_single_further_thread_is_the_applications(monkeypatch):
     """Ours starts after the first that it sees, not before; where it can't, nobody hears of it."""
     ConcurrencyInstrumentor().instrument()
     name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"

@@ -92,7 +92,7 @@ def test_ended_task_given_to_a_done_callback_is_found():
     assert asyncio.run(main())
 
 
-def test_ended_task_given_to_a_function_within_a_task_is_not_a_restart():
+def test_ended_task_passed_within_a_task_is_not_a_restart():
     """A handler that is called with a finished task is no callback of it."""
 
     async def main():

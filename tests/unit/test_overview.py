@@ -14,7 +14,7 @@ def document(*pictures, **facts):
     return overview(tally(pictures), Facts(**{**usual, **facts}))
 
 
-def test_row_says_what_runs_and_through_which_spawners():
+def test_row_has_function_and_spawners():
     """Two functions that one line starts are two rows."""
     rows = document(leaked(1), spawned(2), spawned(3))["sites"]
     assert [(row["function"], row["runs"], row["live"]) for row in rows] == [
@@ -24,7 +24,7 @@ def test_row_says_what_runs_and_through_which_spawners():
     assert rows[0]["via"] == [["shop.util.spawn", "/app/shop/util.py", 9]]
 
 
-def test_counters_and_growth_belong_to_line_and_what_runs():
+def test_counters_and_growth_are_by_line_and_function():
     """Not to every function of the line."""
     created = {("task", QUERY): 10, ("task", SPAWNED): 2000}
     rows = document(leaked(1), spawned(2), created=created, growing={("task", SPAWNED)})["sites"]
@@ -34,7 +34,7 @@ def test_counters_and_growth_belong_to_line_and_what_runs():
     }
 
 
-def test_site_whose_tasks_ended_badly_has_a_row_though_none_is_live():
+def test_site_with_bad_endings_and_none_live_has_a_row():
     """Behind all that have live ones; the groups still find their rows."""
     found = document(healthy(1), created={("task", GONE): 40}, ended_badly={("task", GONE): (1, 30)})
     assert [(row["live"], row["destroyed"], row["unretrieved"]) for row in found["sites"]] == [(1, 0, 0), (0, 1, 30)]
@@ -59,13 +59,13 @@ def test_group_says_whose_creation_stack_it_has():
         ({"line": 32}, False),
     ],
 )
-def test_selection_takes_what_is_asked_for(more, holds):
+def test_selection_matches_the_filters(more, holds):
     """A page of an earlier version does not ask what runs."""
     asked = Selection(**{"kind": "task", "function": "shop.search.query", "line": 31, **more})
     assert asked.holds(spawned(1)) is holds
 
 
-def test_spawner_of_the_site_is_not_lost_where_facts_name_it_first():
+def test_spawner_named_first_by_facts_is_kept():
     """Sites are equal whatever their spawners; the row shows those of the live ones."""
     bare = SPAWNED.__class__(SPAWNED.function, SPAWNED.path, SPAWNED.line, SPAWNED.runs)
     (row,) = document(spawned(1), created={("task", bare): 1}, ended_badly={("task", bare): (1, 0)})["sites"]

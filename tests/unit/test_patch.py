@@ -111,7 +111,7 @@ def test_patches_removed_first_first_leave_nothing():
     assert vars(owner)["start"] is original
 
 
-def test_patches_of_an_inherited_attribute_removed_first_first_leave_nothing():
+def test_patches_of_inherited_attribute_leave_nothing():
     owner = type("Own", (Base,), {})
     lower, upper = Patch(owner, "start", recording("lower")), Patch(owner, "start", recording("upper"))
     lower.install()

@@ -121,7 +121,7 @@ def test_closed_loop_and_a_check_of_a_derived_loop_raise_as_ever(instrumented):
     coro.close()
 
 
-def test_what_is_no_coroutine_is_refused_in_the_same_words():
+def test_non_coroutine_is_refused_in_the_same_words():
     """And what the method does not take is named as it would be."""
 
     def refusals():

@@ -67,7 +67,7 @@ class Service:
         work()
 
 
-def test_method_of_its_own_in_a_thread_is_named_where_it_is_called(work_is_released):
+def test_own_method_in_a_thread_is_named_at_its_call(work_is_released):
     (found,) = sites_in_a_loop(lambda: [Service().start()], work_is_released)
 
     assert found == ("start", "return asyncio.create_task(asyncio.to_thread(self.serve))", "serve")
@@ -85,7 +85,7 @@ def run_in_thread(coro):
     threading.Thread(target=asyncio.run, args=[coro]).start()
 
 
-def test_thread_that_runs_a_loop_has_what_that_runs(instrumented):
+def test_thread_that_runs_a_loop_has_the_function_of_the_loop(instrumented):
     def caller():
         for coro in (ends_soon(), ends_otherwise()):
             run_in_thread(coro)
@@ -97,7 +97,7 @@ def test_thread_that_runs_a_loop_has_what_that_runs(instrumented):
     assert sites == [("caller", line, "ends_soon"), ("caller", line, "ends_otherwise")]
 
 
-def test_thread_that_only_plumbing_starts_has_the_line_of_its_task(instrumented):
+def test_thread_started_by_plumbing_has_the_line_of_its_task(instrumented):
     """anyio starts a worker thread for a task in which no frame of the application runs."""
     anyio = pytest.importorskip("anyio")
 

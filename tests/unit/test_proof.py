@@ -36,7 +36,7 @@ def test_deadlock_is_named_by_its_tasks():
     assert evidence(()) == "nothing that still runs holds what it waits for"
 
 
-def test_what_awaits_a_task_that_is_not_asked_about_is_as_wakeable_as_that_one():
+def test_awaiter_is_as_wakeable_as_the_awaited_task():
     """It is taken into the proof; if it lives, so does who awaits it."""
 
     async def main():
@@ -53,7 +53,7 @@ def test_what_awaits_a_task_that_is_not_asked_about_is_as_wakeable_as_that_one()
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_who_sleeps_beside_a_collection_of_tasks_does_not_save_them(kind):
+def test_sleeper_beside_a_collection_does_not_save_its_tasks(kind):
     """As with ``background_tasks``: whoever holds tasks might cancel them, but nothing says that it will."""
 
     async def main():
@@ -89,7 +89,7 @@ def test_first_proof_alone_counts_for_nothing():
     run_on("asyncio", main())
 
 
-def test_waiter_that_changed_between_two_proofs_is_no_proof():
+def test_waiter_changed_between_proofs_is_not_proven():
     async def main():
         async def two_waits(first):
             await first

@@ -112,7 +112,7 @@ def test_proof_that_judged_all_waits_for_its_interval(old):
     assert len(tasks.judged) == 2
 
 
-def test_proof_in_the_final_scan_is_none(old):
+def test_final_scan_runs_no_proof(old):
     tasks = old(100, crowd=3)
     tasks.scan(100.0, final=True)
     assert tasks.judged == []
@@ -128,7 +128,7 @@ def test_proof_over_its_share_of_a_core_waits(old):
     assert len(tasks.judged) == 2
 
 
-def test_proof_of_many_new_tasks_leaves_cpu_time_for_its_confirmation(old):
+def test_proof_of_many_new_tasks_leaves_time_to_confirm(old):
     """Each site has proven tasks after two scans, though two proofs of all of them would take four times as long."""
     tasks = old(10_000, session=4_000, reader=4_000)
     tasks.cost_s, tasks.finds_stuck = 0.0008, True
@@ -138,7 +138,7 @@ def test_proof_of_many_new_tasks_leaves_cpu_time_for_its_confirmation(old):
     assert tasks.schedule.unexamined == 6_000
 
 
-def test_proof_of_new_tasks_examines_no_more_known_ones_than_new_ones(old, monkeypatch):
+def test_proof_of_new_tasks_examines_as_many_known_ones(old, monkeypatch):
     """A leak that goes on is not proven again from its first task each time."""
     monkeypatch.setattr(schedule_module, "FEW", 10)
     tasks = old(1_000, leak=100)
@@ -151,7 +151,7 @@ def test_proof_of_new_tasks_examines_no_more_known_ones_than_new_ones(old, monke
     assert len(tasks.judged[0]) == 40
 
 
-def test_proof_of_all_tasks_does_not_wait_for_ever_for_those_of_new_ones(old, monkeypatch):
+def test_proof_of_all_tasks_does_not_wait_forever_for_new_ones(old, monkeypatch):
     """A leak that goes on does not keep an older task, whose last reference has gone, from being examined again."""
     monkeypatch.setattr(schedule_module, "FEW", 10)
     tasks = old(1_000, leak=100)
@@ -164,7 +164,7 @@ def test_proof_of_all_tasks_does_not_wait_for_ever_for_those_of_new_ones(old, mo
     assert [len(judged) for judged in tasks.judged].count(100) == 2
 
 
-def test_proof_that_costs_more_than_expected_is_followed_by_smaller_ones(old):
+def test_proof_over_budget_is_followed_by_smaller_ones(old):
     tasks = old(10_000, leak=3_000)
     tasks.cost_s = 0.001
     tasks.scan(100.0)

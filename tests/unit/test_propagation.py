@@ -29,7 +29,7 @@ def awake_after(edges, waiters, spread_from=(), *, chains=None, hosts=None):
 ONE = [[1], [0]]
 
 
-def test_task_whose_waiter_nobody_reaches_stays_asleep():
+def test_task_whose_waiter_is_unreached_stays_asleep():
     assert awake_after(ONE, [1]) == [0]
 
 
@@ -47,12 +47,12 @@ def test_reference_to_the_task_itself_wakes_nothing():
     assert awake_after([*ONE, [0]], [1], [2]) == [0]
 
 
-def test_awake_task_wakes_what_it_holds_the_waiter_of():
+def test_awake_task_wakes_tasks_whose_waiter_it_holds():
     """Task 0 runs and holds the future (2) that task 1 waits for."""
     assert awake_after([[2], [2], [1]], [-1, 2]) == [1, 1]
 
 
-def test_coroutine_of_an_awake_task_counts_with_what_it_holds():
+def test_coroutine_of_awake_task_counts_with_its_referents():
     """The future (3) is a local of task 0's coroutine (2); another holder of the coroutine wakes nothing."""
     edges = [[2], [3], [3], [1], [2]]
     assert awake_after(edges, [-1, 3], chains=[[2], []]) == [1, 1]
@@ -74,7 +74,7 @@ def test_member_of_a_group_wakes_with_its_host():
     assert awake_after(edges, [2, 3], hosts={1: [-1]}) == [0, 1]
 
 
-def test_wake_makes_a_task_run_with_what_it_holds():
+def test_wake_marks_the_referents_of_a_task_live():
     edges = [[2], [2], [1]]
     live = Propagation(accounts_of(edges, [2, 2]), {0, 1}, [[], []], {})
     live.wake([0])
@@ -82,7 +82,7 @@ def test_wake_makes_a_task_run_with_what_it_holds():
     assert list(live.places()) == [2]
 
 
-def test_places_leave_out_what_is_exempt():
+def test_places_exclude_exempt_positions():
     live = Propagation(accounts_of([[1], [0], [1]], [1]), {0}, [[]], {})
     live.spread([2])
     assert list(live.places()) == [1, 2]

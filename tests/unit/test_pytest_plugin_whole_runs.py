@@ -67,7 +67,7 @@ def test_hangs():
     asyncio.run(main())
 """
 
-    def test_it_is_no_leak(self, suite):  # noqa: F811
+    def test_started_service_is_not_a_leak(self, suite):  # noqa: F811
         """A loop that a timeout broke off accuses nobody: nothing in it was given the time to end."""
         needs("pytest_timeout")
         args = "--leaks=error", "--leaks-timeout=0.05", "--timeout=1", "--timeout-method=signal"

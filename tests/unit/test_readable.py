@@ -60,7 +60,7 @@ def test_with_the_lock_it_is(elsewhere):
     assert [frame.code.co_name for frame in chain_of(elsewhere).frames] == ["wait", "wait"]
 
 
-def test_task_of_the_asking_thread_or_of_a_stopped_loop_is_looked_into(free_threaded):
+def test_task_of_own_thread_or_stopped_loop_is_inspected(free_threaded):
     """Leak tests and the last look at exit see what they see everywhere."""
 
     async def main():
@@ -77,7 +77,7 @@ def test_task_of_the_asking_thread_or_of_a_stopped_loop_is_looked_into(free_thre
     loop.close()
 
 
-def test_snapshot_shows_it_with_line_and_age_and_says_what_is_missing(free_threaded, elsewhere):
+def test_snapshot_shows_line_and_age_and_counts_missing_ones(free_threaded, elsewhere):
     """Also one that no hook saw: it is named by its code, whose frame may be running."""
     ConcurrencyInstrumentor().instrument(scan_interval=3600, agent_disabled=True)
     try:

@@ -31,7 +31,7 @@ def test_tables_of_the_page_are_current(page):
     assert "| `" in text
 
 
-def test_every_group_has_what_weaver_asks_for():
+def test_registry_groups_have_the_fields_of_weaver():
     """Identifiers are unique and follow the name; type, brief and stability are there."""
     groups = telemetry.groups()
     identifiers = [group["id"] for group in groups]

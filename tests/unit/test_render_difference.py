@@ -12,7 +12,7 @@ BEFORE = snapshot([*TWIN, leaked(20), healthy(30, site=QUERY.__class__("shop.cac
 AFTER = snapshot([*TWIN, *(leaked(number) for number in range(20, 45))], [thread()])
 
 
-def test_the_leak_is_what_grew_and_its_twin_is_not_named():
+def test_growth_names_the_leak_and_not_its_twin():
     """Most growth first, then what shrank."""
     found = changes_by_site(BEFORE, AFTER)
     assert [(each.site.function, each.change, each.orphans_before, each.orphans_after) for each in found] == [
@@ -47,7 +47,7 @@ def test_the_table_is_aligned_and_names_the_line():
     )
 
 
-def test_what_runs_tells_two_sites_of_one_line_apart():
+def test_started_function_distinguishes_sites_of_one_line():
     """A line that starts two functions grows in the one that leaks."""
     before = snapshot([leaked(1), spawned(2)])
     (found,) = changes_by_site(before, snapshot([leaked(1), spawned(2), spawned(3)]))
@@ -57,7 +57,7 @@ def test_what_runs_tells_two_sites_of_one_line_apart():
     )
 
 
-def test_snapshot_without_what_runs_is_compared_by_line():
+def test_snapshot_without_function_is_compared_by_line():
     """One of an earlier version; no line has grown only because more is known of it."""
     before, after = snapshot([leaked(1), leaked(2)]), snapshot([spawned(1), spawned(2, site=QUERY), spawned(3)])
     assert [(each.before, each.after) for each in changes_by_site(before, after)] == [(2, 3)]

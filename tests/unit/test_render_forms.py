@@ -32,7 +32,7 @@ def test_folded_leak_is_one_line_with_its_count():
     assert text == "shop.search.ask:24;asyncio.queues.Queue.put:140;[queue.put] 3\n"
 
 
-def test_client_renders_what_the_process_would_have():
+def test_client_renders_like_the_process():
     """Texts and samples agree, except for how long each has waited."""
 
     async def main():
@@ -68,7 +68,7 @@ def test_client_renders_what_the_process_would_have():
     assert ours == theirs != []
 
 
-def test_difference_of_two_snapshots_has_what_came_and_what_went():
+def test_difference_of_snapshots_has_added_and_removed_tasks():
     later = snapshot([leaked(number) for number in range(20, 30)], taken_at=SHOWN.taken_at + 60)
     samples = difference(tally(SHOWN.tasks, split_loops=True), tally(later.tasks, split_loops=True))
     profile = pprof(samples, duration_s=60.0)

@@ -51,7 +51,7 @@ def strict(schema):
     return [strict(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def test_what_is_read_back_is_what_was_written():
+def test_written_snapshot_is_read_back_equal():
     """Every field of every picture and group survives, so a client can render all that the process could."""
     assert read_snapshot(written(WHOLE)) == WHOLE
 
@@ -61,14 +61,14 @@ def test_a_mapping_that_was_parsed_already_is_read_as_well():
     assert read_snapshot(json.loads(written(WHOLE))) == WHOLE
 
 
-def test_it_is_what_the_published_schema_says_and_no_more():
+def test_snapshot_matches_the_published_schema():
     """The schema names every property that is written."""
     schema = snapshot_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(strict(schema)).validate(json.loads(written(WHOLE)))
 
 
-def test_the_schema_refuses_what_is_no_snapshot():
+def test_schema_refuses_other_documents():
     """A schema that takes everything would prove nothing."""
     document = json.loads(written(WHOLE))
     document["tasks"][0]["wait_reason"] = "boredom"
@@ -76,7 +76,7 @@ def test_the_schema_refuses_what_is_no_snapshot():
         jsonschema.Draft202012Validator(snapshot_schema()).validate(document)
 
 
-def test_totals_and_process_stand_first_for_people_who_look_with_head():
+def test_totals_and_process_come_first():
     """The first lines say what it is, of which process, and how bad."""
     document = json.loads(written(WHOLE, process=ProcessInfo(4711, "3.14.0", "shop", "0.1.0")))
     assert list(document)[:4] == ["schema_version", "taken_at", "process", "totals"]
@@ -92,7 +92,7 @@ def test_an_empty_process_is_a_snapshot_too():
     assert read_snapshot(written(snapshot([]))) == snapshot([])
 
 
-def test_snapshot_keeps_what_runs_spawners_and_whose_stack():
+def test_snapshot_keeps_function_spawners_and_stack_owner():
     """They do not take part in the comparison of sites, so each is looked at by itself."""
     read = read_snapshot(written(snapshot([spawned(1, creation_sampled=True), spawned(2, wait_reason="sleep")])))
     site = read.tasks[0].site
@@ -140,7 +140,7 @@ def test_hostile_names_come_back_as_they_were(name):
     assert read_snapshot(text).tasks[0].name == name
 
 
-def test_a_name_of_a_megabyte_is_cut_and_it_is_said():
+def test_name_of_a_megabyte_is_cut_with_a_note():
     """Nobody's name may fill a disk."""
     read = read_snapshot(written(snapshot([leaked(name="x" * 1_000_000)])))
     assert read.tasks[0].name.endswith("… (990000 more characters)")
@@ -194,13 +194,13 @@ def wrong(**changes):
         (wrong(process={}), r"at process.process_id expected a whole number, got nothing"),
     ],
 )
-def test_wrong_input_is_named_with_what_was_expected(given, message):
+def test_wrong_input_is_named_with_the_expected_form(given, message):
     """Where, what was expected, what is there."""
     with pytest.raises(ValueError, match=message):
         read_snapshot(given)
 
 
-def test_whatever_is_wrong_only_a_value_error_comes_out():
+def test_malformed_input_raises_only_value_error():
     """Ten thousand documents with something replaced at random; all that are read can be rendered."""
     random = Random(20261123)
     values = [None, True, -1, 0, 7, 10**30, 1.5, float("inf"), "", "x", [], [0], [[]], {}, {"line": 1}]

@@ -57,14 +57,14 @@ def test_a_leak_and_its_twin_are_samples_with_stacks_and_labels():
     assert made.comments == ["process 4711", "Python 3.14.0"]
 
 
-def test_spawners_are_frames_between_the_stack_and_the_creating_line():
+def test_spawners_are_frames_up_to_the_creating_line():
     """``-peek`` and ``-focus`` find them by name; what runs is a label."""
     ((stack, _, labels),) = profile(samples_of(counted([spawned()]))).samples
     assert [name for name, _, _ in stack[1:]] == ["shop.search.ask", "shop.util.spawn", "shop.search.query"]
     assert (labels["creation_site"], labels["runs"]) == ("shop.search.query:31", "shop.search.ask")
 
 
-def test_one_stack_created_by_two_lines_is_two_samples_with_both_lines():
+def test_stack_created_by_two_lines_is_two_samples():
     """Where it waits is the same; the root is not."""
     other = leaked(2, site=CreationSite("shop.app.other", "/app/shop/app.py", 7))
     roots = [stack[-1][0] for stack, _, _ in profile(samples_of(counted([leaked(1), other]))).samples]
@@ -95,7 +95,7 @@ def test_a_thread_has_neither_loop_nor_line_of_creation():
     assert (values, labels) == ([1, 1_000_000], {"wait_reason": "running", "creation_site": "threading.MainThread"})
 
 
-def test_a_difference_has_what_came_and_negative_what_went():
+def test_difference_removed_tasks_are_negative():
     """What is as many as before is left out."""
     before = counted([*TWIN, leaked(1), leaked(2, wait_reason="sleep")])
     after = counted([*TWIN, *LEAK, leaked(9, site=CreationSite("new", "", 0))])
@@ -127,7 +127,7 @@ def test_hostile_names_are_escaped_and_cut():
     assert labels["creation_site"].endswith("… (9006 more characters)")
 
 
-def test_what_could_not_be_proven_is_a_comment():
+def test_unexamined_tasks_are_a_comment():
     """`go tool pprof -comments` shows it."""
     assert profile([], note="no lock").comments[-1] == "no lock"
 

@@ -61,7 +61,7 @@ def test_without_instrumentation_the_error_says_how_to_begin():
         write_profile("task", io.StringIO())
 
 
-def test_a_difference_has_what_came_and_what_went(instrumentation):
+def test_difference_has_added_and_removed_tasks(instrumentation):
     """The wait is where things happen; here they happen in it."""
 
     async def main():

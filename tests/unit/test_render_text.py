@@ -28,7 +28,7 @@ def full(pictures, **options):
     return "".join(full_text(pictures, **options))
 
 
-def test_grouped_text_shows_the_leak_first_and_its_healthy_twin_without_a_verdict():
+def test_grouped_text_shows_the_leak_first():
     """The whole text, with the addresses left out."""
     text = re.sub(r"0x[0-9a-f]{10}", "0x_", grouped([*TWIN, *LEAK]))
     assert text == (
@@ -48,7 +48,7 @@ def test_grouped_text_shows_the_leak_first_and_its_healthy_twin_without_a_verdic
     )
 
 
-def test_grouped_text_is_the_same_whatever_the_order_of_discovery():
+def test_grouped_text_is_independent_of_the_order():
     """A stable order lets two texts be compared by eye or by diff."""
     pictures = [*LEAK, *TWIN, healthy(8, wait_reason="event.wait"), healthy(9, stack=())]
     assert grouped(pictures) == grouped(pictures[::-1])
@@ -76,7 +76,7 @@ def test_two_ways_through_spawners_are_one_group():
     assert [one.count for one in tally([straight, spawned(2)])] == [2]
 
 
-def test_group_shows_the_creation_stack_of_a_member_before_anothers():
+def test_group_prefers_the_creation_stack_of_a_member():
     """In whatever order they come."""
     own, of_another = spawned(1), spawned(2, creation_stack=SPAWNED_CREATION[1:], creation_sampled=True)
     for pictures in ([own, of_another], [of_another, own]):
@@ -86,7 +86,7 @@ def test_group_shows_the_creation_stack_of_a_member_before_anothers():
     assert (made.creation_stack, made.creation_sampled) == (SPAWNED_CREATION[1:], True)
 
 
-def test_grouped_text_says_what_runs_and_through_which_spawners():
+def test_grouped_text_has_function_and_spawners():
     """Below the creating line, as comments that pprof skips; the row of addresses names them all."""
     block = grouped([spawned()]).partition("\n")[2]
     assert re.sub(r"0x[0-9a-f]{10}", "0x_", block) == (
@@ -132,13 +132,13 @@ def test_nothing_alive_is_a_profile_too():
     assert full([]) == ""
 
 
-def test_what_could_not_be_proven_stands_on_top():
+def test_unexamined_tasks_come_first():
     """An empty leak profile must not look like health when it is not."""
     assert grouped([], "taskleak", note="no\nlock") == "taskleak profile: total 0\n# no\\nlock\n"
     assert full([], note="no lock") == "# no lock\n\n"
 
 
-def test_full_text_shows_each_one_with_its_creator_and_the_evidence():
+def test_full_text_has_creator_and_evidence_per_task():
     """The whole text of a leak, its twin and a thread."""
     assert full([leaked(), healthy(), thread(2, is_daemon=True, name="pool")]) == (
         'task 17 "Task-17" [queue.put, 12 minutes, unwakeable]:\n'
@@ -167,7 +167,7 @@ def test_full_text_shows_each_one_with_its_creator_and_the_evidence():
     )
 
 
-def test_full_text_says_what_runs_spawners_and_callers_of_the_creating_line():
+def test_full_text_has_function_spawners_and_callers():
     """The spawner is not one of the callers, although the recorded stack begins there."""
     assert full([spawned()]).partition("created by ")[2] == (
         "shop.search.query in task 9\n"
@@ -222,7 +222,7 @@ def test_quotes_within_a_name_do_not_end_it():
     assert quoted("\\n") == '"\\\\n"'
 
 
-def test_a_huge_name_is_cut_and_it_is_said():
+def test_huge_name_is_cut_with_a_note():
     """How much is missing stands behind it."""
     assert sanitize_name("x" * 1_000_000) == "x" * 200 + "… (999800 more characters)"
     assert full([leaked(name="x" * 1_000_000)]).startswith(f'task 17 "{"x" * 200}"… (999800 more characters) [')
@@ -239,7 +239,7 @@ def test_folded_stacks_are_where_they_wait():
     ]
 
 
-def test_folded_stacks_by_creation_are_who_created_them():
+def test_folded_stacks_by_creation_are_creation_stacks():
     """The sampled stack where there is one, else the line alone."""
     assert list(folded(tally([*LEAK, *TWIN]), by="creation")) == [
         "shop.app.handle:12;shop.search.query:31 3\n",
@@ -247,7 +247,7 @@ def test_folded_stacks_by_creation_are_who_created_them():
     ]
 
 
-def test_folded_creations_show_spawners_and_what_runs_once():
+def test_folded_creations_show_spawners_and_function_once():
     """The recorded stack begins at the spawner; without one, the site knows the way."""
     assert list(folded(tally([spawned(1), spawned(2, wait_reason="sleep", creation_stack=())]), by="creation")) == [
         "shop.app.handle:12;shop.search.query:31;shop.util.spawn:9;shop.search.ask 1\n",

@@ -29,7 +29,7 @@ def test_repeated_failure_without_traceback_says_the_error(caplog):
     assert not caplog.records[0].exc_info
 
 
-def test_repeated_failure_that_cannot_be_logged_is_logged_next_time(caplog, monkeypatch):
+def test_repeated_failure_not_logged_is_logged_next_time(caplog, monkeypatch):
     """Without memory for a log record nothing is raised, and the line is not lost for ten minutes."""
     failure = RepeatedFailure("A scan failed.", lambda: 0.0)
     with monkeypatch.context() as without_memory:

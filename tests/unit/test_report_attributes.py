@@ -49,11 +49,11 @@ def test_stack_note_alone_is_the_whole_stack():
     assert attributes_of(finding_of(note=note))["code.stacktrace"] == f"  ({note})"
 
 
-def test_stack_without_frames_and_note_is_no_attribute():
+def test_stack_without_frames_sets_no_attribute():
     assert "code.stacktrace" not in attributes_of(finding_of())
 
 
-def test_task_report_names_what_its_site_runs():
+def test_task_report_names_the_started_function():
     """The function that was given to the spawner, as in metrics, and not the wrapper around it."""
     attributes = attributes_of(finding_of(runs="shop.search.ask", coroutine="guarded"))
     assert attributes["python.asyncio.task.coroutine"] == "shop.search.ask"

@@ -30,7 +30,7 @@ def test_scan_over_the_limit_reports_the_largest_groups_first(scheduler):
     assert due.newly_limited == 1
 
 
-def test_scan_after_the_limit_reports_the_rest_and_counts_it_once(scheduler):
+def test_scan_after_the_limit_reports_and_counts_the_rest(scheduler):
     groups = {name: Group(count) for name, count in (("a", 5), ("b", 4), ("c", 3), ("d", 2), ("e", 1))}
     assert scheduler.scan(groups.items(), 0.0).newly_limited == 3
     second = scheduler.scan(groups.items(), 1.0)
@@ -62,7 +62,7 @@ def test_scan_group_awaiting_proof_waits(scheduler):
     assert reported(scheduler.scan([("a", Group())], 1.0)) == ["a"]
 
 
-def test_scan_final_reports_what_would_wait(scheduler):
+def test_final_scan_reports_groups_that_would_wait(scheduler):
     assert reported(scheduler.scan([("a", Group(1, False, True))], 0.0, final=True)) == ["a"]
 
 

@@ -157,7 +157,7 @@ def test_scan_calls_on_report_once_per_report(reports):
     assert called == [True]
 
 
-def test_resolved_text_names_what_ended(reports):
+def test_resolved_text_names_the_ended_leak(reports):
     texts = {}
     reports.sinks.send = lambda name, attributes, **_: texts.update({name: attributes["python.leak.reason"]})
     for found, text in (
@@ -172,7 +172,7 @@ def test_resolved_text_names_what_ended(reports):
         assert texts[RESOLVED] == text
 
 
-def test_newest_report_age_is_none_before_the_first(reports):
+def test_newest_report_age_without_reports_is_none(reports):
     assert reports.reporter.newest_report_age_s() is None
     reports.sinks.newest_report_at = 0.0
     assert reports.reporter.newest_report_age_s() > 0

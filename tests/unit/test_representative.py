@@ -88,7 +88,7 @@ def test_representative_is_the_recorded_one_of_the_largest_part(run):
     assert most + others == 2_000 and abs(most - 1_100) < 2_000 / SAMPLE * 3
 
 
-def test_representative_without_stacks_is_the_oldest_of_the_largest_part(run):
+def test_representative_without_stacks_is_oldest_of_largest(run):
     async def main():
         kept = Kept()
         site = kept.site()

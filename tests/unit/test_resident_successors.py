@@ -42,7 +42,7 @@ def test_residents_more_than_were_established_are_no_successors():
 
 
 @pytest.mark.parametrize("other", [make_site(1, "listen"), make_site(0, "shard", "thread")], ids=["function", "kind"])
-def test_residents_other_function_or_kind_is_no_successor(other):
+def test_resident_of_other_function_or_kind_is_not_a_successor(other):
     assert not are_residents(make_site(0, "shard"), other, left=8 - RISES)
 
 

@@ -133,7 +133,7 @@ def test_job_that_waited_for_another_to_end_is_not_its_successor(instrumented, s
     assert list(found) == [("done", "job")]
 
 
-def test_successor_that_a_given_factory_makes_joins_its_predecessor(instrumented):
+def test_successor_made_by_a_factory_joins_its_predecessor(instrumented):
     """The callback does not name the function that it starts."""
 
     async def main():
@@ -159,7 +159,7 @@ def test_successor_that_a_given_factory_makes_joins_its_predecessor(instrumented
     assert list(asyncio.run(main()).values()) == [2]
 
 
-def test_task_that_a_callback_starts_beside_a_pending_one_has_its_own_line(instrumented):
+def test_task_started_by_a_callback_has_its_own_line(instrumented):
     async def main():
         def begin():
             return asyncio.create_task(job([]))
@@ -176,7 +176,7 @@ def test_task_that_a_callback_starts_beside_a_pending_one_has_its_own_line(instr
     assert asyncio.run(main()) == {("begin", "job"): 1, ("add_one", "job"): 1}
 
 
-def test_callbacks_of_two_supervisors_are_told_apart(instrumented):
+def test_callbacks_of_two_supervisors_are_distinguished(instrumented):
     """The restart's path of frames is one; whose successor it starts is told by the ended task alone."""
 
     async def main():

@@ -105,7 +105,7 @@ def test_labels_that_rules_group_by_are_known():
             assert set(re.split(r",\s*", listed)) <= LABELS, where
 
 
-def test_clauses_by_line_keep_what_runs():
+def test_clauses_by_line_keep_the_started_function():
     """Two coroutines that one line starts are two sites: a clause that names the line alone would mix them."""
     for where, expression in expressions():
         for listed in re.findall(r"\bby \(([^)]*)\)", expression):
@@ -114,7 +114,7 @@ def test_clauses_by_line_keep_what_runs():
                 assert labels & {"python_asyncio_task_coroutine", "python_thread_target"}, where
 
 
-def test_legends_and_annotations_name_line_and_what_runs():
+def test_legends_and_annotations_name_line_and_function():
     """Wherever a function is named, its line and what it runs stand beside it."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     legends = [target.get("legendFormat", "") for panel in panels for target in panel["targets"]]

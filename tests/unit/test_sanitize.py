@@ -38,7 +38,7 @@ def test_sanitize_with_limit_cuts_and_counts():
     assert sanitize("\n" * 5, 2) == r"\n\n… (3 more characters)"
 
 
-def test_sanitize_keeps_only_what_it_is_told():
+def test_sanitize_keeps_only_the_given_characters():
     """A tab in the text forms of profiles."""
     assert sanitize("a\tb\n", keep="\t") == "a\tb\\n"
 
@@ -49,7 +49,7 @@ def test_emit_writes_each_item_as_one_line(capsys):
     assert capsys.readouterr().out == "#\tname\\nFORGED\n\\x1b[31mred\nno end\n"
 
 
-def test_emit_to_a_terminal_colours_what_is_sanitised(monkeypatch):
+def test_emit_to_a_terminal_colours_sanitised_text(monkeypatch):
     """The only escape sequences on a terminal are ours."""
 
     class Terminal(io.StringIO):

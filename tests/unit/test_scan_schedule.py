@@ -49,7 +49,7 @@ def test_scan_in_an_idle_process_is_postponed_to_a_tenth_of_that(time):
     assert schedule.expected_gap_s == pytest.approx(waited)
 
 
-def test_scan_in_an_idle_process_is_postponed_to_five_minutes_at_most(time):
+def test_scan_of_idle_process_is_postponed_by_five_minutes(time):
     schedule = time.schedule()
     schedule.scanned(1.0)
     waited = 0.0
@@ -74,7 +74,7 @@ def test_small_scan_in_an_idle_process_is_not_postponed(time):
     assert schedule.left_s() <= 1e-9
 
 
-def test_scan_that_is_overdue_is_starving_the_later_the_more_it_costs(time):
+def test_scan_overdue_is_starving_later_if_it_costs_more(time):
     schedule = time.schedule(1.0)
     schedule.scanned(0.01)
     time.now += 1.5
@@ -99,7 +99,7 @@ def test_scan_schedule_of_a_child_begins_anew(time):
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_scan_under_way_before_a_fork_is_broken_off_unless_it_starves(run, waits):
+def test_scan_before_a_fork_stops_unless_it_starves(run, waits):
     """Broken off it stays due, and the next one finds everything."""
     import asyncio
 

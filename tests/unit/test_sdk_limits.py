@@ -88,7 +88,7 @@ def test_tiny_value_length_keeps_the_end_of_the_innermost(send, limit):
     "variable",
     ["OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"],
 )
-def test_attribute_count_limit_keeps_what_matters_and_says_the_rest(send, variable, count):
+def test_attribute_limit_keeps_main_attributes_and_counts_rest(send, variable, count):
     """The SDK would drop the first, which are site and verdict."""
     span, record = send(**{variable: count})
     of = {"EVENT": [span.events[0].attributes], "LOGRE": [record.attributes]}

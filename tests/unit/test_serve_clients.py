@@ -125,7 +125,7 @@ def test_dripping_client_is_closed_at_its_deadline(pages, certificate, monkeypat
         assert time.monotonic() - began < 4
 
 
-def test_one_client_more_than_are_answered_is_told_so(pages):
+def test_one_client_too_many_is_refused_with_a_reason(pages):
     """503 with a time to come again; those who are answered go on."""
     server = DebugServer(Settings(debug_address="127.0.0.1:0"), pages)
     server.open()

@@ -79,7 +79,7 @@ class TestNothingRaises:
         assert settings == Settings(max_sites=7)
         assert len(warnings) == 2
 
-    def test_variable_that_is_no_unicode(self):
+    def test_variable_that_is_not_unicode(self):
         """The operating system passes any bytes."""
         _, (warning,) = load(REPORTS="\udcff\udcfe")
         assert "udcff" in warning

@@ -45,7 +45,7 @@ class TestOtherKinds:
         assert load_file({"report_source": given}) == (Settings(report_source=value), [])
 
     @pytest.mark.parametrize("given", [2, -1, 1.0, "y", "t", "enabled", [], 10**400])
-    def test_anything_else_is_no_boolean(self, given):
+    def test_boolean_of_another_word_is_invalid(self, given):
         """Truth is not guessed."""
         settings, (warning,) = load({"report_source": given})
         assert settings == Settings()

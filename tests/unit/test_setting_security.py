@@ -35,7 +35,7 @@ class TestSecurity:
         assert settings == Settings()
         assert warning.endswith("Using debug_address=unset.")
 
-    def test_bad_keyword_does_not_open_what_the_environment_would(self):
+    def test_bad_keyword_of_security_setting_stays_closed(self):
         """The closed state is final, whatever the other sources say."""
         settings, _ = load({"allow_cancel": "si", "agent_disabled": "maybe"}, ALLOW_CANCEL="1", AGENT_DISABLED="0")
         assert (settings.allow_cancel, settings.agent_disabled) == (False, True)

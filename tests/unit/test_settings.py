@@ -79,7 +79,7 @@ class TestTable:
         assert warnings == []
         assert [spec.name for spec in SETTING_SPECS] == list(asdict(Settings()))
 
-    def test_every_setting_says_what_it_means_in_one_line(self):
+    def test_every_setting_has_a_description_of_one_line(self):
         """A row of the documentation can be made of every spec."""
         for spec in SETTING_SPECS:
             assert spec.variable == PREFIX + spec.name.upper()
@@ -97,7 +97,7 @@ class TestTable:
         constants = {name: value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")}
         assert set(constants) == set(constants.values()) == {spec.variable for spec in SETTING_SPECS}
 
-    def test_module_of_variables_holds_nothing_but_documented_strings(self):
+    def test_module_of_variables_has_only_documented_strings(self):
         """It imports nothing, and each constant is documented with its default."""
         source = inspect.getsource(environment_variables)
         for node in ast.parse(source).body:
@@ -147,7 +147,7 @@ class TestPrecedence:
         settings, warnings = load(options, BLOCKED_AGE="3s", REPORT_NAMES="true", IGNORE="a")
         assert (settings, warnings) == (Settings(blocked_age=0.0, report_names=False), [])
 
-    def test_bad_keyword_falls_to_the_default_and_not_to_the_environment(self):
+    def test_bad_keyword_uses_the_default_not_the_environment(self):
         """One bad value, one warning, one place to look."""
         settings, (warning,) = load({"max_sites": "many"}, MAX_SITES="8")
         assert settings == Settings()

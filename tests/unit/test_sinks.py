@@ -77,7 +77,7 @@ def test_send_without_a_provider_of_one_kind_uses_the_other():
         assert (backend.counts(), backend.dropped) == (counts, [])
 
 
-def test_send_without_any_provider_is_counted_once_and_logged_once(caplog):
+def test_send_without_provider_is_counted_and_logged_once(caplog):
     backend = Backend(tracer=False, logger=False)
     backend.send()
     backend.send()
@@ -97,7 +97,7 @@ def test_send_that_is_not_a_report_is_never_counted():
     assert backend.dropped == []
 
 
-def test_send_to_a_provider_that_raises_is_counted_and_logged_once(caplog):
+def test_send_to_raising_provider_is_counted_and_logged_once(caplog):
     backend = Backend("span")
     backend.sinks._tracer = object()
     backend.send()

@@ -53,6 +53,6 @@ def run_by_name():
 
 
 @pytest.mark.parametrize("run", [lambda: uvloop.run(serve_three()), run_by_name], ids=["run", "run_until_complete"])
-def test_connections_accepted_on_uvloop_are_not_created_by_the_line_that_runs_the_loop(instrumented, run):
+def test_connection_accepted_on_uvloop_names_its_handler(instrumented, run):
     """That line made the main task, and lies below the callbacks that make the others: all of them, not the first."""
     assert run() == ["read", "read", "read"]

@@ -40,7 +40,7 @@ def target(tasks=(), threads=(), live=(), orphans=None, suspects=()):
     )
 
 
-def test_site_is_described_with_what_it_runs_and_its_spawners():
+def test_site_description_has_function_and_spawners():
     """Every property that the command line reads."""
     query = site(0, "shop.query", "shop.ask", created=50, via=(SPAWN,))
     (row,) = top_sites(target([query], live=[(query, 7, 90.0)], orphans={query: SiteVerdicts(2, 3)}))
@@ -79,7 +79,7 @@ def test_sites_with_one_line_that_run_the_same_are_one_row():
     assert rows[1]["suspect"] is False
 
 
-def test_site_without_live_tasks_is_listed_for_its_bad_endings_alone():
+def test_site_without_live_tasks_is_listed_for_bad_endings():
     """One that only ended well is not."""
     failing, healthy = site(0, "shop.fail", created=681, unretrieved=681), site(1, "shop.fine", created=10)
     found = target([failing, healthy])

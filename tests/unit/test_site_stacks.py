@@ -46,7 +46,7 @@ def test_any_stack_is_the_latest():
     assert site.any_stack().reference() is things[1]
 
 
-def test_many_stacks_are_bounded_and_the_oldest_and_the_latest_stay():
+def test_many_stacks_keep_the_oldest_and_the_latest():
     """What has survived longest is what leaks."""
     site, things = new_site(), [Thing() for _ in range(1000)]
     for thing in things:
@@ -57,7 +57,7 @@ def test_many_stacks_are_bounded_and_the_oldest_and_the_latest_stay():
     assert site.stack_of(things[500]) is None
 
 
-def test_stacks_of_what_has_ended_are_dropped_except_the_latest():
+def test_stacks_of_ended_tasks_are_dropped_except_the_latest():
     site, things = new_site(), [Thing() for _ in range(4)]
     for thing in things:
         site.keep_stack(stack_for(thing), id(thing))
@@ -65,7 +65,7 @@ def test_stacks_of_what_has_ended_are_dropped_except_the_latest():
     assert [stack.reference() for stack in site.stacks.values()] == [things[1], things[3]]
 
 
-def test_wanted_stacks_make_the_next_creation_due_and_count_nothing_twice():
+def test_requested_stacks_make_the_next_creation_due():
     site = new_site()
     site.samples_until_stack -= 1
     site.schedule_stack(128)
@@ -95,7 +95,7 @@ async def waits():
     await asyncio.get_running_loop().create_future()
 
 
-def test_each_further_creation_has_its_own_stack_while_stacks_are_wanted(instrumented):
+def test_further_creations_have_own_stacks_while_requested(instrumented):
     async def main():
         def start():
             return asyncio.create_task(waits())
@@ -131,7 +131,7 @@ def test_sampling_of_one_records_every_stack(instrumented):
     assert asyncio.run(main()) == [True] * 5
 
 
-def test_stack_of_a_coroutine_handed_over_is_that_of_the_other_thread(instrumented):
+def test_stack_of_handed_over_coroutine_is_the_other_threads(instrumented):
     async def main():
         loop, handed = asyncio.get_running_loop(), []
 

@@ -128,7 +128,7 @@ def test_decorated_coroutine_function_names_the_caller():
     assert task_site(caller) == ("caller", "refresh()", "refresh")
 
 
-def test_decorated_coroutine_function_in_a_guard_names_the_caller():
+def test_decorated_function_in_a_guard_names_the_caller():
     def caller():
         refresh_guarded()
 
@@ -213,7 +213,7 @@ def test_rebound_parameter_names_the_caller():
     assert task_site(caller) == ("caller", "keep_checked(job())", "job")
 
 
-def test_coroutine_kept_in_a_list_meanwhile_names_who_added_it():
+def test_coroutine_kept_in_a_list_names_the_line_that_added_it():
     def caller():
         Queued().add(job())
 
@@ -290,7 +290,7 @@ def submitting_through_a_helper(loop):
         (submitting_through_a_helper, "submit(job(), loop)"),
     ],
 )
-def test_run_coroutine_threadsafe_names_the_line_in_the_other_thread(calling, line):
+def test_run_coroutine_threadsafe_names_the_calling_line(calling, line):
     async def caller():
         thread = threading.Thread(target=calling, args=[asyncio.get_running_loop()])
         thread.start()
@@ -369,7 +369,7 @@ def test_dependency_that_is_only_passed_on_stays():
     assert task_site(caller) == ("process", "return asyncio.create_task(poll(item, dependency))", "poll")
 
 
-def test_server_that_gets_its_handler_stays_at_the_outermost_line():
+def test_server_with_a_handler_stays_at_the_outermost_line():
     """Nobody in this task stands outside the server: the line that passed the handler is in another one."""
 
     async def serve(handler):

@@ -36,7 +36,7 @@ def keep_guarded_in_a_list(coro=None):
 
 @pytest.mark.parametrize("keep", [keep_guarded, keep_guarded_in_a_list], ids=["argument", "list"])
 @pytest.mark.parametrize("without", [1, 5])
-def test_wrapper_first_used_without_coroutine_names_later_callers(keep, without):
+def test_wrapper_first_used_without_coroutine_names_callers(keep, without):
     """A first use that passes None says nothing of the later ones on the same path."""
 
     def caller():
@@ -49,7 +49,7 @@ def test_wrapper_first_used_without_coroutine_names_later_callers(keep, without)
     assert [each.function for each in found] == [keep.__name__] * without + ["caller", "caller"]
 
 
-def test_wrapper_used_with_and_without_coroutine_is_told_apart():
+def test_wrapper_with_and_without_coroutine_is_distinguished():
     def caller():
         for coro in (job(), None, job(), None):
             keep_guarded(coro)
@@ -143,21 +143,21 @@ def start_beside(registry):
     return asyncio.create_task(job())
 
 
-def test_function_found_by_the_frame_and_in_an_attribute_names_the_frame():
+def test_function_in_frame_and_attribute_names_the_frame():
     def caller():
         start_beside(SimpleNamespace(function=job))
 
     assert task_site(caller) == ("start_beside", "return asyncio.create_task(job())", "job")
 
 
-def test_thread_of_a_method_of_its_own_is_named_where_it_is_started():
+def test_thread_of_own_method_is_named_at_its_start():
     def caller():
         Ticker().start_in_thread()
 
     assert thread_site(caller)[:2] == ("start_in_thread", "threading.Thread(target=self.tick).start()")
 
 
-def test_job_that_waited_for_room_is_told_by_what_runs():
+def test_job_that_waited_for_room_is_known_by_its_function():
     """A done callback of aiojobs starts it, in which nothing leads to the line that spawned it: the library's stays."""
     aiojobs = pytest.importorskip("aiojobs")
 
@@ -195,7 +195,7 @@ def start_all(*coros):
 @pytest.mark.parametrize(
     ("starting", "via"), [(lambda: Workers(2), []), (lambda: start_all(job(), job()), ["start_all"])]
 )
-def test_comprehension_is_no_helper_of_its_own(starting, via):
+def test_comprehension_is_not_a_helper(starting, via):
     """It has a frame up to Python 3.11: what stands between is the same on all versions."""
     for site in task_sites(lambda: starting() and None):
         assert [each.function.rpartition(".")[2] for each in site.via] == via
@@ -242,7 +242,7 @@ def keep_once(make):
 
 
 @pytest.mark.parametrize("starting", [keep_once, keep_retrying])
-def test_wrapper_that_awaits_what_a_callable_returns_names_caller(starting):
+def test_wrapper_that_awaits_a_result_names_the_caller(starting):
     def caller():
         starting(lambda *_, **__: job())
 

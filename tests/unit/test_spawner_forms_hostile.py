@@ -172,7 +172,7 @@ def test_hostile_arguments_are_asked_nothing():
     assert task_site(caller) == ("handle", "return asyncio.create_task(job())", "job")
 
 
-def test_hostile_arguments_beside_the_coroutine_are_asked_nothing():
+def test_hostile_arguments_beside_the_coroutine_are_not_called():
     def caller():
         hostile = Hostile()
         with nothing_asked():
@@ -247,7 +247,7 @@ def test_hostile_argument_of_a_thread_is_asked_nothing():
     assert thread_site(caller).runs == "work"
 
 
-def test_hostile_argument_of_a_coroutine_of_asyncio_is_asked_nothing():
+def test_hostile_argument_of_an_asyncio_coroutine_is_not_called():
     """The coroutines of plumbing are searched for the one that they stand for."""
 
     def caller(scan):
@@ -367,7 +367,7 @@ def recursing(depth, coro):
     return recursing(depth - 1, coro) if depth else asyncio.create_task(coro)
 
 
-def test_twenty_levels_of_helpers_name_the_caller_or_the_plain_line():
+def test_twenty_levels_of_helpers_name_caller_or_plain_line():
     start = through_levels(20)
 
     def caller():

@@ -19,7 +19,7 @@ def in_background(function):
     return start
 
 
-def test_thread_that_a_library_starts_on_import_names_the_library(tmp_path, monkeypatch):
+def test_thread_started_on_import_names_the_library(tmp_path, monkeypatch):
     """Which module imports it first is chance."""
     folder = tmp_path / "site-packages"
     folder.mkdir()

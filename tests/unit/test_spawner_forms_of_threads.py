@@ -95,7 +95,7 @@ def test_helper_that_gets_threads_names_the_caller():
     assert thread_site(caller) == ("caller", "start_all(threads)", "work")
 
 
-def test_thread_that_starts_itself_names_who_made_it():
+def test_thread_that_starts_itself_names_its_creating_line():
     def caller():
         Poller()
 

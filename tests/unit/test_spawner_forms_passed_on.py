@@ -153,7 +153,7 @@ def ensure(awaitable):
     return asyncio.ensure_future(awaitable)
 
 
-def test_generator_expression_given_to_a_function_is_its_own_line():
+def test_generator_expression_as_argument_is_its_own_line():
     def caller():
         keep_all(asyncio.create_task(job()) for _ in range(2))
 
@@ -168,7 +168,7 @@ def test_generator_expression_given_on_is_its_own_line():
     assert task_site(caller).function == "caller"
 
 
-def test_generator_expression_consumed_by_its_writer_is_its_own_line():
+def test_generator_expression_consumed_here_is_its_own_line():
     """The function that writes it was given another generator, which creates nothing."""
 
     def start(numbers):
@@ -220,7 +220,7 @@ def test_coroutine_that_the_started_method_does_not_name_is_left():
     assert task_site(caller) == ("start_idle_beside", "return run, asyncio.create_task(run.idle())", "idle")
 
 
-def test_argument_that_an_outer_function_has_replaced_is_not_looked_for():
+def test_argument_replaced_by_outer_function_is_not_sought():
     """What stands there now was perhaps made there, so that it did not come into what that function calls."""
     pending = []
 
@@ -238,7 +238,7 @@ def test_argument_that_an_outer_function_has_replaced_is_not_looked_for():
     assert task_site(caller) == ("kick", "return asyncio.create_task(pending.pop())", "job")
 
 
-def test_coroutine_that_runs_already_is_not_what_a_wrapper_runs():
+def test_coroutine_already_running_is_not_the_wrapped_one():
     async def caller():
         task = asyncio.create_task(job())
         await asyncio.sleep(0)
@@ -247,7 +247,7 @@ def test_coroutine_that_runs_already_is_not_what_a_wrapper_runs():
     assert {short(site).runs for site in task_sites(caller)} == {"job", "watch"}
 
 
-def test_wrapper_of_several_coroutines_is_what_runs():
+def test_wrapper_of_several_coroutines_is_the_function():
     async def caller():
         idle = asyncio.sleep(0)
         asyncio.create_task(await_both(job(), idle))
@@ -255,7 +255,7 @@ def test_wrapper_of_several_coroutines_is_what_runs():
     assert task_site(caller) == ("caller", "asyncio.create_task(await_both(job(), idle))", "await_both")
 
 
-def test_decorated_target_of_a_thread_is_what_runs():
+def test_decorated_target_of_a_thread_is_the_started_function():
     def caller():
         threading.Thread(target=noted).start()
 
@@ -299,7 +299,7 @@ def test_function_beside_the_decorators_own_names_the_caller():
     assert task_site(caller) == ("caller", "refresh()", "refresh")
 
 
-def test_function_made_beside_the_starting_one_by_the_same_function_did_not_come_in():
+def test_function_made_beside_the_starter_did_not_come_in():
     async def fetch():
         await job()
 
@@ -315,7 +315,7 @@ def test_function_made_beside_the_starting_one_by_the_same_function_did_not_come
     assert task_site(caller).function == "start"
 
 
-def test_decorated_function_kept_beside_the_caller_names_the_caller():
+def test_decorated_function_beside_caller_names_the_caller():
     @in_background
     async def fetch():
         await job()

@@ -54,7 +54,7 @@ class Service:
         return sum(self.site.stack_of(task) is not None for task in self.tasks)
 
 
-def test_watched_site_records_all_until_enough_old_ones_have_a_stack():
+def test_watched_site_records_all_until_enough_have_stacks():
     service = Service()
     service.create(3)
     assert service.own_stacks() == 1
@@ -85,7 +85,7 @@ def test_site_that_creates_too_much_is_sampled():
     assert service.scan(old=1)
 
 
-def test_site_whose_old_ones_predate_the_request_is_asked_for_twice_the_age():
+def test_site_with_older_tasks_is_requested_for_twice_the_age():
     service = Service()
     service.create(2)
     service.site.stacks.clear()
@@ -94,7 +94,7 @@ def test_site_whose_old_ones_predate_the_request_is_asked_for_twice_the_age():
     assert service.scan(old=2), "one more has survived: it recurs"
 
 
-def test_stacks_of_what_has_ended_are_dropped_first():
+def test_stacks_of_ended_tasks_are_dropped_first():
     """The old leak's stack outlives a thousand requests that were recorded between two scans."""
     service = Service()
     service.site.want_stacks(True)

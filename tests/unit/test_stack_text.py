@@ -29,7 +29,7 @@ def test_stack_text_one_byte_short_cuts_another_frame():
     assert len(text.splitlines()) == 3
 
 
-def test_stack_text_one_frame_over_is_said_in_the_singular():
+def test_stack_text_one_frame_cut_is_singular():
     mark = "  ... 1 outer frame cut\n"
     assert stack_text(FRAMES, limit_bytes=5 * SIZE - 1).startswith(mark)
 

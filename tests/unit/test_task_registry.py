@@ -57,7 +57,7 @@ def test_most_registered_counts_every_task():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there is a set to count")
-def test_most_registered_without_a_set_is_none():
+def test_most_registered_without_a_set_returns_none():
     assert most_registered() is None
 
 

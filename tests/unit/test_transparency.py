@@ -32,19 +32,19 @@ def tool():
         (None, "ok", False),
     ],
 )
-def test_what_ends_badly_not_at_all_or_skipped_is_worse(tool, bare, ours, is_worse):
+def test_bad_missing_or_skipped_endings_are_worse(tool, bare, ours, is_worse):
     """And what is bad bare is nobody's fault here; None is a test that is not there."""
     ended = [{} if how is None else {"test": (how, "", 1.0)} for how in (bare, ours)]
     assert tool.differences(*ended) == ["test"] * is_worse
 
 
-def test_what_hangs_and_passes_in_the_end_is_worse(tool):
+def test_hanging_test_that_passes_later_is_worse(tool):
     """A machine that is twice as slow for a while is no hang."""
     assert tool.differences({"test": ("ok", "", 0.3)}, {"test": ("ok", "", 300.0)}) == ["test"]
     assert tool.differences({"test": ("ok", "", 60.0)}, {"test": ("ok", "", 120.0)}) == []
 
 
-def test_what_runs_again_is_what_ended_badly(tool):
+def test_rerun_covers_the_tests_that_ended_badly(tool):
     """A test itself, the class of a set-up, the module that ended as a whole, a suite of pytest altogether."""
     assert tool.alone("test.test_threading.ThreadTests.test_x") == ["test.test_threading.ThreadTests.test_x"]
     assert tool.alone("setUpClass (test.test_threading.ThreadTests)") == ["test.test_threading.ThreadTests"]

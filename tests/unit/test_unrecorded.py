@@ -102,7 +102,7 @@ def test_judge_among_many_compares_counts(unrecorded, columns, monkeypatch, regi
     assert unrecorded.are_sought(columns) is likely
 
 
-def test_judge_without_counts_follows_what_was_entered_before(unrecorded, columns, monkeypatch):
+def test_judge_without_counts_uses_earlier_entries(unrecorded, columns, monkeypatch):
     monkeypatch.setattr(unrecorded_module, "_SOUGHT_ALWAYS_BELOW", 1)
     monkeypatch.setattr(unrecorded_module, "most_registered", lambda: None)
     task = Task()

@@ -62,7 +62,7 @@ def test_judge_more_than_in_the_first_window_twice_in_a_row(service):
     assert "14 such tasks" in clause and "at most 4" in clause
 
 
-def test_judge_rise_of_less_than_ten_is_none(service):
+def test_judge_rise_of_less_than_ten_returns_none(service):
     service.observe(4, 10.0)
     service.start(13)
     assert [service.judge()[0] for _ in range(3)] == [0, 0, 0]
@@ -87,7 +87,7 @@ def test_judge_half_as_many_again_where_there_were_many(service):
     assert service.judge()[0] == 60
 
 
-def test_judge_no_more_than_residents_is_none():
+def test_judge_few_tasks_returns_none():
     service = Service(limit=20)
     service.observe(1, 0.0)
     service.start(20)

@@ -60,7 +60,7 @@ def task_that_a_finally_cancels(start):
 
 @pytest.mark.parametrize("kind", LOOPS)
 @pytest.mark.parametrize("name", sorted(WAITS))
-def test_who_wakes_with_the_next_collection_is_not_proven(name, kind):
+def test_task_woken_by_the_next_collection_is_not_proven(name, kind):
     """The task that nobody holds never wakes and is proven; what its ``finally`` will wake is not."""
 
     def wait(start):
@@ -82,7 +82,7 @@ def test_who_wakes_with_the_next_collection_is_not_proven(name, kind):
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_prove_older_garbage_that_younger_garbage_wakes_is_not_proven(kind):
+def test_prove_older_garbage_woken_by_younger_is_not_proven(kind):
     """Nothing holds either task; a young collection closes the younger one, which completes the older one's wait."""
     woken = []
 

@@ -176,5 +176,5 @@ def held_by_a_generator_that_an_awaitable_returns(start):
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("name", WAITS)
-def test_what_an_inner_coroutine_will_wake_is_never_proven(name, loop):
+def test_task_woken_by_an_inner_coroutine_is_not_proven(name, loop):
     assert run_on(loop, prove_then_wake(WAITS[name])) == []

@@ -35,7 +35,7 @@ def test_entries_of_a_collection_are_its_values(variable):
     assert entries_of(variable) == ["a", "b"]
 
 
-def test_entries_of_another_object_and_of_a_large_collection_are_itself():
+def test_entries_of_large_collections_are_the_collection():
     thing, many = Thing(), list(range(1_001))
     assert entries_of(thing) == [thing]
     assert entries_of(many) == [many]
@@ -54,7 +54,7 @@ def test_entries_of_a_class_that_lies_are_not_asked_of_it():
     assert entries_of(Lying("ab")) == ["a", "b"]
 
 
-def test_callables_lead_to_what_they_hold():
+def test_callables_lead_to_the_objects_they_hold():
     thing = Thing()
 
     def closure(default=thing):
@@ -68,7 +68,7 @@ def test_callables_lead_to_what_they_hold():
     assert called_by(thing) is None
 
 
-def test_weak_reference_leads_to_its_object_unless_it_is_a_registrys():
+def test_weak_reference_leads_to_its_object_except_registries():
     thing = Thing()
     registry = weakref.WeakSet({thing})
     assert referent_of(weakref.ref(thing)) is thing
@@ -76,7 +76,7 @@ def test_weak_reference_leads_to_its_object_unless_it_is_a_registrys():
     assert [referent_of(each) for each in registry.data] == [None]
 
 
-def test_attributes_are_those_of_the_dictionary_but_not_the_entries_of_one():
+def test_attributes_exclude_entries_of_dictionaries():
     thing = Thing()
     thing.named, thing.numbered = "value", {1: "entry"}
     found = attributes_of(thing)
@@ -84,7 +84,7 @@ def test_attributes_are_those_of_the_dictionary_but_not_the_entries_of_one():
     assert "entry" not in found
 
 
-def test_large_dictionary_with_names_is_no_dictionary_of_attributes():
+def test_large_dictionary_is_not_one_of_attributes():
     thing = Thing()
     thing.cache = {str(number): number for number in range(1_001)}
     assert thing.cache in attributes_of(thing)

@@ -54,7 +54,7 @@ def all_of(service, function):
     return sum(service.orphans.get(function, (0, 0)))
 
 
-def test_task_left_over_by_each_request_is_an_orphan():
+def test_task_leaked_by_each_request_is_an_orphan():
     service = serve(leaking_service(leak))
     assert all_of(service, "leak") == LEAKS
     (report,) = service.events_named(ORPHANED)[:1]
@@ -111,7 +111,7 @@ def leak_in_request():
     hold(asyncio.ensure_future(wait_for_ever()))
 
 
-def test_declared_server_does_not_hide_what_its_requests_leak():
+def test_declared_server_does_not_hide_leaks_of_requests():
     """Only what the declared code starts itself is declared."""
 
     async def main(park):
@@ -135,7 +135,7 @@ def test_long_lived_wants_a_reason(wrong):
         long_lived(" ")
 
 
-def test_declared_decorators_keep_what_they_decorate():
+def test_declared_decorator_keeps_the_function():
     assert inspect.iscoroutinefunction(declared_coroutine)
     assert declared_coroutine.__name__ == "declared_coroutine"
     assert long_lived("returns what it returns")(lambda: 7)() == 7
@@ -204,7 +204,7 @@ def test_without_residents_the_same_shards_are_orphans():
     assert all_of(serve(main, resident_limit=0), "start") == 8
 
 
-def test_executor_a_request_that_is_never_shut_down_is_an_orphan_and_a_big_pool_is_none():
+def test_executor_per_request_is_an_orphan_a_big_pool_is_not():
     executors = []
 
     def make_and_forget():

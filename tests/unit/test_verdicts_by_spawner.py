@@ -94,7 +94,7 @@ async def work(number):
         await registry["ticks"].get()
 
 
-def test_representative_is_of_the_largest_part_with_its_own_stack():
+def test_representative_is_of_largest_part_with_own_stack():
     """The oldest waits elsewhere; the first of the others came before stacks were asked for."""
     service = serve(service_of(leaky_in_two_places), stack_sampling=DEFAULT_SAMPLING)
     report = service.events_named(ORPHANED)[-1]
@@ -102,7 +102,7 @@ def test_representative_is_of_the_largest_part_with_its_own_stack():
     assert report["python.leak.creation_stacktrace_sampled"] is False
 
 
-def test_stacks_without_sampling_are_another_ones_and_said_to_be():
+def test_stacks_without_sampling_are_marked_as_anothers():
     """A site that creates too much in a second is sampled; the stack is still of the site."""
     service = serve(service_of(leaky), stack_sampling=0)
     report = service.events_named(ORPHANED)[0]
@@ -230,7 +230,7 @@ def test_successors_started_at_another_line_stay_residents():
     assert serve(workers_that_restart(leaks=False)).orphans == {}
 
 
-def test_leak_at_the_line_of_successors_is_none_of_them():
+def test_leak_at_the_line_of_successors_is_not_one():
     assert sum(serve(workers_that_restart(leaks=True)).orphans["restart"]) >= 6
 
 
@@ -268,7 +268,7 @@ def all_race(*callers):
     return service_of(handle, 20)
 
 
-def test_spawner_that_leaks_for_each_of_its_callers_is_named_first():
+def test_spawner_that_leaks_for_all_callers_is_named_first():
     service = serve(all_race(first_caller, second_caller, third_caller))
     assert service.events_named(ORPHANED)
     for report in service.events_named(ORPHANED):
@@ -323,7 +323,7 @@ def test_factory_of_a_pool_and_a_leak_shows_the_leak_alone():
         assert report["python.leak.creation_stacktrace_sampled"] is False
 
 
-def test_ignored_by_what_runs_is_silent():
+def test_ignored_started_function_is_silent():
     service = serve(service_of(leaky), ignore="*.listen")
     assert service.orphans == {} and service.events == []
 
@@ -351,7 +351,7 @@ def start_thread(target, *args):
     threading.Thread(target=target, args=args, daemon=True).start()
 
 
-def test_declared_thread_target_through_a_spawner_is_never_an_orphan():
+def test_declared_target_through_a_spawner_is_no_orphan():
     stop = threading.Event()
 
     async def main(park):
@@ -363,7 +363,7 @@ def test_declared_thread_target_through_a_spawner_is_never_an_orphan():
     assert service.orphans == {} and service.events == []
 
 
-def test_destroyed_task_is_reported_with_where_its_site_last_waited():
+def test_destroyed_task_report_has_the_last_waiting_place():
     """The collector has ended most of the coroutines before the tasks are told."""
 
     async def main(park):

@@ -33,7 +33,7 @@ def reports(service, verdict):
     return [attributes for _, attributes in service.events if attributes.get("python.leak.verdict") == verdict]
 
 
-def test_tasks_that_await_each_other_are_proven_though_nobody_left_them_over():
+def test_await_cycle_without_creator_is_proven():
     """Main made them and lives, each is owned, and they are few: no orphans, no crowd, a deadlock all the same."""
 
     async def main(park):
@@ -71,7 +71,7 @@ def test_tasks_that_await_each_other_in_a_row_are_silent():
     assert service.events == [] and service.orphans == {}
 
 
-def test_resident_that_nobody_can_wake_is_proven():
+def test_unwakeable_resident_is_proven():
     async def main(park):
         hold(asyncio.ensure_future(wait_for_ever()))
         await park()
@@ -94,7 +94,7 @@ def test_resident_whose_future_is_kept_is_silent():
     assert service.events == [] and service.orphans == {}
 
 
-def test_without_proof_interval_nothing_is_proven_in_the_background():
+def test_no_proof_interval_disables_background_proofs():
     async def main(park):
         hold(asyncio.ensure_future(wait_for_ever()))
         await park()
@@ -102,7 +102,7 @@ def test_without_proof_interval_nothing_is_proven_in_the_background():
     assert serve(main, proof_interval=0).events == []
 
 
-def test_site_has_some_orphans_that_are_proven_and_some_that_are_not():
+def test_site_with_proven_and_other_orphans_has_both():
     kept = []
 
     async def main(park):
@@ -156,7 +156,7 @@ def fill(count, until):
     return main
 
 
-def test_growing_site_is_suspected_with_its_evidence_and_resolved_when_it_shrinks():
+def test_growing_site_is_suspected_and_resolved_when_it_shrinks():
     service = serve(fill(120, until=40))
     assert service.suspects == {"start"}
     suspected, *doubled = service.events_named("python.leak.suspected")
@@ -174,7 +174,7 @@ def test_site_that_is_filled_once_is_never_suspected():
 
 
 @pytest.mark.parametrize("daemon", [True, False])
-def test_thread_that_would_keep_the_process_from_ending_is_named_as_such(daemon):
+def test_thread_that_keeps_the_process_alive_is_named_as_such(daemon):
     stop = threading.Event()
 
     async def main(park):

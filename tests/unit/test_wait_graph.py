@@ -44,7 +44,7 @@ def test_awaited_gathered_and_shielded_tasks_are_edges():
     asyncio.run(main())
 
 
-def test_waiting_for_the_first_of_several_is_no_edge():
+def test_waiting_for_the_first_of_several_is_not_an_edge():
     """It may go on without any single one of them."""
 
     async def main():
@@ -57,7 +57,7 @@ def test_waiting_for_the_first_of_several_is_no_edge():
 
 
 @pytest.mark.parametrize("strange", [None, 5, object(), lambda: None])
-def test_what_is_no_task_awaits_nothing(strange):
+def test_object_other_than_a_task_awaits_nothing(strange):
     assert awaited_tasks(strange) == []
 
 

@@ -101,7 +101,7 @@ class TestByFunction:
 
         run(main)
 
-    def test_wait_for_is_what_it_waits_for(self, run):
+    def test_wait_for_has_the_reason_of_its_inner_wait(self, run):
         """wait_for is transparent on all versions, whether it makes a task (≤ 3.11) or not."""
 
         async def inside():
@@ -191,7 +191,7 @@ class TestByAwaitedObject:
 
         run(main)
 
-    def test_shield_is_what_it_shields(self, run):
+    def test_shield_has_the_reason_of_its_inner_future(self, run):
         """shield's outer future is named after the inner one."""
 
         async def main():

@@ -69,7 +69,7 @@ def test_tornado_stream_names_the_wait_for_it_alone(make, expected):
     assert asyncio.run(ask(make)) == expected
 
 
-def test_tornado_stream_is_no_other_object():
+def test_tornado_stream_of_another_object_is_none():
     assert not is_tornado_stream(object()) and stream_wait(object()) is None
 
 

@@ -96,7 +96,7 @@ def test_portal_task_is_named_by_the_line_of_its_thread(calling, line, runs):
     assert set(sites_of_calls(calling)) == {Created(calling.__name__, line, runs)}
 
 
-def test_portal_tasks_of_several_threads_are_told_apart():
+def test_portal_tasks_of_several_threads_are_distinguished():
     """A decided path must not be taken for that of another thread or function."""
     found = sites_of_calls(start_soon, call, start, start_soon, start_soon_through_a_helper)
 

@@ -89,7 +89,7 @@ def test_tasks_woken_by_handle_stop_at_the_cut(loop, suspended):
     assert loop.woken(timers=[[known]], cut=[known]) == set()
 
 
-def test_tasks_woken_by_timer_include_what_the_task_awaits(loop, suspended):
+def test_tasks_woken_by_timer_include_awaited_tasks(loop, suspended):
     """A cancelled task cancels what it awaits; one that is merely stepped does not."""
     child = suspended()
 
@@ -123,7 +123,7 @@ def test_tasks_woken_by_timer_include_those_in_variables(loop, suspended):
     assert loop.woken(timers=[task]) == {task, argument, holder.value, accessed.value, inner, shared}
 
 
-def test_tasks_woken_by_timer_omit_those_in_collections_of_objects(loop, suspended):
+def test_tasks_woken_by_timer_omit_collections_of_objects(loop, suspended):
     """Code whose objects hold many tasks does not cancel them all when it is woken."""
 
     async def supervise(holder):

@@ -45,7 +45,7 @@ def test_drain_takes_all_once(young):
     assert young.drain() == []
 
 
-def test_drain_leaves_what_is_created_meanwhile(young):
+def test_drain_leaves_entries_created_meanwhile(young):
     """A hook in another thread adds to the list without a lock, between any two steps."""
     late = Task()
 
@@ -62,7 +62,7 @@ def test_drain_leaves_what_is_created_meanwhile(young):
     assert living(list(young.entries)) == [late]
 
 
-def test_drain_with_a_lock_that_nobody_returns_goes_on(young, monkeypatch):
+def test_drain_with_a_lost_lock_goes_on(young, monkeypatch):
     monkeypatch.setattr("opentelemetry.instrumentation.concurrency.record.young._LOCK_TIMEOUT_S", 0.001)
     task = enter(young, Task())
     young._lock.acquire()
@@ -122,7 +122,7 @@ def test_site_at_survives_drain_until_the_next_scan_has_ended(young):
     assert young.site_at(id(task)) is None
 
 
-def test_site_at_of_what_was_pruned_after_a_question(young):
+def test_site_at_of_entries_pruned_after_a_query(young):
     task = enter(young, Task(finished=True))
     young.prune()
     assert young.site_at(id(task)) is None
@@ -131,7 +131,7 @@ def test_site_at_of_what_was_pruned_after_a_question(young):
     assert young.site_at(id(task)) is SITE
 
 
-def test_site_at_of_what_was_pruned_during_a_collection(young, state):
+def test_site_at_of_entries_pruned_during_a_collection(young, state):
     task = enter(young, Task(finished=True))
     state.is_collecting = True
     young.prune()
