@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = sources(arguments, usual_timeout_s=_PROOF_TIMEOUT_S)
-    asked = Asked(found, lambda source: _chosen(arguments, *_asked(source)))
+    asked = Asked(found, lambda source: chosen_leaks(arguments, *asked_leaks(source)))
     leaks = False
     if arguments.output == "json":
         answers = [answer for _, answer in asked.in_order()]
@@ -68,7 +68,7 @@ def _has_leaks(taken: Taken, facts: dict[str, Any]) -> bool:
     return bool(taken.snapshot.tasks or taken.snapshot.threads or _has_more(facts))
 
 
-def _chosen(arguments: argparse.Namespace, taken: Taken, facts: dict[str, Any]) -> tuple[Taken, dict[str, Any]]:
+def chosen_leaks(arguments: argparse.Namespace, taken: Taken, facts: dict[str, Any]) -> tuple[Taken, dict[str, Any]]:
     """Return the part of an answer that the filters select."""
     snapshot = replace(
         taken.snapshot,
@@ -110,7 +110,12 @@ def _is_of_site(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
     return not arguments.site or site_of(facts).matches(arguments.site)
 
 
-def _asked(source: Source) -> tuple[Taken, dict[str, Any]]:
+def asked_leaks(source: Source) -> tuple[Taken, dict[str, Any]]:
+    """Return the leaked tasks and threads of a process, and the other facts of its agent.
+
+    Raises:
+        CommandError: If it does not answer.
+    """
     if isinstance(source, UrlSource):
         say("A debug endpoint shows the verdicts of its last scan; for a new proof, use the PID on the machine itself.")
         return _only_verdicts(source.take()), {}

@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "diff",
     "top",
     "serve",
+    "mcp",
     "cancel",
     "attach",
     "detach",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -45,19 +46,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    timeout_s = seconds(getattr(arguments, "timeout", "2s"))
+    rows = process_rows(seconds(getattr(arguments, "timeout", "2s")), only_agents=arguments.agents)
+    if arguments.output == "json":
+        emit_json(rows)
+        return FINE
+    emit(process_lines(rows, wide=arguments.output == "wide", with_headings=not arguments.no_headers))
+    return FINE
+
+
+def process_rows(timeout_s: float, *, only_agents: bool) -> list[dict[str, Any]]:
+    """Return the Python processes with the facts of their agents.
+
+    Args:
+        timeout_s: Limit for the answer of each process, in seconds.
+        only_agents: Whether to omit processes without an agent.
+    """
     processes = [each for each in agents_or_python() if each.process_id != os.getpid()]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda process: _hello(process, timeout_s), processes))
-    found = [_row(process, answer) for process, answer in zip(processes, answers, strict=True)]
-    if arguments.agents:
-        found = [row for row in found if row["agent"]]
-    if arguments.output == "json":
-        emit_json(found)
-        return FINE
-    wide = arguments.output == "wide"
-    emit(table(_HEADINGS, map(_cells, found), wide=wide, with_headings=not arguments.no_headers))
-    return FINE
+    rows = [_row(process, answer) for process, answer in zip(processes, answers, strict=True)]
+    return [row for row in rows if row["agent"] or not only_agents]
+
+
+def process_lines(rows: list[dict[str, Any]], *, wide: bool, with_headings: bool = True) -> Iterator[str]:
+    """Yield the table of processes, line by line."""
+    yield from table(_HEADINGS, map(_cells, rows), wide=wide, with_headings=with_headings)
 
 
 def _hello(process: Process, timeout_s: float) -> dict[str, Any] | str:
