@@ -34,7 +34,7 @@ WORDS = """-h --version -o wide json --json --no-headers --full --threads --crea
 growing --format text folded full --by creation --name taskleak --seconds 1ms --flamegraph a.svg --timeout 100ms
 --max-answer 1kb --interval 1ms --top -3 --min 0 --limit --dry-run --yes --control --url http://127.0.0.1:1 http://[
 https://:x file:///etc/passwd - -- 1e99 nan -1 0 1+ + no-such-program / ./x/y é = --site="""
-NEVER = ("demo", "serve", "top", "attach", "completion")
+NEVER = ("demo", "serve", "mcp", "top", "attach", "completion")
 """Commands that do not end by themselves, need a terminal, look into processes that are not of the test, or take no
 target."""
 

@@ -10,7 +10,7 @@ from pictured import SPAWNED, healthy, leaked, snapshot, spawned, thread
 from opentelemetry.instrumentation.concurrency.cli import stats, terminal
 from opentelemetry.instrumentation.concurrency.cli.cancel import _line
 from opentelemetry.instrumentation.concurrency.cli.filters import VERDICTS, holds, wait_reason
-from opentelemetry.instrumentation.concurrency.cli.leaks import _chosen, leak_lines
+from opentelemetry.instrumentation.concurrency.cli.leaks import chosen_leaks, leak_lines
 from opentelemetry.instrumentation.concurrency.cli.site_cells import SITE_HEADINGS, site_cells, site_of
 from opentelemetry.instrumentation.concurrency.cli.sources import Taken
 from opentelemetry.instrumentation.concurrency.cli.top_rows import Rows
@@ -224,7 +224,7 @@ class TestFilters:
             "growing": [growing()],
             "ended_badly": [{**SITE_FACTS, "destroyed": 1, "unretrieved": 30, "created": 40}],
         }
-        answer, rest = _chosen(self.arguments(**chosen), taken(leaked(1), spawned(2)), facts)
+        answer, rest = chosen_leaks(self.arguments(**chosen), taken(leaked(1), spawned(2)), facts)
         assert (len(answer.snapshot.tasks), len(rest["growing"]), len(rest["ended_badly"])) == left
 
 
