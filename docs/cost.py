@@ -8,7 +8,12 @@ import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "docs" / "cost.md", ROOT / "docs" / "transparency.md", ROOT / "collector-config" / "README.md")
+PAGES = (
+    ROOT / "docs" / "accuracy.md",
+    ROOT / "docs" / "cost.md",
+    ROOT / "docs" / "transparency.md",
+    ROOT / "collector-config" / "README.md",
+)
 RESULTS = ROOT / "benchmarks" / "results"
 
 

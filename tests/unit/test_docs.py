@@ -17,11 +17,25 @@ def load(path: Path):
     return module
 
 
-def test_readme_tables_are_those_of_the_code():
-    """Run ``python docs/tables.py`` after a change of settings, metrics or attributes."""
+def test_readme_figures_are_those_of_the_benchmark():
+    """Run ``python docs/tables.py`` after the benchmark of creations."""
     tables = load(ROOT / "docs" / "tables.py")
     readme = (ROOT / "README.md").read_text()
     assert readme == tables.current(readme)
+
+
+def test_readme_fits_four_screens():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_readme_links_are_absolute_and_lead_to_files():
+    """Package indexes show the README as well, where relative links lead nowhere."""
+    pages = load(ROOT / "docs" / "tables.py").PAGES
+    targets = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    assert targets and all(target.startswith("https://") for target in targets)
+    assert [
+        target for target in targets if target.startswith(pages) and not (ROOT / target[len(pages) :]).exists()
+    ] == []
 
 
 def test_lines_of_the_demo_in_the_readme_exist():
@@ -69,7 +83,7 @@ def test_demo_in_the_readme_has_the_shape_of_the_output(capsys):
     assert demo.show(receiver, receiver.points, 10.0)
 
     def shape(text: str) -> list[str]:
-        lines = text.partition("  where it was created:")[0].splitlines()
+        lines = load(ROOT / "docs" / "tables.py").shown(text).splitlines()
         return [" ".join(re.sub(r"\d+", "N", line.partition("§")[0]).split()) for line in lines]
 
     shown = iter(shape((ROOT / "README.md").read_text().partition("<!-- demo -->\n```text\n")[2].partition("\n```")[0]))
