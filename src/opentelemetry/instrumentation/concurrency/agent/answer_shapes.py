@@ -66,6 +66,7 @@ _STATS: Final = {
             "oldest_s": float,
             "before_attach?": bool,
             "suspect?": bool,
+            "memory?": int,
             "destroyed?": int,
             "unretrieved?": int,
         }
@@ -101,7 +102,16 @@ _GROUP: Final = {
     "creation_sampled?": bool,
     "counts?": bool,
 }
+_IMPACT: Final = {
+    **_SITE,
+    "verdict": str,
+    "memory?": int,
+    "memory_text?": str,
+    "memory_note?": str,
+}
 _LEAKS: Final = {
+    "impacts?": [_IMPACT],
+    "memory_note?": str,
     "examined?": int,
     "undecided?": str,
     "growing?": [_GROUP],

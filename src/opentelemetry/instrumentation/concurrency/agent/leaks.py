@@ -10,11 +10,13 @@ from ..census.scan import Scan
 from ..diagnose.introspection.fingerprint import NamedFrame
 from ..diagnose.verdict.finding import Finding
 from ..diagnose.verdict.group import Group
+from ..diagnose.verdict.impact import NO_IMPACT, NOT_MEASURED
 from ..live_process import LiveProcess
+from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.site import Kind
 from ..snapshot.as_json import SnapshotWriter
 from .protocol import Reply
-from .site_facts import SiteKey, key_of, line_facts, sites_ended_badly
+from .site_facts import SiteKey, described, key_of, line_facts, sites_ended_badly
 from .target import Target
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
@@ -45,6 +47,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))
                 elif picture.verdict is not None:
                     writer.add(picture)
+        live.measure_impact(pause)
         growing = _growing(live, live.diagnosed.groups)
         young = _young(live, scan, target.settings.resident_limit)
     reply.facts.update(
@@ -52,10 +55,24 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         undecided=proven.undecided,
         growing=growing,
         young_threads=young,
+        impacts=[_impact(group) for group in live.diagnosed.groups if group.impact is not NO_IMPACT],
+        memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=sites_ended_badly(live),
         silent_loops=[each.as_facts() for each in target.silent_loops(may_ask=True)],
     )
     writer.write(reply)
+
+
+def _impact(group: Group) -> dict[str, Any]:
+    """Return what a leak costs as plain values."""
+    memory = group.impact.memory
+    return {
+        **described(group.site),
+        "verdict": group.verdict,
+        "memory": None if memory is None else memory.bytes,
+        "memory_text": "" if memory is None else memory.text,
+        "memory_note": "" if memory is None else memory.note,
+    }
 
 
 def _growing(live: LiveProcess, groups: Iterable[Group]) -> list[dict[str, Any]]:

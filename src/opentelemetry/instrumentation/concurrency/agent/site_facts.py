@@ -135,8 +135,16 @@ def _row(live: LiveProcess, counters: _Counters, now: float) -> dict[str, Any]:
         "unwakeable": sum(found.unwakeable for found in verdicts),
         "before_attach": live.census.before_attach.are_at(counters.site.kind, [tally.site for tally in counters.live]),
         "suspect": any(tally.site in diagnosed.suspects for tally in counters.live),
+        "memory": _memory(live, counters),
         **_ending(counters),
     }
+
+
+def _memory(live: LiveProcess, counters: _Counters) -> int | None:
+    """Return the memory that only leaked tasks of a site hold, in bytes; None if it was not measured."""
+    sites = {id(tally.site) for tally in counters.live}
+    found = [size for (site, _), size in list(live.diagnosed.memory.items()) if id(site) in sites]
+    return sum(found) if found else None
 
 
 def _ending(counters: _Counters) -> dict[str, int]:

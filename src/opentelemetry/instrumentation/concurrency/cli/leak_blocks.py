@@ -18,12 +18,13 @@ _LIBRARY: Final = re.compile(r"/(?:site|dist)-packages/|/lib(?:64)?/python3\.\d+
 _MOST_LIBRARY_FRAMES: Final = 2
 
 
-def leak_block(group: Sequence[LivePicture], *, full: bool) -> Iterator[str]:
+def leak_block(group: Sequence[LivePicture], *, full: bool, impact: Iterable[str] = ()) -> Iterator[str]:
     """Yield the block of tasks or threads that share site, stack, wait reason and verdict.
 
     Args:
         group: Its members, oldest first.
         full: Whether to show all library frames.
+        impact: Lines about what the leak costs.
     """
     oldest = group[0]
     yield from _head(len(group), str(oldest.verdict), oldest.kind, oldest.site)
@@ -32,6 +33,7 @@ def leak_block(group: Sequence[LivePicture], *, full: bool) -> Iterator[str]:
     if before and oldest.site.path:
         yield f"  {before} of them created before attach; only this line has started that function since\n"
     yield f"  the oldest is {age_text(oldest)} old{reason}\n"
+    yield from impact
     yield f"  it waits in {state_text(oldest.wait_reason, oldest.stalled_s, None)}\n"
     yield from _frames(oldest.stack, full=full)
     creation, sampled = nearest_creation((one.creation_stack, one.creation_sampled) for one in group)
@@ -42,18 +44,22 @@ def leak_block(group: Sequence[LivePicture], *, full: bool) -> Iterator[str]:
     yield "\n"
 
 
-def growing_block(facts: dict[str, Any], *, full: bool, verdict: str = "growing") -> Iterator[str]:
+def growing_block(
+    facts: dict[str, Any], *, full: bool, verdict: str = "growing", impact: Iterable[str] = ()
+) -> Iterator[str]:
     """Yield the block of a growing site, or of a site with young threads.
 
     Args:
         facts: The site as an agent describes it; agents of earlier versions give only line, count and reason.
         full: Whether to show all library frames.
         verdict: The verdict in the head of the block.
+        impact: Lines about what the leak costs.
     """
     kind = facts["kind"]
     site = site_of(facts)
     yield from _head(facts["count"], verdict, kind, site)
     yield f"  {sanitize_name(facts['reason'], _REASON_LIMIT)}\n"
+    yield from impact
     waits = facts.get("waits") or ()
     if waits:
         yield f"  where its old {kind}s wait\n"

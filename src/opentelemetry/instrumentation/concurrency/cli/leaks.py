@@ -13,6 +13,7 @@ from ..snapshot.values import LivePicture
 from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND
 from .filters import add_filters, holds
+from .impact_lines import Impacts
 from .json_forms import pictures_json
 from .leak_blocks import ended_badly_block, growing_block, leak_block
 from .several import Asked
@@ -37,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
     parser.add_argument("--full", action="store_true", help="show all library frames of the stacks")
+    parser.add_argument(
+        "--sort", choices=("count", "memory"), default="count", help="order of the leaks (default count)"
+    )
     add_filters(parser, verdicts=("orphaned", "unwakeable", "growing", "destroyed"))
 
 
@@ -60,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
             leaks = leaks or _has_leaks(taken, facts)
             if len(found) > 1:
                 emit([f"process {taken.snapshot.process_id} {taken.process.service_name}".rstrip() + "\n"])
-            emit(leak_lines(taken, facts, full=arguments.full, none_text=none_text))
+            by_memory = arguments.sort == "memory"
+            emit(leak_lines(taken, facts, full=arguments.full, none_text=none_text, by_memory=by_memory))
     return asked.exit_code or (LEAKS_FOUND if leaks else FINE)
 
 
@@ -130,7 +135,12 @@ def _only_verdicts(taken: Taken) -> Taken:
 
 
 def leak_lines(
-    taken: Taken, facts: dict[str, Any], *, full: bool = False, none_text: str = "No leaks"
+    taken: Taken,
+    facts: dict[str, Any],
+    *,
+    full: bool = False,
+    none_text: str = "No leaks",
+    by_memory: bool = False,
 ) -> Iterator[str]:
     """Yield the output for one process, line by line.
 
@@ -139,13 +149,18 @@ def leak_lines(
         facts: The other facts of the agent; empty for a debug endpoint.
         full: Whether to show every library frame.
         none_text: The summary if there are no leaks.
+        by_memory: Whether the leaks that hold most memory come first, rather than the largest groups.
     """
+    impacts = Impacts(facts.get("impacts") or ())
     groups = groups_of((*taken.snapshot.tasks, *taken.snapshot.threads))
-    for group in groups:
-        yield from leak_block(group, full=full)
     growing = facts.get("growing") or []
+    if by_memory:
+        groups.sort(key=lambda group: -impacts.bytes_of(group[0].site, group[0].verdict))
+        growing = sorted(growing, key=lambda site: -impacts.bytes_of(site_of(site), "growing"))
+    for group in groups:
+        yield from leak_block(group, full=full, impact=impacts.lines_of(group[0].site, group[0].verdict))
     for site in growing:
-        yield from growing_block(site, full=full)
+        yield from growing_block(site, full=full, impact=impacts.lines_of(site_of(site), "growing"))
     young = facts.get("young_threads") or []
     for site in young:
         yield from growing_block(site, full=full, verdict="young")
@@ -157,6 +172,8 @@ def leak_lines(
     yield f"{_summary(groups, len(growing), young) or none_text}{checked}.\n"
     if facts.get("undecided"):
         yield f"The proof is incomplete: {sanitize_name(facts['undecided'], _REASON_LIMIT)}.\n"
+    if groups and facts.get("memory_note"):
+        yield f"{sanitize_name(facts['memory_note'], _REASON_LIMIT)}.\n"
 
 
 def _summary(groups: list[list[LivePicture]], growing: int, young: list[dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..byte_sizes import size_text
 from ..record.site import BEFORE_ATTACH
 from ..snapshot.values import CreationSite, StackEntry
 
@@ -17,6 +18,12 @@ def site_cells(site: CreationSite) -> tuple[str, str, str, str]:
     """Return creating function and line, the function that runs, the spawners, and the file."""
     at = f"{site.path}:{site.line}" if site.path else ""
     return _with_line(site), site.runs, ", ".join(map(_with_line, site.via)), at
+
+
+def memory_cell(facts: dict[str, Any]) -> str:
+    """Return the memory that only leaked tasks of a site hold; ``-`` if it was not measured."""
+    size = facts.get("memory")
+    return "-" if size is None else size_text(size)
 
 
 def site_of(facts: dict[str, Any]) -> CreationSite:

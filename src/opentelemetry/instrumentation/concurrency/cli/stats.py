@@ -11,7 +11,7 @@ from ..durations import short_duration
 from .quantities import seconds
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
-from .site_cells import SITE_HEADINGS, site_cells, site_key, site_of
+from .site_cells import SITE_HEADINGS, memory_cell, site_cells, site_key, site_of
 from .sources import Source, add_target, sources
 from .terminal import emit, emit_json, table
 
@@ -36,6 +36,7 @@ _HEADINGS_OF_EXECUTORS: Final = (
     "EXECUTORS>",
     *_without_runs(SITE_HEADINGS),
 )
+_WITH_MEMORY: Final = ("MEMORY>", *_HEADINGS)
 _HEADINGS_OF_ENDED: Final = ("DESTROYED>", "UNRETRIEVED>", "CREATED>", *SITE_HEADINGS)
 
 
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
     parser.add_argument("--interval", metavar="DURATION", default="1s", help="interval for rates (default 1s)")
+    parser.add_argument("--sort", choices=("live", "memory"), default="live", help="order of the sites (default live)")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many sites to show (default 10)")
 
 
@@ -66,7 +68,13 @@ def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[st
     sites, executors = facts.get("sites", []), facts.get("executors", [])
     most = max(0, arguments.top)
     form = {"wide": arguments.output == "wide", "with_headings": not arguments.no_headers}
-    yield from table(_HEADINGS, map(_cells, [site for site in sites if site["live"]][:most]), **form)
+    living = [site for site in sites if site["live"]]
+    if arguments.sort == "memory":
+        living.sort(key=lambda site: -(site.get("memory") or 0))
+    if any(site.get("memory") is not None for site in living):
+        yield from table(_WITH_MEMORY, ((memory_cell(site), *_cells(site)) for site in living[:most]), **form)
+    else:
+        yield from table(_HEADINGS, map(_cells, living[:most]), **form)
     if executors:
         yield "\n"
         yield "executors:\n"

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from ..durations import short_duration
 from ..render.name_text import sanitize_name
-from .site_cells import site_cells, site_key, site_of
+from .site_cells import memory_cell, site_cells, site_key, site_of
 
 COLUMNS: Final = (
     "LIVE",
     "ORPHANS",
     "CREATED/s",
     "OLDEST",
+    "MEMORY",
     "KIND",
     "CREATED BY",
     "RUNS",
@@ -28,6 +29,7 @@ _KEYS: Final = (
     "orphans",
     "created_per_s",
     "oldest_s",
+    "memory",
     "kind",
     "function",
     "runs",
@@ -37,7 +39,7 @@ _KEYS: Final = (
     "unretrieved",
 )
 _TEXTS: Final = frozenset({"kind", "function", "runs", "path", "through"})
-_UNKNOWN: Final = {"runs": "", "destroyed": 0, "unretrieved": 0}
+_UNKNOWN: Final = {"runs": "", "destroyed": 0, "unretrieved": 0, "memory": None}
 """Defaults for facts that agents of earlier versions do not send."""
 
 
@@ -83,7 +85,7 @@ class Rows:
         key = _KEYS[self.column]
         # Numbers sort in descending order, texts in ascending order.
         descending = (key not in _TEXTS) != self.is_reversed
-        chosen.sort(key=lambda site: (site[key], site["line"]), reverse=descending)
+        chosen.sort(key=lambda site: (-1 if site[key] is None else site[key], site["line"]), reverse=descending)
         return [(site, _cells(site)) for site in chosen]
 
 
@@ -98,6 +100,7 @@ def _cells(site: dict[str, Any]) -> tuple[str, ...]:
         (str(site["orphans"]) if site["orphans"] else "-") + (" growing" if site.get("suspect") else ""),
         f"{site['created_per_s']:g}",
         short_duration(site["oldest_s"]) + ("+" if site.get("before_attach") else ""),
+        memory_cell(site),
         site["kind"],
         sanitize_name(created_by),
         sanitize_name(runs),

@@ -21,6 +21,7 @@ from .executors import ExecutorWatch
 from .growth.growing import GrowingSites
 from .growth.spawning_lines import accuse_spawners
 from .growth.stack_requests import StackRequests
+from .impact.impact import ImpactWatch
 from .introspection.last_waits import LastWaits
 from .introspection.stalls import StallTracker
 from .left_at_exit import left_at_exit
@@ -56,6 +57,7 @@ class Diagnosed:
         suspects: Sites that grow or exceed the live limit.
         unexamined: Number of old tasks that the proof has not examined.
         executors: Use of the executors, by site.
+        memory: Memory of leaked tasks in bytes, by site and verdict, where it was measured.
     """
 
     groups: list[Group] = field(default_factory=list)
@@ -63,6 +65,15 @@ class Diagnosed:
     suspects: set[Site] = field(default_factory=set)
     unexamined: int = 0
     executors: dict[Site, ExecutorUse] = field(default_factory=dict)
+    memory: dict[tuple[Site, Verdict], int] = field(default_factory=dict)
+
+    def note_memory(self) -> None:
+        """Set ``memory`` from the impact of the groups."""
+        self.memory = {
+            (group.site, group.verdict): group.impact.memory.bytes
+            for group in self.groups
+            if group.impact.memory is not None
+        }
 
 
 class Diagnosis:
@@ -95,6 +106,7 @@ class Diagnosis:
         self._executors = ExecutorWatch(settings.thread_age, self._ignored)
         self._executor_uses = ExecutorUses()
         self.proofs = ProofSchedule(settings.proof_interval, self.memory)
+        self.impacts = ImpactWatch(settings.proof_interval)
         self._growing = GrowingSites(settings, self._ignored)
         self._stacks = StackRequests()
 
@@ -145,6 +157,8 @@ class Diagnosis:
         seen = {(group.site, group.verdict) for group in diagnosed.groups}
         self._since = {key: since for key, since in self._since.items() if key in seen}
         diagnosed.groups = merge_alike(diagnosed.groups)
+        self.impacts.scan(diagnosed.groups, scan, census.loops, self.proofs, pause)
+        diagnosed.note_memory()
         return diagnosed
 
     def scan_at_exit(self, census: Census, scan: Scan, known: list[Group], loop: Any, evidence: str) -> list[Group]:

@@ -8,6 +8,7 @@ from opentelemetry.util.types import AttributeValue
 
 from ..diagnose.introspection.fingerprint import NamedFrame
 from ..diagnose.verdict.finding import Finding
+from ..diagnose.verdict.impact import Impact
 from ..record.naming import CodeLine, relative_path
 from ..record.site import Kind
 from .stack_text import stack_text
@@ -35,6 +36,8 @@ VERDICT: Final = "python.leak.verdict"
 REASON: Final = "python.leak.reason"
 COUNT: Final = "python.leak.count"
 FINGERPRINT: Final = "python.leak.fingerprint"
+MEMORY_USAGE: Final = "python.leak.memory.usage"
+MEMORY_NOTE: Final = "python.leak.memory.note"
 REPORT_ID: Final = "python.leak.report.id"
 TASK_NAME: Final = "python.asyncio.task.name"
 TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
@@ -117,6 +120,7 @@ def report_attributes(
         attributes[CREATION_SAMPLED] = finding.creation_sampled
     if finding.creator_span_name:
         attributes[CREATOR_SPAN_NAME] = finding.creator_span_name
+    attributes.update(_impact(finding.impact))
     attributes.update(_representative(finding, with_names=with_names))
     return attributes
 
@@ -136,6 +140,15 @@ def site_attributes(finding: Finding) -> Attributes:
         attributes[RUNS_ATTRIBUTES[finding.kind]] = finding.runs
     if finding.via:
         attributes[SPAWNED_VIA] = tuple(map(frame_attribute, finding.via))
+    return attributes
+
+
+def _impact(impact: Impact) -> Attributes:
+    attributes: Attributes = {}
+    if impact.memory is not None:
+        attributes[MEMORY_USAGE] = impact.memory.bytes
+        if impact.memory.note:
+            attributes[MEMORY_NOTE] = impact.memory.note
     return attributes
 
 

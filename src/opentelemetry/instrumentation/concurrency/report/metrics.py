@@ -19,7 +19,7 @@ from ..own_log import own_logger
 from ..record.internals.of_asyncio import running_loop
 from ..record.recorder import Recorder
 from ..record.site import Kind
-from .attributes import THREAD_DAEMON, VERDICT, Attributes
+from .attributes import MEMORY_USAGE, THREAD_DAEMON, VERDICT, Attributes
 from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
 
@@ -130,6 +130,12 @@ def _orphans(kind: Kind) -> Reader:
                     yield Observation(count, {**series.attributes, VERDICT: verdict})
 
     return read
+
+
+def _memory(source: MetricSource) -> Iterator[Observation]:
+    for series in series_of(source.publication(), "task"):
+        for verdict, size in series.memory.items():
+            yield Observation(size, {**series.attributes, VERDICT: verdict})
 
 
 def _live_tasks(source: MetricSource) -> Iterator[Observation]:
@@ -252,6 +258,7 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         _of_executors(lambda use: use.queued),
     ),
     (_GAUGE, "python.executor.queue.age.max", "s", "Age of the oldest call that waits for a worker.", _oldest_queued),
+    (_UP_DOWN, MEMORY_USAGE, "By", "Memory that would be free if the leaked tasks ended.", _memory),
     (
         _UP_DOWN,
         "python.concurrency.site.count",

@@ -25,6 +25,7 @@ from typing import Final, Literal, NamedTuple
 from ..census.scan import Scan, Tally
 from ..diagnose.diagnosis import Diagnosed
 from ..diagnose.executor_use import ExecutorUse
+from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.naming import relative_path
 from ..record.site import Kind, Site
 from ..record.threads import MACHINERY_SITES
@@ -70,6 +71,7 @@ class Series:
         orphans: Number of orphans, by verdict.
         counters: The counters.
         executors: Use of the executors of its sites; None if they made none.
+        memory: Bytes that would be free if its leaked tasks ended, by verdict; verdicts never measured are absent.
     """
 
     attributes: Attributes
@@ -82,6 +84,7 @@ class Series:
     orphans: dict[OrphanVerdict, int] = field(default_factory=lambda: {"orphaned": 0, "unwakeable": 0})
     counters: dict[Counter, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     executors: ExecutorUse | None = None
+    memory: dict[OrphanVerdict, int] = field(default_factory=dict)
 
 
 class _Member(NamedTuple):
@@ -98,6 +101,7 @@ class _Own(NamedTuple):
     members: list[_Member]
     verdicts: set[OrphanVerdict]
     daemon_values: set[bool]
+    measured: set[OrphanVerdict]
 
 
 @dataclass(slots=True)
@@ -239,7 +243,13 @@ class SeriesAllocator:
     def _series(self, tallies: dict[Site, Tally], diagnosed: Diagnosed) -> tuple[Series, ...]:
         # Copied, because readers may still iterate over the last publication.
         series = {
-            key: Series(_attributes(key), key.kind, set(own.verdicts), set(own.daemon_values))
+            key: Series(
+                _attributes(key),
+                key.kind,
+                set(own.verdicts),
+                set(own.daemon_values),
+                memory=dict.fromkeys(own.measured, 0),
+            )
             for key, own in self._own.items()
         }
         others = {kind: self._other(kind) for kind in _KINDS}
@@ -266,7 +276,12 @@ class SeriesAllocator:
         for site, use in diagnosed.executors.items():
             if (total := series_of_site(site).executors) is not None:
                 total.add(use)
+        for (site, verdict), size in diagnosed.memory.items():
+            if verdict == "orphaned" or verdict == "unwakeable":
+                memory = series_of_site(site).memory
+                memory[verdict] = memory.get(verdict, 0) + size
         for key, own in self._own.items():
+            own.measured.update(series[key].memory)
             own.verdicts.update(series[key].verdicts)
             own.daemon_values.update(series[key].daemon_values)
         return (*series.values(), *others.values())
@@ -282,7 +297,11 @@ class SeriesAllocator:
         verdicts: set[OrphanVerdict] = {"orphaned", "unwakeable"} if kind == "task" else {"orphaned"}
         is_threads = kind == "thread"
         executors = ExecutorUse() if is_threads else None
-        return Series(attributes, kind, verdicts, {True, False} if is_threads else set(), executors=executors)
+        measured: dict[OrphanVerdict, int] = {}
+        if kind == "task" and not FREE_THREADED_BUILD:
+            measured = {"orphaned": 0, "unwakeable": 0}
+        daemons = {True, False} if is_threads else set()
+        return Series(attributes, kind, verdicts, daemons, executors=executors, memory=measured)
 
 
 def _attributes(key: SeriesKey) -> Attributes:
@@ -298,7 +317,7 @@ def _attributes(key: SeriesKey) -> Attributes:
 
 def _begun(key: SeriesKey) -> _Own:
     """Return a new series. It exports ``orphaned`` if it can have orphans, and ``unwakeable`` after the first one."""
-    return _Own([], set() if key.function in MACHINERY_SITES else {"orphaned"}, set())
+    return _Own([], set() if key.function in MACHINERY_SITES else {"orphaned"}, set(), set())
 
 
 def _add_live(series: Series, tally: Tally) -> None:

@@ -77,6 +77,9 @@ class LiveSource:
                 if site.destroyed or site.unretrieved:
                     destroyed, unretrieved = ended_badly.get(key, (0, 0))
                     ended_badly[key] = destroyed + site.destroyed, unretrieved + site.unretrieved
+        memory: dict[SiteKey, int] = {}
+        for (site, _), size in list(live.diagnosed.memory.items()):
+            memory[_key(site)] = memory.get(_key(site), 0) + size
         return Facts(
             taken_at=time.time(),
             process={
@@ -91,6 +94,7 @@ class LiveSource:
             growing={_key(site) for site in live.diagnosed.suspects},
             delays_s={name: round(delay, 6) for name, delay in instrumented.loop_delays().items()},
             ended_badly=ended_badly,
+            memory=memory,
             silent_loops=[each.as_facts() for each in instrumented.silent_loops(may_ask=False)],
             executors=executor_rows(live.diagnosed.executors, live.census.clock.now()),
         )

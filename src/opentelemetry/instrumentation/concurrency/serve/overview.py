@@ -33,6 +33,7 @@ class Facts:
         ended_badly: Numbers of tasks destroyed while pending and of exceptions never retrieved, by kind and site; sites
             without any may be omitted.
         delays_s: The last delay of each event loop in seconds, by the name of its thread.
+        memory: Bytes that only leaked tasks hold, by kind and site, where it was measured.
         silent_loops: The event loops that do not answer, as returned by `SilentLoop.as_facts`.
         executors: The use of executors by site, as returned by `executor_rows`.
     """
@@ -45,6 +46,7 @@ class Facts:
     ended_badly: dict[SiteKey, tuple[int, int]] = field(default_factory=dict)
     silent_loops: list[dict[str, Any]] = field(default_factory=list)
     executors: list[dict[str, Any]] = field(default_factory=list)
+    memory: dict[SiteKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _empty_row(key: SiteKey, facts: Facts) -> dict[str, Any]:
         "growing": key in facts.growing,
         "destroyed": destroyed,
         "unretrieved": unretrieved,
+        "memory": facts.memory.get(key),
     }
 
 

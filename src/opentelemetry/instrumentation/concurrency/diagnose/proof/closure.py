@@ -48,7 +48,7 @@ dictionary_of: Final[Any] = ModuleType.__dict__["__dict__"].__get__  # type: ign
 DICTIONARIES_HIDE_VALUES: Final = sys.version_info[:2] == (3, 13)
 """Whether the ``__dict__`` of an object may contain values that it does not show to the garbage collector."""
 _MOST_LIVE: Final = 200_000
-_BORROWS: Final = (GeneratorType, AsyncGeneratorType) if sys.version_info >= (3, 14) else ()
+BORROWS: Final = (GeneratorType, AsyncGeneratorType) if sys.version_info >= (3, 14) else ()
 """Types that, suspended within an expression, report objects borrowed from a variable as an additional reference."""
 
 
@@ -295,7 +295,7 @@ def _evaluate(
     referents.clear()
     waiters = [-2 if waiter is None else index.get(id(waiter), -1) for waiter in reading[2 * size + 3 :]]
     for place, each in enumerate(objects):
-        if issubclass(type(each), _BORROWS):
+        if issubclass(type(each), BORROWS):
             _count_once(edges[starts[place] : starts[place + 1]], within)
     for task in range(held_by_us[0]):
         within[task] += held_by_us[1]

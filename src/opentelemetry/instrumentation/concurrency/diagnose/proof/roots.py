@@ -222,13 +222,14 @@ class _Kinds:
     def _of(self, kind: type) -> tuple[bool, bool]:
         known = self._known.get(id(kind))
         if known is None:
-            is_foreign = any(map(_is_of_foreign_c, type_mro(kind)))
+            is_foreign = any(map(is_of_foreign_c, type_mro(kind)))
             known = (is_foreign or issubclass(kind, (weakref.ref, *_PROXIES, *_task_types())), is_foreign)
             self._known[id(kind)] = known
         return known
 
 
-def _is_of_foreign_c(kind: type) -> bool:
+def is_of_foreign_c(kind: type) -> bool:
+    """Return whether a type, its bases aside, is made by an extension that is not known to show what it holds."""
     name = type_module(kind)
     package = name.partition(".")[0]
     is_made_by_c = not _type_flags(kind) & _HEAPTYPE_FLAG

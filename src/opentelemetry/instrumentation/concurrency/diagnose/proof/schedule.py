@@ -55,7 +55,7 @@ class ProofSchedule:
         undecided: Human-readable reason for undecided tasks in the last proof; empty if there are none.
         unexamined_at: By site number, how many tasks older than the age limit were not examined, as of the last scan;
             only sites with such tasks.
-        spent_s: CPU time of all proofs, in seconds.
+        spent_s: CPU time of all proofs, and of whatever else shares it, in seconds.
     """
 
     def __init__(self, interval_s: float, memory: DiagnosisMemory) -> None:
@@ -106,7 +106,7 @@ class ProofSchedule:
         counted = self._count_states(columns, search, pause)
         if self._began_at is None:
             self._began_at = self._last_of_all_at = scan.at
-        if not self._can_afford(scan.at):
+        if not self.can_afford(scan.at):
             return
         due = scan.at - self._last_of_all_at >= self._interval_s
         if not (due or self._confirm_next or self._has_news(columns, orphans, counted, pause)):
@@ -150,9 +150,10 @@ class ProofSchedule:
 
     def _left_s(self, now: float) -> float:
         """Return the CPU time that proofs may use now, in seconds; negative if they have used too much."""
-        return _ALLOWANCE_S + _CPU_SHARE * (now - (self._began_at or now)) - self.spent_s
+        return _ALLOWANCE_S + _CPU_SHARE * (now - (now if self._began_at is None else self._began_at)) - self.spent_s
 
-    def _can_afford(self, now: float) -> bool:
+    def can_afford(self, now: float) -> bool:
+        """Return whether proofs have CPU time left."""
         return self._left_s(now) > 0
 
     def _is_of_all(self, counted: Sequence[int], now: float) -> bool:

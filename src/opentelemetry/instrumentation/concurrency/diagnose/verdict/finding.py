@@ -13,6 +13,7 @@ from ...record.site import Kind, Site
 from ..introspection.fingerprint import NamedFrame, fingerprint, named_stack, waiting_at
 from ..introspection.stalls import StallTracker
 from .group import Group, Verdict
+from .impact import NO_IMPACT, Impact
 from .observation import Observation, observe
 from .reason import reason
 from .representative import choose_representative
@@ -44,6 +45,7 @@ class Finding:
         stalled_s: Seconds for which it has waited for the same object; None if unknown.
         waits: For a growing site, up to three places where its old tasks or threads wait, most frequent first: frame
             (None if unknown), wait reason and count.
+        impact: What the leak costs, as far as it is known.
     """
 
     kind: Kind
@@ -66,6 +68,7 @@ class Finding:
     age_s: float
     stalled_s: float | None
     waits: tuple[tuple[NamedFrame | None, str, int], ...] = ()
+    impact: Impact = NO_IMPACT
 
 
 def describe(group: Group, clock: AgeClock, stalls: StallTracker) -> Finding | None:
@@ -105,6 +108,7 @@ def describe(group: Group, clock: AgeClock, stalls: StallTracker) -> Finding | N
         age_s=age,
         stalled_s=stalled,
         waits=group.waits,
+        impact=group.impact,
     )
 
 

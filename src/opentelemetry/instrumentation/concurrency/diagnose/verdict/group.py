@@ -10,6 +10,7 @@ from weakref import ReferenceType
 from ...record.creator import CreatorSpan
 from ...record.naming import CodeLine
 from ...record.site import Site
+from .impact import NO_IMPACT, Impact
 
 if TYPE_CHECKING:
     from ..introspection.fingerprint import NamedFrame
@@ -64,6 +65,7 @@ class Group:
         left_at_exit: Number of further tasks of its site that were pending when main returned, without a proof.
         is_complete: Whether the group cannot grow, because it contains every live object of the site.
         awaits_proof: Whether the proof has yet to examine some of its tasks.
+        impact: What the leak costs, as far as it is known.
         on_report: Called when the group has been reported; None for nothing.
     """
 
@@ -82,4 +84,5 @@ class Group:
     left_at_exit: int = 0
     is_complete: bool = False
     awaits_proof: bool = False
+    impact: Impact = NO_IMPACT
     on_report: Callable[[], None] | None = None

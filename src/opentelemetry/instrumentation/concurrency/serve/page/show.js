@@ -31,6 +31,16 @@ export function number(value) {
   return value.toLocaleString("en");
 }
 
+// Like size_text() in Python.
+export function size(bytes) {
+  if (bytes === null) return "";
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = bytes / 1000;
+  while (value >= 999.5 && units.length > 1) { value /= 1000; units.shift(); }
+  return `${value.toFixed(value < 99.95 ? 1 : 0)} ${units[0]}`;
+}
+
 export function place(path, line) {
   const parts = path.split("/");
   const short = parts.length > 3 ? `…/${parts.slice(-2).join("/")}` : path;

@@ -1,6 +1,6 @@
 // The table of sites, and the details of the selected one.
 
-import { age, element, number, place, stackOfAnother, stackText, verdictOf } from "./show.js";
+import { age, element, number, place, size, stackOfAnother, stackText, verdictOf } from "./show.js";
 
 const SHOWN_AT_FIRST = 200;
 const COLUMNS = [
@@ -10,6 +10,7 @@ const COLUMNS = [
   { name: "rate", text: "Created per minute", numeric: true, wide: true, value: (row) => row.rate },
   { name: "created", text: "Created", numeric: true, wide: true, value: (row) => row.created },
   { name: "oldest", text: "Oldest", numeric: true, value: (row) => row.oldest_s },
+  { name: "memory", text: "Memory of the leak", numeric: true, wide: true, value: (row) => row.memory ?? -1 },
   { name: "verdict", text: "Verdict", value: (row) => verdictOf(row).rank * 1e9 + row.orphaned + row.unwakeable },
 ];
 
@@ -90,6 +91,7 @@ export class Sites {
       element("td", { class: "number wide" }, row.rate ? row.rate.toFixed(row.rate < 10 ? 1 : 0) : ""),
       element("td", { class: "number wide" }, row.created ? number(row.created) : ""),
       element("td", { class: "number" }, row.live ? age(row.oldest_s) : ""),
+      element("td", { class: "number wide" }, size(row.memory)),
       element("td", { class: verdict.kind }, verdict.text));
   }
 
@@ -108,6 +110,7 @@ export class Sites {
       element("p", { class: "quiet" }, `${row.path}:${row.line}`),
       ...(row.runs ? [element("p", {}, `runs ${row.runs}`)] : []),
       ...row.via.map(([name, path, line]) => element("p", {}, `through ${name} `, element("span", { class: "quiet" }, `${path}:${line}`))),
+      ...(row.memory === null ? [] : [element("p", {}, `memory that only this leak holds: ${size(row.memory)}`)]),
       ...endings(row),
       ...groups.map((group) => this.group(group, open)),
       creation(this.data, row, groups, open),

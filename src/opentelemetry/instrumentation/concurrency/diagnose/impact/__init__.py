@@ -1,0 +1,1 @@
+"""What a leak costs, what holds it, and what ends it."""

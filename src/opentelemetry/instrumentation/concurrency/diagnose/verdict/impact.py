@@ -1,0 +1,67 @@
+"""What a leak costs, as values that hold no object alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ...byte_sizes import size_text
+
+
+@dataclass(frozen=True, slots=True)
+class LeakMemory:
+    """The memory of a leak.
+
+    Attributes:
+        bytes: What would be free if its tasks ended.
+        tasks: Number of its tasks.
+        measured: Number of the tasks that were measured; the others count like these on average.
+        is_complete: Whether no limit was reached; otherwise there is more.
+        not_counted: Types of objects that own memory they do not report, with their number in the measured tasks.
+    """
+
+    bytes: int
+    tasks: int
+    measured: int
+    is_complete: bool = True
+    not_counted: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The size with its unit: ``40.2 MB``, ``at least 1.2 GB``, ``about 503 MB``."""
+        prefix = "at least " if not self.is_complete else "about " if self.measured < self.tasks else ""
+        return prefix + size_text(self.bytes)
+
+    @property
+    def note(self) -> str:
+        """What the number lacks, as a clause; empty if it is complete."""
+        parts = []
+        if not self.is_complete:
+            parts.append("at least, because a limit was reached")
+        if self.measured < self.tasks:
+            parts.append(f"estimated from {self.measured} of {self.tasks} tasks")
+        if self.not_counted:
+            named = ", ".join(f"{count} {name}" for name, count in self.not_counted)
+            parts.append(f"not counted is what these objects own: {named}")
+        return "; ".join(parts)
+
+    def of_tasks(self, tasks: int) -> LeakMemory:
+        """Return the memory of another number of tasks like these."""
+        if tasks == self.tasks or not self.tasks:
+            return self
+        return replace(self, bytes=round(self.bytes * tasks / self.tasks), tasks=tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a leak costs.
+
+    Attributes:
+        memory: The memory that only its tasks hold; None if it was not measured.
+    """
+
+    memory: LeakMemory | None = None
+
+
+NO_IMPACT: Final = Impact()
+NOT_MEASURED: Final = "The memory of leaks is not measured: this interpreter has no global lock"
