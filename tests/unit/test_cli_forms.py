@@ -317,7 +317,7 @@ class TestTopRows:
         rows.is_reversed = True
         assert self.names(rows) == ["b", "a"]
         rows.is_reversed = False
-        for _ in range(5):
+        for _ in range(6):
             rows.sort_next()
         assert self.names(rows) == ["a", "b"]
 

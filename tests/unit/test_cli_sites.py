@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.concurrency.cli.sources import Taken
 from opentelemetry.instrumentation.concurrency.cli.top_rows import Rows
 from opentelemetry.instrumentation.concurrency.cli.tree import tree_lines
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
+from opentelemetry.instrumentation.concurrency.diagnose.verdict.impact import NOT_MEASURED
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
 
@@ -159,6 +160,35 @@ class TestLeaks:
         )
 
 
+IMPACT = {**SITE_FACTS, "verdict": "orphaned", "memory": 40_200_000, "memory_text": "40.2 MB", "memory_note": ""}
+
+
+class TestImpact:
+    """The memory of a leak in ``leaks``."""
+
+    def test_block_says_what_the_leak_holds(self):
+        facts = {"impacts": [{**IMPACT, "memory_note": "estimated from 2 of 3 tasks"}]}
+        text = leaks_of(spawned(1, verdict="orphaned"), facts=facts)
+        assert "  memory that only this leak holds: 40.2 MB (estimated from 2 of 3 tasks)\n" in text
+        assert "memory" not in leaks_of(spawned(1, verdict="unwakeable"), facts=facts)
+
+    def test_growing_block_says_what_the_leak_holds(self):
+        facts = {**SITE_FACTS, "count": 3, "reason": "It grows."}
+        text = leaks_of(facts={"growing": [facts], "impacts": [{**IMPACT, "verdict": "growing"}]})
+        assert "  memory that only this leak holds: 40.2 MB\n" in text
+
+    def test_leaks_with_most_memory_come_first_on_request(self):
+        facts = {"impacts": [IMPACT]}
+        tasks = [healthy(2, verdict="orphaned"), healthy(3, verdict="orphaned"), spawned(1, verdict="orphaned")]
+        assert leaks_of(*tasks, facts=facts).startswith("2 tasks")
+        assert leaks_of(*tasks, facts=facts, by_memory=True).startswith("1 task ")
+
+    def test_interpreter_that_cannot_measure_is_said(self):
+        text = leaks_of(spawned(1, verdict="orphaned"), facts={"memory_note": NOT_MEASURED})
+        assert text.endswith(f"{NOT_MEASURED}.\n")
+        assert NOT_MEASURED not in leaks_of(facts={"memory_note": NOT_MEASURED})
+
+
 class TestFilters:
     """``--site``, ``--wait`` and ``--verdict``."""
 
@@ -252,7 +282,7 @@ class TestTables:
         """In a table of their own; the first one shows the living."""
         usual = {"live": 0, "orphans": 0, "created_per_s": 0.0, "oldest_s": 0.0, "created": 40}
         sites = [{**usual, **SITE_FACTS, "destroyed": 0, "unretrieved": 30}, {**usual, **PLACE, "live": 7}]
-        arguments = argparse.Namespace(top=10, output="table", no_headers=False)
+        arguments = argparse.Namespace(top=10, output="table", no_headers=False, sort="live")
         living, _, dead = "".join(stats._tables(arguments, {"sites": sites})).partition("\n\n")
         assert living.splitlines()[1].split()[0] == "7" and "shop.search.ask" not in living
         assert dead.splitlines()[2].split() == [
@@ -269,11 +299,21 @@ class TestTables:
         use = {"executors": 1, "idle": 0, "busy": 4, "limit": 4, "queued": 298, "oldest_queued_s": 61.0}
         rest = {**use, "busy": 0, "queued": 0, "oldest_queued_s": 0.0}
         facts = {"executors": [{**use, **SITE_FACTS}, {**rest, **PLACE}]}
-        text = "".join(stats._tables(argparse.Namespace(top=10, output="table", no_headers=False), facts))
+        text = "".join(stats._tables(argparse.Namespace(top=10, output="table", no_headers=False, sort="live"), facts))
         heading, full, idle = text.partition("executors:\n")[2].splitlines()
         assert heading.split()[:3] == ["BUSY", "LIMIT", "QUEUED"]
         assert full.split()[:5] == ["4", "4", "298", "61s", "1"] and "shop.search.query:31" in full
         assert idle.split()[:4] == ["0", "4", "0", "-"]
+
+    def test_stats_memory_is_a_column_once_measured(self):
+        """Also the order, on request."""
+        usual = {**PLACE, "live": 1, "orphans": 1, "created_per_s": 0.0, "oldest_s": 0.0, "created": 1}
+        sites = [{**usual, "live": 9, "memory": None}, {**usual, "memory": 40_200_000}]
+        arguments = argparse.Namespace(top=10, output="table", no_headers=True, sort="live")
+        rows = [line.split()[:3] for line in "".join(stats._tables(arguments, {"sites": sites})).splitlines()]
+        assert rows == [["-", "9", "1"], ["40.2", "MB", "1"]]
+        arguments.sort = "memory"
+        assert "".join(stats._tables(arguments, {"sites": sites})).split()[:2] == ["40.2", "MB"]
 
     def test_top_distinguishes_functions_of_one_line(self):
         """A process with an earlier version says less of each."""
@@ -285,7 +325,7 @@ class TestTables:
         assert {shown["runs"]: cells[2] for shown, cells in rows.shown()} == {"": "0", "shop.search.ask": "2"}
         rows.wanted = "SEARCH.ASK"
         ((_, cells),) = rows.shown()
-        assert cells[5:] == (*site_cells(SPAWNED), "2", "-")
+        assert cells[4] == "-" and cells[6:] == (*site_cells(SPAWNED), "2", "-")
 
 
 def test_tree_has_function_and_spawners():

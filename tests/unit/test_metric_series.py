@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.concurrency.diagnose.diagnosis import Diagnos
 from opentelemetry.instrumentation.concurrency.record.site import Site
 from opentelemetry.instrumentation.concurrency.record.threads import MAIN_SITE, OWN_SITE, SDK_SITE
 from opentelemetry.instrumentation.concurrency.report import metrics
+from opentelemetry.instrumentation.concurrency.report import series as series_module
 from opentelemetry.instrumentation.concurrency.report.series import SeriesAllocator
 
 TASK_METRICS = ["count", "created", "age.max", "orphan.count", "destroyed", "unretrieved"]
@@ -360,3 +361,28 @@ def test_other_is_always_there_with_every_value():
         assert set(service.of(metric, code__function__name="_OTHER").values()) == {0}, metric
     assert len(service.read("asyncio.task.orphan.count")) == 2
     assert len(service.read("thread.count")) == 2
+
+
+def test_memory_is_exported_per_verdict_once_measured():
+    """Afterwards also as zero; what belongs to no series of its own is in ``_OTHER``, which always exports."""
+    service = Service()
+    site, other = service.site(created=2), service.site("shop.other", 9, created=1)
+    leak(service, site, orphaned=2)
+    service.scan()
+    assert service.value("leak.memory.usage", "_OTHER", python__leak__verdict="orphaned") == 0
+    assert not service.of("leak.memory.usage", code__function__name="shop.query")
+    service.diagnosed.memory = {(site, "orphaned"): 5_000, (site, "growing"): 7, (other, "unwakeable"): 30}
+    service.scan()
+    assert service.value("leak.memory.usage", "shop.query") == 5_000
+    assert service.value("leak.memory.usage", "shop.other", python__leak__verdict="unwakeable") == 30
+    service.diagnosed.memory = {}
+    service.scan()
+    assert service.value("leak.memory.usage", "shop.query", python__leak__verdict="orphaned") == 0
+
+
+def test_memory_is_not_exported_on_free_threaded_builds(monkeypatch):
+    monkeypatch.setattr(series_module, "FREE_THREADED_BUILD", True)
+    service = Service()
+    service.site(created=2)
+    service.scan()
+    assert service.read("leak.memory.usage") == {}

@@ -84,3 +84,8 @@ def test_executors_are_passed_to_the_page():
     rows = [{"function": "shop.pool", "queued": 3}]
     assert document(executors=rows)["executors"] == rows
     assert document()["executors"] == []
+
+
+def test_memory_of_a_leak_belongs_to_its_site():
+    rows = document(leaked(1), spawned(2), memory={("task", SPAWNED): 5_000})["sites"]
+    assert {row["runs"]: row["memory"] for row in rows} == {"": None, "shop.search.ask": 5_000}

@@ -1,5 +1,7 @@
 """What a report says: the site and what it runs, the spawners in between, and a stack that may be missing."""
 
+from dataclasses import replace
+
 import pytest
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
@@ -10,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from opentelemetry.instrumentation.concurrency.diagnose.verdict.finding import Finding
+from opentelemetry.instrumentation.concurrency.diagnose.verdict.impact import Impact, LeakMemory
 from opentelemetry.instrumentation.concurrency.diagnose.verdict.observation import Observation
 from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.report.attributes import report_attributes, site_attributes
@@ -80,6 +83,16 @@ def test_spawned_via_lists_spawners_innermost_first(monkeypatch):
         "lib.spawn (/elsewhere/lib.py:3)",
     )
     assert "python.leak.spawned_via" not in site_attributes(finding_of())
+
+
+def test_memory_of_the_leak_has_a_note_unless_exact():
+    memory = LeakMemory(40_200_000, 400, 400)
+    attributes = attributes_of(replace(finding_of(), impact=Impact(memory)))
+    assert attributes["python.leak.memory.usage"] == 40_200_000
+    assert "python.leak.memory.note" not in attributes
+    attributes = attributes_of(replace(finding_of(), impact=Impact(replace(memory, measured=100))))
+    assert attributes["python.leak.memory.note"] == "estimated from 100 of 400 tasks"
+    assert "python.leak.memory.usage" not in attributes_of(finding_of())
 
 
 class SampledByAttributes(Sampler):

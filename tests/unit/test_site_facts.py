@@ -56,6 +56,7 @@ def test_site_description_has_function_and_spawners():
         "orphans": 5,
         "unwakeable": 3,
         "suspect": False,
+        "memory": None,
         "created": 50,
         "destroyed": 0,
         "unretrieved": 0,

@@ -13,7 +13,7 @@ _LIMIT: Final = 1000
 
 
 class Impacts:
-    """What leaks cost, by site and verdict.
+    """The impact of leaks, by site and verdict.
 
     Args:
         facts: The impacts as an agent describes them.

@@ -15,7 +15,7 @@ Sites with equal attributes share one series. Invariants:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import attrgetter, or_
@@ -25,6 +25,7 @@ from typing import Final, Literal, NamedTuple
 from ..census.scan import Scan, Tally
 from ..diagnose.diagnosis import Diagnosed
 from ..diagnose.executor_use import ExecutorUse
+from ..diagnose.verdict.group import Verdict
 from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.naming import relative_path
 from ..record.site import Kind, Site
@@ -269,17 +270,7 @@ class SeriesAllocator:
 
         for site, tally in tallies.items():
             _add_live(series_of_site(site), tally)
-        for site, verdicts in diagnosed.orphans.items():
-            one = series_of_site(site)
-            _add_orphans(one, "orphaned", verdicts.orphaned)
-            _add_orphans(one, "unwakeable", verdicts.unwakeable)
-        for site, use in diagnosed.executors.items():
-            if (total := series_of_site(site).executors) is not None:
-                total.add(use)
-        for (site, verdict), size in diagnosed.memory.items():
-            if verdict == "orphaned" or verdict == "unwakeable":
-                memory = series_of_site(site).memory
-                memory[verdict] = memory.get(verdict, 0) + size
+        _add_diagnosed(series_of_site, diagnosed)
         for key, own in self._own.items():
             own.measured.update(series[key].memory)
             own.verdicts.update(series[key].verdicts)
@@ -336,6 +327,23 @@ def _add_orphans(series: Series, verdict: OrphanVerdict, count: int) -> None:
     series.orphans[verdict] += count
     if count:
         series.verdicts.add(verdict)
+
+
+def _add_diagnosed(series_of_site: Callable[[Site], Series], diagnosed: Diagnosed) -> None:
+    for site, verdicts in diagnosed.orphans.items():
+        one = series_of_site(site)
+        _add_orphans(one, "orphaned", verdicts.orphaned)
+        _add_orphans(one, "unwakeable", verdicts.unwakeable)
+    for site, use in diagnosed.executors.items():
+        if (total := series_of_site(site).executors) is not None:
+            total.add(use)
+    for (site, verdict), size in diagnosed.memory.items():
+        _add_memory(series_of_site(site), verdict, size)
+
+
+def _add_memory(series: Series, verdict: Verdict, size: int) -> None:
+    if verdict == "orphaned" or verdict == "unwakeable":
+        series.memory[verdict] = series.memory.get(verdict, 0) + size
 
 
 def series_of(publication: Publication, kind: Kind) -> Iterator[Series]:

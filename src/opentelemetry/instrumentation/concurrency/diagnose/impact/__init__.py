@@ -1,1 +1,1 @@
-"""What a leak costs, what holds it, and what ends it."""
+"""The impact of leaks: their memory, the variables that hold them, and advice."""

@@ -48,7 +48,7 @@ class ExclusiveMemory:
     Attributes:
         bytes: The sum of the sizes.
         objects: Number of objects that it is the sum of.
-        seen: Number of objects that were looked at.
+        seen: Number of objects that were inspected.
         is_complete: Whether no limit was reached; otherwise there is more.
         not_counted: Types of objects that own memory they do not report, with their number.
     """

@@ -48,7 +48,7 @@ def measure_memory(
         found = exclusive_memory(first, cut, pause, live=live, max_work=max_work)
         measured = len(first)
         if len(references) > _FIRST:
-            # A tenth is reserved for objects that are looked at in search of cycles.
+            # A tenth is reserved for objects that are inspected in search of cycles.
             fitting = MAX_OBJECTS * 9 // 10 * measured // max(1, found.seen)
             tasks = list(alive(_spaced(references, max(_FIRST, min(_MOST_TASKS, fitting)))))
             first.clear()

@@ -1,4 +1,4 @@
-"""What a leak costs, as values that hold no object alive."""
+"""The impact of a leak, as values that hold no object alive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LeakMemory:
 
     @property
     def note(self) -> str:
-        """What the number lacks, as a clause; empty if it is complete."""
+        """The limits of the number, as a clause; empty if it is complete."""
         parts = []
         if not self.is_complete:
             parts.append("at least, because a limit was reached")
@@ -42,7 +42,7 @@ class LeakMemory:
             parts.append(f"estimated from {self.measured} of {self.tasks} tasks")
         if self.not_counted:
             named = ", ".join(f"{count} {name}" for name, count in self.not_counted)
-            parts.append(f"not counted is what these objects own: {named}")
+            parts.append(f"not counted is the memory that these own: {named}")
         return "; ".join(parts)
 
     def of_tasks(self, tasks: int) -> LeakMemory:
@@ -54,7 +54,7 @@ class LeakMemory:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a leak costs.
+    """The impact of a leak.
 
     Attributes:
         memory: The memory that only its tasks hold; None if it was not measured.
