@@ -25,7 +25,7 @@ SECONDS, HEALTHY_S = 120, 40
 COLUMN, ROW, GAP, LEGEND, FOOT = 50, 30, 6, 17, 34
 BACK, PANEL, TEXT, FAINT, GRID = "#111217", "#1b1d23", "#d8d9da", "#9a9ba1", "#33353d"
 COLOURS = ("#73bf69", "#f2cc0c", "#5794f2", "#ff780a", "#e05a6a", "#b877d9", "#37a2b0", "#c4a000", "#8ab8ff", "#ffa6b0")
-UNITS = {"s": " s", "short": ""}
+UNITS = {"s": " s", "decbytes": " B", "short": ""}
 
 
 def short(value, unit=""):

@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.concurrency.report import metrics
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "collector-config" / "prometheus"
 DASHBOARD = ROOT / "collector-config" / "grafana" / "dashboard.json"
-UNITS = {"s": "_seconds"}
+UNITS = {"s": "_seconds", "By": "_bytes"}
 # A histogram is asked for by its parts.
 HISTOGRAMS = {"python.asyncio.eventloop.delay", "python.concurrency.scan.duration"}
 SHOWN_NOWHERE = {
