@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test coverage faults mutation collector chain lint workflows bench transparency clean
+.PHONY: help demo test coverage faults mutation collector chain lint workflows docs bench transparency clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -79,6 +79,14 @@ workflows: $(VENV)/.dev ## the files of .github, and fragments of the changelog
 		GOBIN="$(CURDIR)/build" CGO_ENABLED=0 go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 || true
 	@if [ -x build/actionlint ]; then build/actionlint; else echo "skipped: actionlint, which needs Go and its modules"; fi
 	@$(BIN)/towncrier build --draft --version next >/dev/null 2>&1 || $(BIN)/towncrier build --draft --version next
+
+$(VENV)/.docs: pyproject.toml | $(MADE)
+	@$(BIN)/python -m pip -q install -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation site, in build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict
+	@echo "build/site/index.html"
 
 bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
