@@ -150,3 +150,10 @@ def test_log_record_has_severity_text_and_event_name(sent, severity):
     assert record.severity_text == severity.name
     assert record.event_name == record.attributes["otel.event.name"] == "python.asyncio.task.destroyed"
     assert "otel.event.name" not in span.events[0].attributes
+
+
+def test_task_that_swallowed_cancellation_says_how_often():
+    asked = finding_of()
+    asked = replace(asked, observation=replace(asked.observation, cancel_requests=2))
+    assert attributes_of(asked)["python.leak.cancel_requests"] == 2
+    assert "python.leak.cancel_requests" not in attributes_of(finding_of())

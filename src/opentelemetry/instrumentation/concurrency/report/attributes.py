@@ -38,6 +38,7 @@ COUNT: Final = "python.leak.count"
 FINGERPRINT: Final = "python.leak.fingerprint"
 MEMORY_USAGE: Final = "python.leak.memory.usage"
 MEMORY_NOTE: Final = "python.leak.memory.note"
+CANCEL_REQUESTS: Final = "python.leak.cancel_requests"
 REPORT_ID: Final = "python.leak.report.id"
 TASK_NAME: Final = "python.asyncio.task.name"
 TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
@@ -164,6 +165,8 @@ def _representative(finding: Finding, *, with_names: bool) -> Attributes:
             attributes[THREAD_NAME] = observation.name
         return attributes
     attributes = {TASK_AGE: finding.age_s, TASK_WAIT_REASON: observation.wait_reason}
+    if observation.cancel_requests:
+        attributes[CANCEL_REQUESTS] = observation.cancel_requests
     if observation.coroutine and not finding.runs:
         attributes[TASK_COROUTINE] = observation.coroutine
     if with_names:

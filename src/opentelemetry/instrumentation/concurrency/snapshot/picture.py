@@ -23,6 +23,7 @@ from ..diagnose.introspection.fields import (
     thread_name,
 )
 from ..diagnose.introspection.readable import chain_of
+from ..diagnose.introspection.swallowed_cancels import swallowed_cancels, swallowed_text
 from ..diagnose.introspection.thread_activity import ThreadActivity
 from ..diagnose.introspection.wait_reason import library_wait, shows_thread_wait, thread_wait_reason, wait_reason_within
 from ..diagnose.ownership.owners import owning_tasks
@@ -152,7 +153,7 @@ class SnapshotBuilder:
             wait_reason=wait_reason_within(task, chain, library),
             verdict=VERDICT_NAMES.get(self._diagnosis.memory.of(columns).verdict[row]),
             stalled_s=None if since is None else max(0.0, self._now - since),
-            reason=self._diagnosis.reasons.get(serial, ""),
+            reason=self._reason(serial, task),
             creation_stack=creation,
             creation_sampled=sampled,
             waits_for=self._serial_of(awaited[0]) if awaited else None,
@@ -162,6 +163,11 @@ class SnapshotBuilder:
             note=chain_note(chain),
             before_attach=bool(columns.before_attach[row]),
         )
+
+    def _reason(self, serial: int, task: Any) -> str:
+        evidence = self._diagnosis.reasons.get(serial, "")
+        swallowed = swallowed_text(swallowed_cancels(task)) if evidence else ""
+        return f"{evidence}; {swallowed}" if swallowed else evidence
 
     def summarize_tasks(self) -> Iterator[TaskSummary]:
         """Yield one summary per live task."""

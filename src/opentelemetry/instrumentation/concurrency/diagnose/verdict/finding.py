@@ -96,7 +96,7 @@ def describe(group: Group, clock: AgeClock, stalls: StallTracker) -> Finding | N
         via=group.site.via,
         verdict=group.verdict,
         evidence=group.evidence,
-        reason=reason(group, observation.wait_reason, age, stalled),
+        reason=reason(group, observation.wait_reason, age, stalled, observation.cancel_requests),
         count=group.count,
         fingerprint=fingerprint(group.site, observation.chain, observation.wait_reason),
         observation=observation,

@@ -16,6 +16,7 @@ from ..introspection.fingerprint import NamedFrame, named_chain
 from ..introspection.instrumentation_wrappers import is_wrapper
 from ..introspection.known_waits import coroutine_of
 from ..introspection.readable import chain_of, may_be_read
+from ..introspection.swallowed_cancels import swallowed_cancels
 from ..introspection.thread_activity import is_asleep
 from ..introspection.wait_reason import wait_reason
 from ..introspection.waiting_place import named_thread_frames, thread_frames
@@ -33,6 +34,7 @@ class Observation:
         wait_reason: The wait reason.
         thread_id: Identifier of the thread; 0 for tasks.
         is_daemon: Whether the thread is a daemon.
+        cancel_requests: How often the task was asked to cancel and went on; 0 if unknown.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Observation:
     wait_reason: str
     thread_id: int = 0
     is_daemon: bool = False
+    cancel_requests: int = 0
 
 
 def observe(kind: Kind, found: Any, *, is_dying: bool = False) -> Observation:
@@ -58,7 +61,14 @@ def observe(kind: Kind, found: Any, *, is_dying: bool = False) -> Observation:
         return Observation(thread_name(found), "", named, "", waits_for, thread_ident(found), is_daemon(found))
     chain = chain_of(found, current_frames=sys._current_frames(), is_dying=is_dying)
     name, waits_for = plain_text(name_of(found)), wait_reason(found, chain)
-    return Observation(name, _coroutine_name(found, chain), named_chain(chain), chain_note(chain), waits_for)
+    return Observation(
+        name,
+        _coroutine_name(found, chain),
+        named_chain(chain),
+        chain_note(chain),
+        waits_for,
+        cancel_requests=swallowed_cancels(found),
+    )
 
 
 def chain_note(chain: AwaitChain) -> str:

@@ -8,6 +8,7 @@ from ...durations import duration_text
 from ...record.naming import CodeLine, relative_path
 from ...record.site import BEFORE_ATTACH
 from ..introspection.fingerprint import NamedFrame
+from ..introspection.swallowed_cancels import swallowed_text
 from .group import Group
 
 _MOST_CALLERS = 5
@@ -18,7 +19,7 @@ def line_text(place: NamedFrame | CodeLine) -> str:
     return f"{place.function} ({relative_path(place.path)}:{place.line})"
 
 
-def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None) -> str:
+def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None, cancel_requests: int = 0) -> str:
     """Return the verdict on a group and its evidence, in sentences.
 
     Args:
@@ -26,6 +27,7 @@ def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None
         wait_reason: The wait reason of the representative.
         age_s: Age of the representative in seconds.
         stalled_s: Seconds for which it has waited for the same object; None if unknown.
+        cancel_requests: How often it was asked to cancel and went on.
     """
     noun = f"{group.site.kind}{'' if group.count == 1 else 's'}"
     where = "created before attach" if group.site.function == BEFORE_ATTACH else "started at this line"
@@ -42,6 +44,7 @@ def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None
         f"{many} {'has' if group.count == 1 else 'have'} leaked.",
         f"{shown} {duration_text(age_s)} old: {group.evidence}.",
         _waits(wait_reason, stalled_s),
+        *_swallowed(cancel_requests),
         *_left_at_exit(group),
     ]
     return " ".join(sentences)
@@ -50,6 +53,12 @@ def reason(group: Group, wait_reason: str, age_s: float, stalled_s: float | None
 def _guilty_spawner(group: Group) -> Iterable[str]:
     if group.guilty_spawner is not None:
         yield f"Every line that starts {group.site.kind}s through {line_text(group.guilty_spawner)} leaks them."
+
+
+def _swallowed(cancel_requests: int) -> Iterable[str]:
+    if cancel_requests:
+        clause = swallowed_text(cancel_requests)
+        yield f"{clause[0].upper()}{clause[1:]}."
 
 
 def _left_at_exit(group: Group) -> Iterable[str]:
