@@ -1,6 +1,7 @@
 """A program that makes every metric and every event of ours, and prints what in-memory exporters got as JSON."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import queue
@@ -45,7 +46,16 @@ async def wait(future):
 
 
 async def wait_briefly(gate):
-    await gate.wait()
+    """Swallows every cancellation until the gate opens."""
+    while not gate.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await gate.wait()
+
+
+async def cancelled_once(task):
+    """Ask a task to cancel once it waits."""
+    await asyncio.sleep(0)
+    task.cancel()
 
 
 def work(orders):
@@ -59,7 +69,7 @@ async def leak_for_ever():
 
 
 async def leak_until(gate):
-    spawn(wait_briefly(gate))
+    await cancelled_once(spawn(wait_briefly(gate)))
 
 
 async def forget():
@@ -71,6 +81,7 @@ async def forget():
 
 async def leak_crowd(gate):
     crowd.append(spawn_unheld(wait_briefly(gate)))
+    await cancelled_once(crowd[-1])
 
 
 def leak_thread(tracer, orders):
@@ -91,6 +102,7 @@ async def seen(spans, name, expected=1):
 
 async def main(tracer, spans):
     gate, orders = asyncio.Event(), queue.Queue()
+    await asyncio.to_thread(int)
     starter = threading.Thread(target=leak_thread, args=(tracer, orders))
     starter.start()
     starter.join()

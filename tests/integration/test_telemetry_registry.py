@@ -38,6 +38,11 @@ MAY_LACK = {
     # The garbage collector may take the frames before the task.
     "python.asyncio.task.destroyed": {"python.leak.waiting_at"},
 }
+# Of a part of a large group, or where something could not be counted.
+MAY_LACK["python.asyncio.task.orphaned"] = {"python.leak.memory.note"}
+if sys.version_info < (3, 11):
+    for event in ("python.asyncio.task.orphaned", "python.leak.suspected"):
+        MAY_LACK[event] |= {"python.leak.cancel_requests"}
 PYTHON_TYPES = {"string": str, "string[]": list, "int": int, "double": float, "boolean": bool}
 
 

@@ -67,7 +67,7 @@ def observe(kind: Kind, found: Any, *, is_dying: bool = False) -> Observation:
         named_chain(chain),
         chain_note(chain),
         waits_for,
-        cancel_requests=swallowed_cancels(found),
+        cancel_requests=0 if is_dying else swallowed_cancels(found),
     )
 
 
