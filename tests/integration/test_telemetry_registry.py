@@ -38,11 +38,10 @@ MAY_LACK = {
     # The garbage collector may take the frames before the task.
     "python.asyncio.task.destroyed": {"python.leak.waiting_at"},
 }
-# Of a part of a large group, or where something could not be counted.
-MAY_LACK["python.asyncio.task.orphaned"] = {"python.leak.memory.note"}
-if sys.version_info < (3, 11):
-    for event in ("python.asyncio.task.orphaned", "python.leak.suspected"):
-        MAY_LACK[event] |= {"python.leak.cancel_requests"}
+# The note says that the memory is not exact; requests to cancel are not counted before 3.11.
+AT_TIMES = {"python.leak.memory.note"} | ({"python.leak.cancel_requests"} if sys.version_info < (3, 11) else set())
+for event in ("python.asyncio.task.orphaned", "python.leak.suspected"):
+    MAY_LACK[event] = MAY_LACK.get(event, set()) | AT_TIMES
 PYTHON_TYPES = {"string": str, "string[]": list, "int": int, "double": float, "boolean": bool}
 
 
