@@ -52,7 +52,7 @@ class Leak:
 
     def scan(self, at, **options):
         group = self.group()
-        self.watch.scan([group], self.rows.scan(at, **options), [self.loop], self.proofs, lambda: None)
+        self.watch.scan([group], self.rows.scan(at, **options), self.rows.census, self.proofs, lambda: None)
         return group.impact
 
     def end(self):
@@ -104,7 +104,7 @@ def test_group_is_measured_on_request_whatever_it_costs(leak):
     leak.grow(10)
     leak.proofs.spent_s = 100.0
     group = leak.group()
-    leak.watch.measure_now([group], 1.0, [leak.loop], lambda: None)
+    leak.watch.measure_now([group], 1.0, leak.rows.census, lambda: None)
     assert group.impact.memory.bytes >= 100_000
     assert leak.scan(2.0).memory.bytes >= 100_000 and leak.measured == 1
 
@@ -120,7 +120,7 @@ def test_group_without_members_is_left_alone(leak):
     leak.grow(1)
     group = leak.group()
     group.members = None
-    leak.watch.measure_now([group], 1.0, [leak.loop], lambda: None)
+    leak.watch.measure_now([group], 1.0, leak.rows.census, lambda: None)
     assert group.impact is NO_IMPACT
 
 

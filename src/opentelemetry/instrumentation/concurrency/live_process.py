@@ -102,12 +102,12 @@ class LiveProcess:
         return describe(group, self.census.clock, self.diagnosis.stalls)
 
     def measure_impact(self, pause: Callable[[], None] = no_pause) -> None:
-        """Measure what the leaks of the last scan cost. The caller holds the census' lock.
+        """Measure the impact of the leaks of the last scan. The caller holds the census' lock.
 
         Cost: a second per group at most.
         """
         census, diagnosed = self.census, self.diagnosed
-        self.diagnosis.impacts.measure_now(diagnosed.groups, census.clock.now(), census.loops, pause)
+        self.diagnosis.impacts.measure_now(diagnosed.groups, census.clock.now(), census, pause)
         diagnosed.note_memory()
 
     def check_internals(self, *, timeout_s: float = -1) -> list[InternalsCheck]:

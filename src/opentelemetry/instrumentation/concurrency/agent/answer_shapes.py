@@ -108,6 +108,8 @@ _IMPACT: Final = {
     "memory?": int,
     "memory_text?": str,
     "memory_note?": str,
+    "held_by?": str,
+    "waits_on?": str,
 }
 _LEAKS: Final = {
     "impacts?": [_IMPACT],

@@ -72,6 +72,8 @@ def _impact(group: Group) -> dict[str, Any]:
         "memory": None if memory is None else memory.bytes,
         "memory_text": "" if memory is None else memory.text,
         "memory_note": "" if memory is None else memory.note,
+        "held_by": group.impact.held_by,
+        "waits_on": group.impact.waits_on,
     }
 
 

@@ -10,6 +10,7 @@ from ..snapshot.values import CreationSite
 from .site_cells import site_of
 
 _LIMIT: Final = 1000
+_HEADINGS: Final = (("held_by", "held by"), ("waits_on", "waits on"))
 
 
 class Impacts:
@@ -34,4 +35,7 @@ class Impacts:
         if found.get("memory_text"):
             note = f" ({sanitize_name(found['memory_note'], _LIMIT)})" if found.get("memory_note") else ""
             lines.append(f"  memory that only this leak holds: {sanitize_name(found['memory_text'])}{note}\n")
+        lines += [
+            f"  {heading}: {sanitize_name(found[name], _LIMIT)}\n" for name, heading in _HEADINGS if found.get(name)
+        ]
         return lines

@@ -157,7 +157,7 @@ class Diagnosis:
         seen = {(group.site, group.verdict) for group in diagnosed.groups}
         self._since = {key: since for key, since in self._since.items() if key in seen}
         diagnosed.groups = merge_alike(diagnosed.groups)
-        self.impacts.scan(diagnosed.groups, scan, census.loops, self.proofs, pause)
+        self.impacts.scan(diagnosed.groups, scan, census, self.proofs, pause)
         diagnosed.note_memory()
         return diagnosed
 

@@ -39,6 +39,8 @@ FINGERPRINT: Final = "python.leak.fingerprint"
 MEMORY_USAGE: Final = "python.leak.memory.usage"
 MEMORY_NOTE: Final = "python.leak.memory.note"
 CANCEL_REQUESTS: Final = "python.leak.cancel_requests"
+HELD_BY: Final = "python.leak.held_by"
+WAITS_ON: Final = "python.leak.waits_on"
 REPORT_ID: Final = "python.leak.report.id"
 TASK_NAME: Final = "python.asyncio.task.name"
 TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
@@ -150,6 +152,8 @@ def _impact(impact: Impact) -> Attributes:
         attributes[MEMORY_USAGE] = impact.memory.bytes
         if impact.memory.note:
             attributes[MEMORY_NOTE] = impact.memory.note
+    texts = {HELD_BY: impact.held_by, WAITS_ON: impact.waits_on}
+    attributes.update((name, text) for name, text in texts.items() if text)
     return attributes
 
 

@@ -34,6 +34,7 @@ class Facts:
             without any may be omitted.
         delays_s: The last delay of each event loop in seconds, by the name of its thread.
         memory: Bytes that only leaked tasks hold, by kind and site, where it was measured.
+        impacts: Texts on the leaks of a site, by kind and site: heading and text.
         silent_loops: The event loops that do not answer, as returned by `SilentLoop.as_facts`.
         executors: The use of executors by site, as returned by `executor_rows`.
     """
@@ -47,6 +48,7 @@ class Facts:
     silent_loops: list[dict[str, Any]] = field(default_factory=list)
     executors: list[dict[str, Any]] = field(default_factory=list)
     memory: dict[SiteKey, int] = field(default_factory=dict)
+    impacts: dict[SiteKey, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ def _empty_row(key: SiteKey, facts: Facts) -> dict[str, Any]:
         "destroyed": destroyed,
         "unretrieved": unretrieved,
         "memory": facts.memory.get(key),
+        "impact": facts.impacts.get(key, {}),
     }
 
 

@@ -50,6 +50,8 @@ class Leak:
         created_by: Description of the task or thread that created it.
         is_daemon: Whether a thread is a daemon.
         fingerprint: 16 hex digits, the same for the same bug in every process and release.
+        held_by: Name of the variable that keeps the task alive; empty if none was found.
+        waits_on: Name of the variable that holds what it waits for; empty if none was found.
     """
 
     kind: Kind
@@ -68,6 +70,8 @@ class Leak:
     created_by: str
     is_daemon: bool
     fingerprint: str
+    held_by: str = ""
+    waits_on: str = ""
 
     @property
     def waiting_at(self) -> NamedFrame | None:
@@ -137,6 +141,10 @@ def _block(alike: list[Leak]) -> Iterator[str]:
         yield f"  through {', '.join(site_text(line) for line in reversed(leak.site.via))}"
     yield "  now, innermost last:"
     yield from _frame_lines(leak.stack)
+    if leak.held_by:
+        yield f"  held by: {leak.held_by}"
+    if leak.waits_on:
+        yield f"  waits on: {leak.waits_on}"
     if leak.note:
         yield f"    ({leak.note})"
 

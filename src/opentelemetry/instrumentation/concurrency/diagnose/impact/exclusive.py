@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -27,6 +26,7 @@ from ..introspection.chain_coroutines import coroutines_of
 from ..introspection.known_waits import is_pending, is_task, waiter_of
 from ..proof.closure import BORROWS, Cut, Pace, TooMuchWorkError
 from ..proof.wait_graph import awaited_tasks
+from .collections import entries_of, iterate
 from .sizes import Sizes, numpy_arrays
 
 MAX_OBJECTS: Final = 300_000
@@ -38,7 +38,6 @@ _CYCLES_LIMIT: Final = 20_000
 _TASKS_PER_LIMIT: Final = 5_000
 _SLICE: Final = 500
 _CHUNK: Final = 2_000
-_COLLECTIONS: Final = (list, tuple, dict, set, frozenset, deque)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +249,7 @@ class _Trial:
         entries = 0
         for place in places:
             found = self.objects[place]
-            size = _entries_of(found)
+            size = entries_of(found)
             if size > _CHUNK:
                 yield from self._in_chunks(found)
                 continue
@@ -277,7 +276,7 @@ class _Trial:
 
     def _in_chunks(self, found: Any) -> Iterator[list[Any]]:
         """Yield the entries of a large collection; what else it refers to counts as held."""
-        entries = _iterate(found)
+        entries = iterate(found)
         while True:
             try:
                 part = list(islice(entries, _CHUNK))
@@ -299,19 +298,3 @@ def _with_awaited(tasks: Iterable[Any]) -> list[Any]:
                 seen.add(id(awaited))
                 found.append(awaited)
     return found
-
-
-def _entries_of(found: Any) -> int:
-    """Return the number of entries of a collection, whatever its class defines; 0 for other objects."""
-    kind = type(found)
-    if not issubclass(kind, _COLLECTIONS):
-        return 0
-    return next(base.__len__(found) for base in _COLLECTIONS if issubclass(kind, base))
-
-
-def _iterate(found: Any) -> Iterator[Any]:
-    kind = type(found)
-    if issubclass(kind, dict):
-        return chain(dict.keys(found), dict.values(found))
-    base = next(base for base in _COLLECTIONS if issubclass(kind, base))
-    return base.__iter__(found)

@@ -7,18 +7,21 @@ average, times their number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import ReferenceType
 
+from ...census.census import Census
 from ...census.scan import Scan
 from ...record.interpreter import FREE_THREADED_BUILD
 from ...record.site import Site
 from ..proof.closure import Cut
 from ..proof.schedule import ProofSchedule
+from ..proof.wakeability import alive
 from ..verdict.group import Group
 from ..verdict.impact import Impact
+from .holders import find_holders
 from .memory import measure_memory
 
 _GROWN: Final = 1.25
@@ -44,19 +47,14 @@ class ImpactWatch:
         self._known: dict[tuple[Site, str], _Measured] = {}
 
     def scan(
-        self,
-        groups: Iterable[Group],
-        scan: Scan,
-        loops: Iterable[Any],
-        proofs: ProofSchedule,
-        pause: Callable[[], None],
+        self, groups: Iterable[Group], scan: Scan, census: Census, proofs: ProofSchedule, pause: Callable[[], None]
     ) -> None:
         """Measure the groups that are due, as far as there is CPU time, and set ``impact`` of all.
 
         Args:
             groups: The groups of the scan; the others are forgotten.
             scan: The scan.
-            loops: The event loops of the process.
+            census: The census; its lock is held.
             proofs: Provides the CPU time.
             pause: Lets the application run.
         """
@@ -65,39 +63,53 @@ class ImpactWatch:
         self._known = {key: known for key, known in self._known.items() if key in keys}
         if self._interval_s and not scan.final:
             due = [group for group in measurable if self._is_due(group, scan.at)]
-            cut = Cut(loops) if due else None
-            for group in due:
-                if cut is None or not proofs.can_afford(scan.at):
-                    break
-                began = time.thread_time()
-                self._measure(group, cut, scan.at, pause)
-                proofs.spent_s += time.thread_time() - began
+
+            def may_continue() -> bool:
+                proofs.spent_s += time.thread_time() - began[0]
+                began[0] = time.thread_time()
+                return proofs.can_afford(scan.at)
+
+            began = [time.thread_time()]
+            if due and may_continue():
+                self._measure(due, scan.at, census, pause, may_continue)
+                may_continue()
         for group in measurable:
             self._set(group)
 
-    def measure_now(self, groups: Iterable[Group], now: float, loops: Iterable[Any], pause: Callable[[], None]) -> None:
+    def measure_now(self, groups: Iterable[Group], now: float, census: Census, pause: Callable[[], None]) -> None:
         """Measure groups on request, whatever it costs. The caller holds the census' lock.
 
         Cost: a second per group at most.
         """
         measurable = _largest(groups)[:_MOST_AT_ONCE]
-        cut = Cut(loops) if measurable else None
+        self._measure(measurable, now, census, pause, lambda: True)
         for group in measurable:
-            if cut is not None:
-                self._measure(group, cut, now, pause)
-                self._set(group)
+            self._set(group)
 
     def _is_due(self, group: Group, now: float) -> bool:
         known = self._known.get((group.site, group.verdict))
         return known is None or group.count >= _GROWN * known.count or now - known.at >= self._interval_s
 
-    def _measure(self, group: Group, cut: Cut, now: float, pause: Callable[[], None]) -> None:
+    def _measure(
+        self,
+        groups: Sequence[Group],
+        now: float,
+        census: Census,
+        pause: Callable[[], None],
+        may_continue: Callable[[], bool],
+    ) -> None:
         if FREE_THREADED_BUILD:
             return
-        references = _references(group)
-        memory = measure_memory(references, group.count, cut, pause)
-        if memory is not None:
-            self._known[group.site, group.verdict] = _Measured(Impact(memory), now, group.count)
+        cut = Cut(census.loops)
+        references = [_references(group) for group in groups]
+        application = {group.site.function.partition(".")[0] for group in groups}
+        holders, live = find_holders(references, alive(census.tasks.references), census.loops, application, cut, pause)
+        for group, tasks, holder in zip(groups, references, holders, strict=True):
+            if not may_continue():
+                return
+            memory = measure_memory(tasks, group.count, cut, pause, live=live)
+            impact = Impact(memory, holder.held_by, holder.waits_on)
+            self._known[group.site, group.verdict] = _Measured(impact, now, group.count)
 
     def _set(self, group: Group) -> None:
         known = self._known.get((group.site, group.verdict))

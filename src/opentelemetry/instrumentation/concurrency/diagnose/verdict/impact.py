@@ -58,9 +58,13 @@ class Impact:
 
     Attributes:
         memory: The memory that only its tasks hold; None if it was not measured.
+        held_by: Name of the variable that keeps its tasks alive; empty if none was found.
+        waits_on: Name of the variable that holds what they wait for; empty if none was found.
     """
 
     memory: LeakMemory | None = None
+    held_by: str = ""
+    waits_on: str = ""
 
 
 NO_IMPACT: Final = Impact()

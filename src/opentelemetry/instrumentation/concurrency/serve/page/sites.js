@@ -111,6 +111,7 @@ export class Sites {
       ...(row.runs ? [element("p", {}, `runs ${row.runs}`)] : []),
       ...row.via.map(([name, path, line]) => element("p", {}, `through ${name} `, element("span", { class: "quiet" }, `${path}:${line}`))),
       ...(row.memory === null ? [] : [element("p", {}, `memory that only this leak holds: ${size(row.memory)}`)]),
+      ...Object.entries(row.impact).map(([heading, text]) => element("p", {}, `${heading} ${text}`)),
       ...endings(row),
       ...groups.map((group) => this.group(group, open)),
       creation(this.data, row, groups, open),
