@@ -39,8 +39,9 @@ class Slotted:
 
 
 @pytest.fixture(autouse=True)
-def variable():
-    """Remove what a test put into a variable of this module."""
+def variable(monkeypatch):
+    """Remove what a test put into a variable of this module, the only one of the application besides those in /srv."""
+    monkeypatch.setattr(named_walk, "is_application_path", lambda path: path.startswith(("/srv/", __file__)))
     shop.kept = None
     yield
     shop.kept, Hub.registry = None, None

@@ -14,8 +14,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
-from types import CoroutineType, FrameType, ModuleType
+from types import BuiltinFunctionType, CodeType, CoroutineType, FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from ...record.frame_locals import variables_of
@@ -28,11 +29,16 @@ from ..introspection.known_waits import is_pending, is_task, type_module
 from ..proof.closure import Cut, Pace, TooMuchWorkError, dictionary_of
 from .collections import entries_of, is_collection, iterate
 
-MAX_WORK: Final = 60_000
-"""Maximum number of references that one walk inspects: about 40 ms."""
-_FOLLOWED: Final = 500
+MAX_WORK: Final = 80_000
+"""Maximum number of references that one walk inspects: about 40 ms. A quarter is reserved for the event loops."""
+_FOLLOWED: Final = 200
+"""Number of first, and of last, entries of a large collection that are followed."""
 _MOST_ENTRIES: Final = 200_000
 _CHUNK: Final = 5_000
+_LEAVES: Final = frozenset(
+    id(kind) for kind in (str, bytes, int, float, bool, type(None), CodeType, BuiltinFunctionType)
+)
+"""Types that lead nowhere, by address: a set of types would call the hash of a metaclass."""
 _MOST_FRAMES: Final = 100
 _MOST_TASKS: Final = 100
 
@@ -79,7 +85,9 @@ class NamedWalk:
         self._targets = targets
         self._application = application
         self._cut = cut
-        self._pace = Pace(pause, max_work)
+        self._pause = pause
+        self._limits = (max_work - max_work // 4, max_work // 4)
+        self._pace = Pace(pause, 0)
         self._modules: set[str] = set()
         self._followed = 0
 
@@ -91,13 +99,13 @@ class NamedWalk:
             loops: The event loops, which are followed last.
             is_done: Returns whether enough was found; called after each level.
         """
-        try:
-            for roots in (self._variables(tasks), loops):
-                for root in roots:
-                    self._append(root, -1)
+        for roots, limit in zip((self._variables(tasks), loops), self._limits, strict=True):
+            self._pace = Pace(self._pause, limit)
+            self._followed = len(self.objects)
+            for root in roots:
+                self._append(root, -1)
+            with suppress(TooMuchWorkError):
                 self._follow(is_done)
-        except TooMuchWorkError:
-            return
 
     def path_to(self, address: int) -> list[Any]:
         """Return the objects on the path to a target that was found, its root first."""
@@ -157,7 +165,7 @@ class NamedWalk:
 
     def _add(self, found: Any, parent: int) -> None:
         address = id(found)
-        if address in self._seen:
+        if id(type(found)) in _LEAVES or address in self._seen:
             return
         if address in self._targets:
             self.found[address] = len(self.objects)
