@@ -1,7 +1,8 @@
 """The code blocks of the pages in docs/, and what their first lines promise.
 
 ``console`` is run, every ``$`` line of it; ``console exit 1`` must end so; ``console service`` is started and stays
-until the page is done, once its shown lines have come; ``console not-run: why`` is not run. ``python file: app.py`` is
+until the page is done or starts it again, once its shown lines have come; ``console not-run: why`` is not run. The port
+8000 stands for a free one. ``python file: app.py`` is
 written where the commands run. What a page shows as output must come, digits aside; ``...`` stands for anything.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1] / "docs"
 # Compared with the code and with real output by tests of their own: test_cli_docs.py and test_leaks_docs.py.
 OTHERS = {"command-line.md", "leak-tests.md"}
-PAGES = sorted(path for path in DOCS.glob("*.md") if path.name not in OTHERS)
+PAGES = sorted(path for path in (*DOCS.glob("*.md"), *DOCS.glob("guides/*.md")) if path.name not in OTHERS)
 SHELLS = {"sh", "bash", "shell", "zsh", "shell-session", "console"}
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 

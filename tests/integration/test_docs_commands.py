@@ -49,11 +49,12 @@ def environ(agents):
 
 
 @contextlib.contextmanager
-def service(block, directory, environment):
-    """Run a block in the background from when its last shown line came."""
-    script = "\n".join([*block.commands[:-1], f"exec {_words(block.commands[-1])}"])
-    log = directory / "service.log"
-    with log.open("a") as out:
+def service(commands, shown, directory, environment):
+    """Run commands in the background from when the last shown line came."""
+    *first, last = commands
+    script = "\n".join([*first, f"exec {_words(last)}"])
+    log = directory / f"service-{len(list(directory.glob('service-*')))}.log"
+    with log.open("w") as out:
         process = subprocess.Popen(
             ["bash", "-euc", script],
             cwd=directory,
@@ -63,7 +64,7 @@ def service(block, directory, environment):
             start_new_session=True,
         )
     try:
-        wait_for(lambda: not lacks(block.shown, log.read_text()) or process.poll() is not None, 30)
+        wait_for(lambda: not lacks(shown, log.read_text()) or process.poll() is not None, 30)
         assert process.poll() is None, log.read_text()
         yield
         assert process.poll() is None, log.read_text()
@@ -86,18 +87,26 @@ def _words(command):
 def test_commands_of_the_page_print_its_output(page, place):
     directory, agents = place
     environment = environ(agents)
+    port = str(free_port())
     with ExitStack() as services:
+        running = {}
         for block in blocks(page):
             kind, _, name = block.options.partition(" ")
             if kind == "file:":
                 (directory / name).write_text(block.text)
             if block.language != "console" or kind == "not-run:":
                 continue
+            commands, shown = (
+                [line.replace("8000", port) for line in lines] for lines in (block.commands, block.shown)
+            )
             if kind == "service":
-                services.enter_context(service(block, directory, environment))
+                # Started again, it replaces the one that runs.
+                running.pop(commands[-1], ExitStack()).close()
+                running[commands[-1]] = services.enter_context(ExitStack())
+                running[commands[-1]].enter_context(service(commands, shown, directory, environment))
                 continue
             done = subprocess.run(
-                ["bash", "-euc", "\n".join(block.commands)],
+                ["bash", "-euc", "\n".join(commands)],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -108,7 +117,7 @@ def test_commands_of_the_page_print_its_output(page, place):
                 check=False,
             )
             assert done.returncode == (int(name) if kind == "exit" else 0), f"{block.text}\n{done.stdout}"
-            assert lacks(block.shown, done.stdout) == [], done.stdout
+            assert lacks(shown, done.stdout) == [], done.stdout
 
 
 QUERIES = [
