@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,37 @@ def test_recording_keeps_no_object_alive(instrumented):
 
     assert [reference() for reference in seen] == [None] * 4
     assert isinstance(latest_span.record, CreatorSpan)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio keeps no weak reference there")
+@pytest.mark.parametrize("known_weakly", [False, True])
+def test_entry_reuses_the_weak_reference_of_asyncio(instrumented, known_weakly, monkeypatch):
+    """Another weak reference per task would make the collector run earlier; one of the application is not kept."""
+    kept = []
+
+    class Task(asyncio.tasks.Task):
+        """A task that its class also refers to weakly."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            kept.append(weakref.ref(self, lambda _reference: None))
+
+    if known_weakly:
+        monkeypatch.setattr(asyncio.tasks, "Task", Task)
+
+    async def main():
+        # The first creation of a site records its stack, with a reference of its own.
+        task = [asyncio.create_task(asyncio.sleep(0)) for _ in range(2)][-1]
+        references = list(instrumented.recorder.young_tasks.entries[::6])
+        (own,) = (reference for reference in references if reference() is task)
+        registered = getattr(asyncio.tasks, "_all_tasks", None) or asyncio.tasks._scheduled_tasks
+        is_reused = any(own is each for each in registered.data)
+        await task
+        return is_reused, any(own is each for each in kept)
+
+    is_reused, is_of_application = asyncio.run(main())
+    assert is_reused is not known_weakly
+    assert not (known_weakly and is_of_application)
 
 
 def test_no_done_callback_is_added(instrumented):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 from types import CodeType, CoroutineType
 from typing import Any, Final
-from weakref import ref
+from weakref import getweakrefs, ref
 
 from .creator import creator_span, current_thread_reference, latest_span, raw_context
 from .failure import HookFailure
@@ -27,6 +27,8 @@ CreateTask = Callable[..., Any]
 _NOT_GIVEN: Final = object()
 _NO_CREATOR: Final[Callable[[], Any]] = ref(type("NoCreator", (), {})())
 _ASYNCIO_CALLERS: Final = ("create_task", "_ensure_future", "gather")
+_ASYNCIO_KEEPS_REFERENCES: Final = sys.version_info < (3, 14)
+"""Whether asyncio registers each task in a `weakref.WeakSet`."""
 # Since 3.12, the module of a caller can be read without creating a frame object (60 ns).
 _module_of_caller: Callable[[int], str | None] | None = getattr(sys, "_getframemodulename", None)
 
@@ -62,6 +64,7 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
     context, span_key = raw_context()
     tasks: Any = task_module_below(create)
     makes_tasks = tasks is not None
+    reuses = makes_tasks and _ASYNCIO_KEEPS_REFERENCES
     # Consecutive tasks often have the same creator: calling its weak reference is cheaper than creating another.
     latest_creator: Any = _NO_CREATOR
     armed = True
@@ -75,6 +78,7 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
     # Everything is inlined: each call of another function costs a twentieth of the hook.
     # The most common callers in `asyncio.tasks` are skipped here; the path would lead through them as plumbing.
     # Only for a coroutine of the built-in type can the code be read without running code of the application.
+    # A single weak reference to a new task is asyncio's own: reused, because the garbage collector counts each further one.
     # The exception of an eager task refers to this frame; deleting `task` avoids a reference cycle (gh-128552).
     def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:  # noqa: C901 (inlined)
         nonlocal entries, latest_creator
@@ -109,7 +113,8 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
                 span = found.get(span_key) if (found := context()) else None
                 if span is None or (made_in := latest_span.record).reference() is not span:
                     made_in = None if span is None else creator_span(span)
-                entries += (ref(task), site, now, made_by, made_in, id(task))
+                known = getweakrefs(task) if reuses else ()
+                entries += (known[0] if len(known) == 1 else ref(task), site, now, made_by, made_in, id(task))
                 if len(entries) > young.limit:
                     young.prune()
             return task
