@@ -5,7 +5,7 @@ import re
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 40
-HOOKS = {"create_task_hook", "thread_start_hook"}
+HOOKS = {"create_task", "create_task_hook", "thread_start_hook"}
 """Longer functions: hooks are closures, and what they close over is made beside them."""
 _FORBIDDEN_NAMES = re.compile(r"utils?|helpers?|common|manager|misc")
 

@@ -78,7 +78,7 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
     # Everything is inlined: each call of another function costs a twentieth of the hook.
     # The most common callers in `asyncio.tasks` are skipped here; the path would lead through them as plumbing.
     # Only for a coroutine of the built-in type can the code be read without running code of the application.
-    # A single weak reference to a new task is asyncio's own: reused, because the garbage collector counts each further one.
+    # A single weak reference to a new task is asyncio's own: it is reused, as the collector would count another one.
     # The exception of an eager task refers to this frame; deleting `task` avoids a reference cycle (gh-128552).
     def create_task(self: Any, coro: Any, *, name: Any = _NOT_GIVEN, **kwargs: Any) -> Any:  # noqa: C901 (inlined)
         nonlocal entries, latest_creator
