@@ -35,7 +35,7 @@ def test_ps_shows_live_and_leaked_counts(shop):
         "TASKS",
         "THREADS",
         "ORPHANS",
-        "SUSPECTS",
+        "GROWING",
         "UPTIME",
         "COMMAND",
     ]
@@ -113,10 +113,10 @@ def test_stack_can_be_filtered(shop, options, total):
 
 def test_stack_output_has_no_control_characters(shop):
     """Names that would paint the terminal are shown escaped."""
-    full = shop.command("stack", shop.pid, "--full").stdout
+    full = shop.command("stack", shop.pid, "--each").stdout
     assert full.count("created by __main__.query\n") == LEAKS
     assert "\x1b" not in full and "ask-0\\x1b[31m" in full
-    threads = shop.command("stack", shop.pid, "--threads", "--full").stdout
+    threads = shop.command("stack", shop.pid, "--threads", "--each").stdout
     assert "thread" in threads and '"worker"' in threads
     (found,) = json.loads(shop.command("stack", shop.pid, "--json", "--site", "*query").stdout)
     assert found["pid"] == shop.pid and len(found["live"]) == LEAKS
@@ -181,7 +181,8 @@ def test_snapshot_and_diff_show_growth(shop, tmp_path):
 def test_cancel_needs_to_be_allowed(shop):
     """A dry run shows; more is refused with the way to allow it."""
     done = shop.command("cancel", shop.pid, "--site", "*query", "--dry-run")
-    assert done.returncode == 0 and done.stdout.startswith(f"{LEAKS} [queue.put, unwakeable] created by __main__.query")
+    assert done.returncode == 0 and f"\n{LEAKS} tasks [queue.put, unwakeable] created by __main__.query" in done.stdout
+    assert done.stdout.startswith("Cancelling is off in this process")
     done = shop.command("cancel", shop.pid, "--site", "*query", "--yes")
     assert done.returncode == 3 and "OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true" in done.stderr
     assert shop.facts()["tasks"] == LEAKS + 8
@@ -199,7 +200,9 @@ def test_cancel_ends_tasks_and_lists_those_that_go_on(tmp_path):
         circle = running.command("cancel", running.pid, "--site", "*start_circle", "--yes")
         assert "2 matching tasks are in an await cycle" in circle.stdout and "Cancelled" not in circle.stdout
         stubborn = running.command("cancel", running.pid, "--site", "*stubborn", "--yes", "--wait", "300ms")
-        assert "Cancelled 2: 0 ended.\n2 suppressed" in stubborn.stdout
+        assert "Cancelled 2: 0 ended.\n2 suppressed" in stubborn.stdout and stubborn.returncode == 1
+        assert "\n2 tasks [future, unwakeable] created by __main__.start_stubborn" in stubborn.stdout
+        assert circle.returncode == 1
         assert running.facts()["tasks"] == 10 + 8
         log = Path(tmp_path, "stderr").read_text()
         assert f"otel-concurrency cancel (site=*query, 20), by user {os.geteuid()}, process" in log

@@ -84,7 +84,7 @@ def test_each_worker_of_gunicorn_has_an_agent_of_its_own(tmp_path):
         heading, row = table.splitlines()
         assert {str(worker["pid"]) for worker in family} <= set(heading.split())
         assert row.split()[0] == "40"
-        assert sum(map(int, row.split()[1 : heading.split().index("CREATED")])) == 40
+        assert sum(map(int, row.split()[1 : heading.split().index("SITE")])) == 40
         master.process.terminate()
         master.process.wait(30)
 
@@ -358,9 +358,9 @@ def test_top_in_a_real_terminal(tmp_path):
         subprocess.run(start, env={**running.environment, "TERM": "xterm"}, check=True)
         try:
             seen = until("__main__.query")
-            assert "LIVE ▼" in seen and re.search(r"orphans \d\d", seen)
+            assert "ORPHANS ▼" in seen and re.search(r"orphans \d\d", seen)
             for key, shown in (
-                ("s", "ORPHANS ▼"),
+                ("s", "CREATED/s ▼"),
                 ("p", "PAUSED"),
                 ("p", "orphans"),
                 ("Enter", "created by __main__.query"),
@@ -368,7 +368,7 @@ def test_top_in_a_real_terminal(tmp_path):
                 subprocess.run([*tmux, "send-keys", key], check=True)
                 until(shown)
             subprocess.run([*tmux, "send-keys", "Escape"], check=True)
-            until("ORPHANS ▼")
+            until("CREATED/s ▼")
             subprocess.run([*tmux, "send-keys", "q"], check=True)
             until("ended 0")
         finally:

@@ -174,23 +174,7 @@ class TestFiles:
 
 
 class TestTerminal:
-    """Tables and colour."""
-
-    def test_table_lines_up_and_shows_no_control_characters(self):
-        """A hostile command line is one line."""
-        lines = list(
-            terminal.table(("N>", "NAME"), [("1", "a\x1b[2J\nb"), ("100", "c")], wide=True, with_headings=True)
-        )
-        assert lines == ["  N  NAME\n", "  1  a\\x1b[2J\\nb\n", "100  c\n"]
-
-    def test_last_column_is_cut_on_a_terminal_only(self, monkeypatch):
-        """A pipe gets all of it."""
-        monkeypatch.setenv("COLUMNS", "20")
-        row = [("x" * 50,)]
-        assert len(next(terminal.table(("NAME",), row, wide=False, with_headings=False))) == 51
-        monkeypatch.setattr(sys, "stdout", Terminal())
-        assert len(next(terminal.table(("NAME",), row, wide=False, with_headings=False))) == 21
-        assert len(next(terminal.table(("NAME",), row, wide=True, with_headings=False))) == 51
+    """Colour."""
 
     @pytest.mark.parametrize(
         ("stream", "no_colour", "coloured"),
@@ -251,6 +235,13 @@ class TestMain:
             ["stack", "1", "--wait", "boredom"],
             ["leaks", "1", "--wait", "io"],
             ["leaks", "1", "--verdict", "bored"],
+            ["profile", "1", "--output", "table"],
+            ["profile", "1", "--json"],
+            ["snapshot", "1", "--watch", "2s"],
+            ["top", "1", "--no-headers"],
+            ["leaks", "1", "--no-headers"],
+            ["demo", "--json"],
+            ["serve", "1", "--watch", "2s"],
         ],
     )
     def test_usage_is_exit_code_two(self, arguments, capsys):
@@ -311,7 +302,7 @@ class TestTopRows:
 
     def test_sorting_turns_and_walks(self):
         """Numbers begin with the most, names with A."""
-        rows = Rows()
+        rows = Rows(column=0)
         rows.take({"sites": [self.site("b", live=5), self.site("a", live=9)]}, now=1.0)
         assert self.names(rows) == ["a", "b"]
         rows.is_reversed = True
@@ -320,6 +311,13 @@ class TestTopRows:
         for _ in range(6):
             rows.sort_next()
         assert self.names(rows) == ["a", "b"]
+
+    def test_sites_with_leaks_come_first(self):
+        """Then those that grow, then the largest."""
+        rows = Rows()
+        sites = [("large", {"live": 900}), ("growing", {"live": 50, "suspect": True}), ("leak", {"orphans": 3})]
+        rows.take({"sites": [self.site(name, **more) for name, more in sites]}, now=1.0)
+        assert self.names(rows) == ["leak", "growing", "large"]
 
     def test_filter_looks_at_function_and_place(self):
         """Case does not matter."""

@@ -3,16 +3,19 @@
 import argparse
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 from pictured import SPAWNED, healthy, leaked, snapshot, spawned, thread
 
-from opentelemetry.instrumentation.concurrency.cli import stats, terminal
-from opentelemetry.instrumentation.concurrency.cli.cancel import _line
+from opentelemetry.instrumentation.concurrency.cli import stats
+from opentelemetry.instrumentation.concurrency.cli.cancel import _group_lines
 from opentelemetry.instrumentation.concurrency.cli.filters import VERDICTS, holds, wait_reason
-from opentelemetry.instrumentation.concurrency.cli.leaks import chosen_leaks, leak_lines
-from opentelemetry.instrumentation.concurrency.cli.site_cells import SITE_HEADINGS, site_cells, site_of
+from opentelemetry.instrumentation.concurrency.cli.leak_blocks import Form
+from opentelemetry.instrumentation.concurrency.cli.leaks import by_site, chosen_leaks, leak_lines
+from opentelemetry.instrumentation.concurrency.cli.site_cells import SITE_COLUMNS, site_cells, site_of
 from opentelemetry.instrumentation.concurrency.cli.sources import Taken
+from opentelemetry.instrumentation.concurrency.cli.tables import number, table
 from opentelemetry.instrumentation.concurrency.cli.top_rows import Rows
 from opentelemetry.instrumentation.concurrency.cli.tree import tree_lines
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
@@ -38,8 +41,8 @@ def taken(*tasks, threads=()):
     return Taken(snapshot(tasks, threads), ProcessInfo(4711))
 
 
-def leaks_of(*tasks, facts=None, **options):
-    return "".join(leak_lines(taken(*tasks), facts or {}, **options))
+def leaks_of(*tasks, facts=None, full=False, width=0, **options):
+    return "".join(leak_lines(taken(*tasks), facts or {}, Form(full, width), **options))
 
 
 def growing(**facts):
@@ -74,6 +77,8 @@ class TestLeaks:
     def test_block_names_line_function_spawner_and_callers(self):
         """The whole block of a task that a helper started."""
         assert leaks_of(spawned(1), spawned(2, age_s=900.0), facts={"examined": 5}) == (
+            "2 leaked tasks at 1 site (5 suspended tasks checked).\n"
+            "\n"
             "2 tasks unwakeable: created by shop.search.query /app/shop/search.py:31\n"
             "  runs shop.search.ask\n"
             "  through shop.util.spawn  /app/shop/util.py:9\n"
@@ -86,7 +91,6 @@ class TestLeaks:
             "    shop.search.query  /app/shop/search.py:31\n"
             "    shop.app.handle  /app/shop/app.py:12\n"
             "\n"
-            "2 leaked tasks at 1 site (5 suspended tasks checked).\n"
         )
 
     @pytest.mark.parametrize(
@@ -102,21 +106,47 @@ class TestLeaks:
         """Line and spawner stand in the first lines already."""
         assert "creation stack" not in leaks_of(spawned(1, creation_stack=spawned().creation_stack[1:]))
 
-    def test_library_frames_in_a_row_are_one_line_until_full(self):
-        """The innermost of them stays."""
+    def test_library_frames_are_hidden_until_full(self):
+        """A line at the end says so."""
         stack = (
             StackEntry("shop.main", "/app/main.py", 1),
             *(StackEntry(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd"),
             StackEntry("shop.handle", "/app/shop/app.py", 3),
         )
         text = leaks_of(spawned(1, stack=stack))
+        assert "    shop.main  /app/main.py:1\n" in text and "starlette" not in text
+        assert text.endswith("\nFrames of libraries are hidden; --full shows them.\n")
+        full = leaks_of(spawned(1, stack=stack), full=True)
+        assert "starlette.routing.a" in full and "--full" not in full
+
+    def test_stack_of_libraries_alone_shows_its_innermost_frame(self):
+        stack = tuple(StackEntry(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd")
+        text = leaks_of(spawned(1, stack=stack))
         assert "    starlette.routing.d  " in text and "starlette.routing.c" not in text
-        assert "    ... 3 more library frames; --full shows them\n" in text
-        assert "starlette.routing.a" in leaks_of(spawned(1, stack=stack), full=True)
+
+    def test_narrow_terminal_shows_every_file_and_line(self):
+        """No line is wider than the terminal; long names and paths are cut, sentences are wrapped."""
+        deep = "/srv/company/src/company_checkout/handlers/orders/fulfilment.py"
+        site = replace(SPAWNED, function="company_checkout.handlers.orders.fulfilment.fulfil_order", path=deep, line=13)
+        stack = (StackEntry("company_checkout.handlers.orders.fulfilment.reserve_stock_at_warehouse", deep, 5),)
+        reason = "what started it has ended, and nothing that still runs holds what it waits for"
+        for width in (60, 80, 100):
+            text = leaks_of(spawned(1, site=site, stack=stack, creation_stack=(), reason=reason), width=width)
+            assert max(map(len, text.splitlines())) <= width
+            assert "/fulfilment.py:13\n" in text and "/fulfilment.py:5\n" in text
+            assert "fulfil_order" in text and "reserve_stock_at_warehouse" in text
+            assert reason in " ".join(text.split())
+
+    def test_sites_are_beside_each_other_the_largest_first(self):
+        other = replace(SPAWNED, line=99)
+        groups = [[spawned(1, site=SPAWNED)] * 5, [spawned(2, site=other)] * 4, [spawned(3, site=other)] * 3]
+        assert [group[0].serial for group in by_site(groups)] == [2, 3, 1]
 
     def test_growing_site_is_shown_in_the_same_detail(self):
         """The whole block: site, evidence, where its old tasks wait, one of them, its creation."""
         assert leaks_of(facts={"growing": [growing()]}) == (
+            "1 growing site.\n"
+            "\n"
             "500 tasks growing: created by shop.search.query /app/shop/search.py:31\n"
             "  runs shop.search.ask\n"
             "  through shop.util.spawn  /app/shop/util.py:9\n"
@@ -131,31 +161,33 @@ class TestLeaks:
             "    shop.search.query  /app/shop/search.py:31\n"
             "    shop.app.handle  /app/shop/app.py:12\n"
             "\n"
-            "1 growing site.\n"
         )
 
     def test_growing_site_of_an_earlier_version_is_its_line(self):
         """Such an agent says no more."""
         text = leaks_of(facts={"growing": [{**PLACE, "count": 500, "reason": "it grows"}]})
-        assert text.startswith("500 tasks growing: created by shop.search.query /app/shop/search.py:31\n  it grows\n\n")
+        assert text.endswith(
+            "\n\n500 tasks growing: created by shop.search.query /app/shop/search.py:31\n  it grows\n\n"
+        )
 
     def test_site_with_bad_endings_is_listed_but_not_a_leak(self):
         """Although none of its tasks is live."""
         facts = {"ended_badly": [{**SITE_FACTS, "destroyed": 1, "unretrieved": 30, "created": 40}]}
         assert leaks_of(facts=facts) == (
+            "No leaks.\n"
+            "\n"
             "1 task destroyed while pending, 30 tasks failed, exception never retrieved: "
             "created by shop.search.query /app/shop/search.py:31\n"
             "  runs shop.search.ask\n"
             "  through shop.util.spawn  /app/shop/util.py:9\n"
             "  of 40 tasks created there\n"
             "\n"
-            "No leaks.\n"
         )
 
     def test_summary_counts_tasks_threads_and_sites(self):
         """Two groups of one site are one site."""
         found = taken(leaked(1), leaked(2, wait_reason="sleep"), threads=[thread(1, verdict="orphaned")])
-        assert "".join(leak_lines(found, {"growing": [growing()]})).endswith(
+        assert "".join(leak_lines(found, {"growing": [growing()]})).startswith(
             "2 leaked tasks at 1 site, 1 leaked thread at 1 site, 1 growing site.\n"
         )
 
@@ -180,12 +212,12 @@ class TestImpact:
     def test_leaks_with_most_memory_come_first_on_request(self):
         facts = {"impacts": [IMPACT]}
         tasks = [healthy(2, verdict="orphaned"), healthy(3, verdict="orphaned"), spawned(1, verdict="orphaned")]
-        assert leaks_of(*tasks, facts=facts).startswith("2 tasks")
-        assert leaks_of(*tasks, facts=facts, by_memory=True).startswith("1 task ")
+        assert "\n\n2 tasks orphaned" in leaks_of(*tasks, facts=facts)
+        assert ".\n\n1 task orphaned" in leaks_of(*tasks, facts=facts, by_memory=True)
 
     def test_interpreter_that_cannot_measure_is_said(self):
         text = leaks_of(spawned(1, verdict="orphaned"), facts={"memory_note": NOT_MEASURED})
-        assert text.endswith(f"{NOT_MEASURED}.\n")
+        assert f"\n{NOT_MEASURED}.\n" in text
         assert NOT_MEASURED not in leaks_of(facts={"memory_note": NOT_MEASURED})
 
 
@@ -263,19 +295,19 @@ class TestTables:
 
     def test_site_is_four_cells_with_the_creating_line_first(self):
         """What an agent says and what a snapshot holds are the same."""
-        cells = ("shop.search.query:31", "shop.search.ask", "shop.util.spawn:9", "/app/shop/search.py:31")
+        cells = ("/app/shop/search.py:31", "shop.search.query", "shop.search.ask", "shop.util.spawn:9")
         assert site_cells(site_of(SITE_FACTS)) == site_cells(SPAWNED) == cells
         assert site_cells(site_of({**PLACE, "path": "", "line": 0})) == ("shop.search.query", "", "", "")
 
-    def test_narrow_terminal_keeps_the_line_number(self, monkeypatch):
-        """The function loses its beginning, and what follows its end."""
+    def test_narrow_terminal_keeps_file_and_line(self, monkeypatch):
+        """Columns are dropped by rank before the path is cut; ``wide`` keeps all of it."""
         monkeypatch.setenv("COLUMNS", "40")
         monkeypatch.setattr(sys, "stdout", Terminal())
-        row = ("1", "x" * 60 + ".query:31", "shop.search.ask", "", "/app/shop/search.py:31")
-        heading, line = terminal.table(("LIVE>", *SITE_HEADINGS), [row], wide=False, with_headings=True)
-        assert heading.split()[:2] == ["LIVE", "CREATED"] and len(line) == 40 + len("\n")
-        assert line.rstrip("…\n").endswith(".query:31") and "  …xxx" in line
-        (whole,) = terminal.table(("LIVE>", *SITE_HEADINGS), [row], wide=True, with_headings=False)
+        row = ("1", "/srv/company/src/shop/search.py:31", "x" * 60 + ".query", "shop.search.ask", "")
+        heading, line = table((number("LIVE"), *SITE_COLUMNS), [row], wide=False, with_headings=True)
+        assert heading.split() == ["LIVE", "SITE"] and len(line) <= 40 + len("\n")
+        assert line.endswith("shop/search.py:31\n")
+        (whole,) = table((number("LIVE"), *SITE_COLUMNS), [row], wide=True, with_headings=False)
         assert "x" * 60 in whole and "shop.search.ask" in whole
 
     def test_stats_lists_sites_with_bad_endings_and_none_live(self):
@@ -289,10 +321,10 @@ class TestTables:
             "0",
             "30",
             "40",
-            "shop.search.query:31",
+            "/app/shop/search.py:31",
+            "shop.search.query",
             "shop.search.ask",
             "shop.util.spawn:9",
-            "/app/shop/search.py:31",
         ]
 
     def test_stats_executors_show_queue_and_oldest_call(self):
@@ -302,7 +334,7 @@ class TestTables:
         text = "".join(stats._tables(argparse.Namespace(top=10, output="table", no_headers=False, sort="live"), facts))
         heading, full, idle = text.partition("executors:\n")[2].splitlines()
         assert heading.split()[:3] == ["BUSY", "LIMIT", "QUEUED"]
-        assert full.split()[:5] == ["4", "4", "298", "61s", "1"] and "shop.search.query:31" in full
+        assert full.split()[:5] == ["4", "4", "298", "61s", "1"] and "/app/shop/search.py:31" in full
         assert idle.split()[:4] == ["0", "4", "0", "-"]
 
     def test_stats_memory_is_a_column_once_measured(self):
@@ -325,7 +357,8 @@ class TestTables:
         assert {shown["runs"]: cells[2] for shown, cells in rows.shown()} == {"": "0", "shop.search.ask": "2"}
         rows.wanted = "SEARCH.ASK"
         ((_, cells),) = rows.shown()
-        assert cells[4] == "-" and cells[6:] == (*site_cells(SPAWNED), "2", "-")
+        at, created_by, runs, through = site_cells(SPAWNED)
+        assert cells[4:] == (at, created_by, "-", "task", runs, through, "2", "-")
 
 
 def test_tree_has_function_and_spawners():
@@ -340,6 +373,15 @@ def test_tree_has_function_and_spawners():
 
 def test_cancel_dry_run_lists_the_tasks():
     """Before anyone says yes."""
-    assert _line([spawned(1), spawned(2)]) == (
-        "2 [queue.put, unwakeable] created by shop.search.query /app/shop/search.py:31, runs shop.search.ask\n"
-    )
+    assert list(_group_lines([spawned(1), spawned(2)])) == [
+        "2 tasks [queue.put, unwakeable] created by shop.search.query /app/shop/search.py:31\n",
+        "  runs shop.search.ask\n",
+    ]
+    (first, _) = _group_lines([spawned(1)])
+    assert first.startswith("1 task [queue.put, unwakeable] ")
+
+
+def test_tree_on_a_narrow_terminal_shows_file_and_line():
+    task = spawned(2, site=replace(SPAWNED, path="/srv/company/src/shop/search.py"))
+    (line,) = tree_lines([task], lambda _: True, width=60)
+    assert len(line) <= 61 and "search.py:31" in line

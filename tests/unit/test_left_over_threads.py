@@ -128,7 +128,7 @@ def test_young_leaks_show_on_request_and_are_called_young(by_hand, released):
     assert (young["function"], young["count"], young["counts"]) == (f"{__name__}.start", 30, True)
     assert "too young for a verdict, which takes 5 minutes" in young["reason"]
     assert _has_more(reply.facts)
-    assert reply.lines().startswith("30 threads young: created by ")
+    assert "\n\n30 threads young: created by " in reply.lines()
     assert "30 young threads that outlived their creators (" in reply.lines()
 
 

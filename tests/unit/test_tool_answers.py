@@ -56,7 +56,7 @@ def test_stack_shows_groups_and_filters_them(processes):
 def test_leaks_name_the_creating_line(processes):
     processes["shop"] = [leaked(1)]
     text = tool_answers.leaks_text("shop")
-    assert text.startswith("1 task unwakeable: created by shop.search.query") and "1 leaked task at 1 site" in text
+    assert "\n\n1 task unwakeable: created by shop.search.query" in text and "1 leaked task at 1 site" in text
 
 
 def test_tree_shows_tasks_by_owner(processes):

@@ -17,6 +17,7 @@ from .terminal import emit, emit_json
 NAME: Final = "attach"
 HELP: Final = "turn the instrumentation on in a process that was started without it (Python 3.14 or newer)"
 EXAMPLES: Final = "otel-concurrency attach 4711 && otel-concurrency stack 4711"
+FORMS: Final = ("table", "json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ..render.name_text import sanitize_name
-from ..render.place_text import created_by, position_text
 from ..snapshot.values import LivePicture
-from .failures import FINE, CommandError, UsageError
+from .failures import FINE, LEAKS_FOUND, CommandError, UsageError
 from .filters import SITE_HELP
+from .fitting import place_lines, terminal_width
 from .json_forms import pictures_json
+from .leak_blocks import creator_lines
 from .leaks import groups_of
 from .quantities import seconds
 from .sources import Source, add_target, one_source
@@ -23,6 +25,11 @@ HELP: Final = "cancel tasks of a site; requires OTEL_PYTHON_CONCURRENCY_ALLOW_CA
 EXAMPLES: Final = """otel-concurrency cancel 4711 --site shop.search.query --dry-run
 otel-concurrency cancel 4711 --site 'shop.*' --verdict unwakeable --limit 1000
 otel-concurrency cancel 4711 --site shop.search.query --yes"""
+FORMS: Final = ("table", "json")
+
+_OFF: Final = (
+    "Cancelling is off in this process: restart it with OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=true to turn it on.\n"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run or not taken.snapshot.tasks:
         return _finish(taken, facts, as_json=as_json)
     if not facts["allowed"]:
-        # The agent refuses and explains what to do.
+        # The agent refuses and explains what to do: exit code 3.
         source.ask("cancel", **order, serials=[])
     if not as_json:
         emit(_matching(taken, facts))
@@ -54,7 +61,22 @@ def run(arguments: argparse.Namespace) -> int:
         _confirm(len(taken.snapshot.tasks), source)
     serials = [picture.serial for picture in taken.snapshot.tasks]
     taken, facts = _asked(source, {**order, "serials": serials})
-    return _finish(taken, facts, as_json=as_json, cancelled=True)
+    if not as_json:
+        emit(_outcome(facts, _left(source, order, serials) if facts.get("swallowed") else []))
+        return _exit_code(facts)
+    return _finish(taken, facts, as_json=True)
+
+
+def _left(source: Source, order: dict[str, Any], serials: list[int]) -> list[list[LivePicture]]:
+    """Return the tasks that did not end, in groups."""
+    taken, _ = _asked(source, {**order, "serials": serials, "dry_run": True})
+    return groups_of(taken.snapshot.tasks)
+
+
+def _exit_code(facts: dict[str, Any]) -> int:
+    """Return 1 if matching tasks are still alive after a cancellation."""
+    left = facts.get("swallowed") or facts.get("not_running") or facts["refused"]["cycle"]
+    return LEAKS_FOUND if left and not facts.get("dry_run") else FINE
 
 
 def _asked(source: Source, order: dict[str, Any]) -> tuple[Taken, dict[str, Any]]:
@@ -62,41 +84,50 @@ def _asked(source: Source, order: dict[str, Any]) -> tuple[Taken, dict[str, Any]
     return taken_from(answer.body, f"process {source.label}"), answer.facts
 
 
-def _finish(taken: Taken, facts: dict[str, Any], *, as_json: bool, cancelled: bool = False) -> int:
+def _finish(taken: Taken, facts: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         emit_json({**pictures_json(taken, taken.snapshot.tasks), **facts})
-    elif cancelled:
-        emit(_outcome(facts))
     else:
         emit(_matching(taken, facts))
-    return FINE
+    return _exit_code(facts)
 
 
 def _matching(taken: Taken, facts: dict[str, Any]) -> list[str]:
-    lines = [_line(group) for group in groups_of(taken.snapshot.tasks)]
+    lines = [] if facts["allowed"] else [_OFF]
+    lines += _lines(groups_of(taken.snapshot.tasks))
     refused = facts["refused"]
-    if not lines:
+    if not taken.snapshot.tasks:
         lines.append("No matching task can be cancelled.\n")
     if refused["cycle"]:
-        lines.append(f"{refused['cycle']} matching tasks are in an await cycle, where cancel() fails.\n")
+        count = refused["cycle"]
+        verb = "task is" if count == 1 else "tasks are"
+        lines.append(f"{count} matching {verb} in an await cycle, where cancel() fails.\n")
     if refused["limit"]:
-        lines.append(f"{refused['limit']} more tasks match; raise --limit to include them.\n")
+        count = refused["limit"]
+        matches = "task matches" if count == 1 else "tasks match"
+        lines.append(f"{count} more {matches}; raise --limit to include {'it' if count == 1 else 'them'}.\n")
     return lines
 
 
-def _line(group: list[LivePicture]) -> str:
+def _lines(groups: list[list[LivePicture]]) -> list[str]:
+    return [line for group in groups for line in _group_lines(group)]
+
+
+def _group_lines(group: list[LivePicture]) -> Iterator[str]:
     first = group[0]
-    verdict = f", {first.verdict}" if first.verdict else ""
     site = first.site
-    runs = f", runs {sanitize_name(site.runs)}" if site.runs else ""
-    where = f"{created_by(site)} {position_text(site)}".rstrip()
-    return f"{len(group)} [{first.wait_reason}{verdict}] {where}{runs}\n"
+    state = f"[{first.wait_reason}{f', {first.verdict}' if first.verdict else ''}]"
+    head = f"{len(group)} task{'' if len(group) == 1 else 's'} {state} "
+    yield from creator_lines(head, site, terminal_width())
+    if site.runs:
+        yield from place_lines("  runs ", sanitize_name(site.runs), "", terminal_width())
 
 
-def _outcome(facts: dict[str, Any]) -> list[str]:
+def _outcome(facts: dict[str, Any], left: list[list[LivePicture]]) -> list[str]:
     lines = [f"Cancelled {facts.get('asked', 0)}: {facts.get('ended', 0)} ended.\n"]
     if facts.get("swallowed"):
-        lines.append(f"{facts['swallowed']} suppressed the cancellation or are still cleaning up.\n")
+        lines.append(f"{facts['swallowed']} suppressed the cancellation or are still cleaning up:\n")
+        lines += _lines(left)
     if facts.get("not_running"):
         lines.append(f"{facts['not_running']} belong to an event loop that is not running, and can't be cancelled.\n")
     return lines

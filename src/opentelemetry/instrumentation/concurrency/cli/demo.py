@@ -43,8 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    with _service(max(1, arguments.requests)) as process_id:
-        _wait_for_verdicts(process_id)
+    requests = max(1, arguments.requests)
+    with _service(requests) as process_id:
+        _wait_for_verdicts(process_id, requests)
         for command in ("ps --agents", f"stats {process_id}", f"stack {process_id}", f"leaks {process_id}"):
             _show(command)
         if arguments.keep:
@@ -83,14 +84,15 @@ def _service(requests: int) -> Iterator[int]:
             service.wait()
 
 
-def _wait_for_verdicts(process_id: int) -> None:
+def _wait_for_verdicts(process_id: int, count: int) -> None:
+    """Wait until that many tasks are proven, or until the limit."""
     from .connection import ask
 
     deadline = time.monotonic() + _VERDICT_LIMIT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(CommandError):
             facts = ask(process_of(process_id), "hello").facts
-            if facts["orphans"] and facts["orphans"] == facts["unwakeable"]:
+            if facts["unwakeable"] >= count:
                 return
         time.sleep(0.1)
 

@@ -14,6 +14,7 @@ from .terminal import emit, emit_json
 NAME: Final = "detach"
 HELP: Final = "remove the instrumentation that attach has turned on (Python 3.14 or newer)"
 EXAMPLES: Final = "otel-concurrency detach 4711"
+FORMS: Final = ("table", "json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ..render.difference import SiteChange, changes_by_site, changes_text
+from ..render.difference import SiteChange, changes_by_site, changes_text, columns_of
 from .connection import MAX_ANSWER_BYTES
 from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND, CommandError, UsageError
 from .processes import process_number
 from .quantities import seconds, size
+from .site_cells import SITE_COLUMNS, site_cells
 from .sources import ProcessSource, process_of
+from .tables import Column, number, table
 from .taken import Taken, taken_from
 from .terminal import emit, emit_json
 
 NAME: Final = "diff"
 HELP: Final = "show what changed between two snapshots (files, PIDs or URLs); exit code 1 if there are leaks"
 EXAMPLES: Final = "otel-concurrency diff before.json after.json\notel-concurrency diff before.json 4711"
+FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
+REPEATS: Final = True
 
+_COLUMNS: Final = (
+    Column("KIND", rank=5),
+    number("CHANGE"),
+    number("BEFORE", rank=1),
+    number("AFTER", rank=1),
+    number("ORPHANS", rank=1),
+    *SITE_COLUMNS,
+)
 _MAX_FILE_BYTES: Final = 4 << 30
 
 
@@ -44,8 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         emit_json([{**asdict(change), "change": change.change} for change in changes])
     else:
-        emit(changes_text(changes))
+        emit(_lines(arguments, changes))
     return LEAKS_FOUND if any(_leaks(change, arguments.min) for change in changes) else FINE
+
+
+def _lines(arguments: argparse.Namespace, changes: Sequence[SiteChange]) -> Iterable[str]:
+    if not changes:
+        return changes_text(changes)
+    rows = ((*columns_of(change), *site_cells(change.site)) for change in changes)
+    return table(_COLUMNS, rows, wide=arguments.output == "wide", with_headings=not arguments.no_headers)
 
 
 def _leaks(change: SiteChange, minimum: int) -> bool:
@@ -56,9 +77,9 @@ def _taken(name: str, timeout_s: float, max_bytes: int) -> Taken:
     if name.startswith(("http://", "https://")):
         return UrlSource(name, timeout_s, max_bytes).take()
     path = Path(name)
-    number = process_number(name)
-    if number is not None and not path.exists():
-        return ProcessSource(process_of(number), timeout_s, max_bytes).take()
+    process_id = process_number(name)
+    if process_id is not None and not path.exists():
+        return ProcessSource(process_of(process_id), timeout_s, max_bytes).take()
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= _MAX_FILE_BYTES else b""

@@ -20,6 +20,8 @@ from .terminal import emit, emit_json
 NAME: Final = "doctor"
 HELP: Final = "check a process or this environment for common problems, with a remedy for each"
 EXAMPLES: Final = "otel-concurrency doctor\notel-concurrency doctor 4711\notel-concurrency doctor --control 4711"
+FORMS: Final = ("table", "json")
+REPEATS: Final = True
 
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 

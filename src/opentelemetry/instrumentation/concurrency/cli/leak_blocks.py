@@ -4,79 +4,98 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ..render.creation_text import callers_of_line, creation_heading, started_lines
+from ..render.creation_text import callers_of_line, creation_heading
 from ..render.name_text import sanitize_name
 from ..render.place_text import age_text, created_by, function_text, position_text, state_text
 from ..snapshot.values import CreationSite, LivePicture, StackEntry, nearest_creation
+from .fitting import place_lines, sentence_lines
 from .site_cells import site_of
 
 _REASON_LIMIT: Final = 1000
 _LIBRARY: Final = re.compile(r"/(?:site|dist)-packages/|/lib(?:64)?/python3\.\d+/|^<frozen ")
-_MOST_LIBRARY_FRAMES: Final = 2
 
 
-def leak_block(group: Sequence[LivePicture], *, full: bool, impact: Iterable[str] = ()) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How blocks are written.
+
+    Attributes:
+        full: Whether to show library frames.
+        width: Width of the terminal; 0 for no limit.
+    """
+
+    full: bool = False
+    width: int = 0
+
+
+def leak_block(group: Sequence[LivePicture], form: Form, impact: Iterable[str] = ()) -> Iterator[str]:
     """Yield the block of tasks or threads that share site, stack, wait reason and verdict.
 
     Args:
         group: Its members, oldest first.
-        full: Whether to show all library frames.
-        impact: Lines about what the leak costs.
+        form: How the block is written.
+        impact: Sentences about what the leak costs.
     """
     oldest = group[0]
-    yield from _head(len(group), str(oldest.verdict), oldest.kind, oldest.site)
+    yield from _head(len(group), str(oldest.verdict), oldest.kind, oldest.site, form)
     reason = f": {sanitize_name(oldest.reason, _REASON_LIMIT)}" if oldest.reason else ""
     before = sum(one.before_attach for one in group)
     if before and oldest.site.path:
-        yield f"  {before} of them created before attach; only this line has started that function since\n"
-    yield f"  the oldest is {age_text(oldest)} old{reason}\n"
-    yield from impact
+        text = f"  {before} of them created before attach; only this line has started that function since"
+        yield from sentence_lines(text, form.width)
+    which = "the oldest" if len(group) > 1 else "it"
+    yield from sentence_lines(f"  {which} is {age_text(oldest)} old{reason}", form.width)
+    yield from _impact(impact, form)
     yield f"  it waits in {state_text(oldest.wait_reason, oldest.stalled_s, None)}\n"
-    yield from _frames(oldest.stack, full=full)
+    yield from _frames(oldest.stack, form)
     creation, sampled = nearest_creation((one.creation_stack, one.creation_sampled) for one in group)
-    yield from _creation(oldest.kind, oldest.site, creation, sampled=sampled, of_one=oldest.creation_sampled, full=full)
+    of_one = oldest.creation_sampled and len(group) > 1
+    yield from _creation(oldest.kind, oldest.site, creation, form, sampled=sampled, of_one=of_one)
     if oldest.deadlock:
         cycle = [*oldest.deadlock, oldest.deadlock[0]]
-        yield f"  deadlock: {' awaits '.join(f'task {serial}' for serial in cycle)}\n"
+        yield from sentence_lines(f"  deadlock: {' awaits '.join(f'task {each}' for each in cycle)}", form.width)
     yield "\n"
 
 
 def growing_block(
-    facts: dict[str, Any], *, full: bool, verdict: str = "growing", impact: Iterable[str] = ()
+    facts: dict[str, Any], form: Form, *, verdict: str = "growing", impact: Iterable[str] = ()
 ) -> Iterator[str]:
     """Yield the block of a growing site, or of a site with young threads.
 
     Args:
         facts: The site as an agent describes it; agents of earlier versions give only line, count and reason.
-        full: Whether to show all library frames.
+        form: How the block is written.
         verdict: The verdict in the head of the block.
-        impact: Lines about what the leak costs.
+        impact: Sentences about what the leak costs.
     """
     kind = facts["kind"]
     site = site_of(facts)
-    yield from _head(facts["count"], verdict, kind, site)
-    yield f"  {sanitize_name(facts['reason'], _REASON_LIMIT)}\n"
-    yield from impact
+    yield from _head(facts["count"], verdict, kind, site, form)
+    yield from sentence_lines(f"  {sanitize_name(facts['reason'], _REASON_LIMIT)}", form.width)
+    yield from _impact(impact, form)
     waits = facts.get("waits") or ()
     if waits:
         yield f"  where its old {kind}s wait\n"
     for wait in waits:
-        place = _position(_entry(wait["at"])) if wait.get("at") else "an unknown place"
-        yield f"    {wait['count']} at {place} [{sanitize_name(wait['wait_reason'])}]\n"
+        entry = _entry(wait["at"]) if wait.get("at") else StackEntry("an unknown place", "", 0)
+        reason = f" [{sanitize_name(wait['wait_reason'])}]"
+        width = max(form.width - len(reason), 20) if form.width else 0
+        place = _place(f"    {wait['count']} at ", entry, width, gap=" ")
+        yield from (f"{line.rstrip()}{reason if number == 0 else ''}\n" for number, line in enumerate(place))
     stack = _entries(facts.get("stack"))
     if stack:
         state = state_text(sanitize_name(facts.get("wait_reason", "unknown")), facts.get("stalled_s"), None)
         yield f"  one of {'the largest group' if waits else 'them'} waits in {state}\n"
-        yield from _frames(stack, full=full)
+        yield from _frames(stack, form)
     creation = _entries(facts.get("creation_stack"))
-    yield from _creation(kind, site, creation, sampled=facts.get("creation_sampled", True), of_one=True, full=full)
+    yield from _creation(kind, site, creation, form, sampled=facts.get("creation_sampled", True), of_one=True)
     yield "\n"
 
 
-def ended_badly_block(facts: dict[str, Any]) -> Iterator[str]:
+def ended_badly_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     """Yield the block of a site whose tasks were destroyed while pending, or whose exceptions were never retrieved."""
     endings = []
     if facts["destroyed"]:
@@ -84,48 +103,72 @@ def ended_badly_block(facts: dict[str, Any]) -> Iterator[str]:
     if facts["unretrieved"]:
         endings.append(f"{_counted(facts['unretrieved'], facts['kind'])} failed, exception never retrieved")
     site = site_of(facts)
-    yield f"{', '.join(endings)}: {_creator(site)}\n"
-    yield from started_lines(site, "  ", "  ")
-    yield f"  of {_counted(facts['created'], facts['kind'])} created there\n\n"
+    yield from creator_lines(f"{', '.join(endings)}: ", site, form.width)
+    yield from _started(site, form)
+    yield f"  of {_counted(facts['created'], facts['kind'])} created there\n"
+    yield "\n"
 
 
-def _head(count: int, verdict: str, kind: str, site: CreationSite) -> Iterator[str]:
-    yield f"{_counted(count, kind)} {verdict}: {_creator(site)}\n"
-    yield from started_lines(site, "  ", "  ")
+def _head(count: int, verdict: str, kind: str, site: CreationSite, form: Form) -> Iterator[str]:
+    yield from creator_lines(f"{_counted(count, kind)} {verdict}: ", site, form.width)
+    yield from _started(site, form)
+
+
+def creator_lines(prefix: str, site: CreationSite, width: int) -> Iterator[str]:
+    """Yield the creating function with its file and line."""
+    created = created_by(site)
+    name = function_text(site)
+    if created.endswith(name):
+        yield from place_lines(f"{prefix}{created.removesuffix(name)}", name, position_text(site), width, gap=" ")
+    else:
+        yield from place_lines(f"{prefix}{created}", "", position_text(site), width, gap=" ")
+
+
+def _impact(sentences: Iterable[str], form: Form) -> Iterator[str]:
+    for sentence in sentences:
+        yield from sentence_lines(sentence.removesuffix("\n"), form.width)
+
+
+def _started(site: CreationSite, form: Form) -> Iterator[str]:
+    if site.runs:
+        yield from place_lines("  runs ", sanitize_name(site.runs), "", form.width)
+    for spawner in site.via:
+        yield from _place("  through ", spawner, form.width)
 
 
 def _creation(
-    kind: Any, site: CreationSite, creation: tuple[StackEntry, ...], *, sampled: bool, of_one: bool, full: bool
+    kind: Any, site: CreationSite, creation: tuple[StackEntry, ...], form: Form, *, sampled: bool, of_one: bool
 ) -> Iterator[str]:
-    """Yield a creation stack, unless the first lines of the block already contain it."""
-    if callers_of_line(site, creation):
+    """Yield a creation stack, unless the first lines of the block already contain what it would show."""
+    if any(form.full or not is_library(caller) for caller in callers_of_line(site, creation)):
         heading = creation_heading(kind, sampled=sampled)
         yield f"  {heading}{' of one of them' if of_one and not sampled else ''}\n"
-        yield from _frames(creation, full=full)
+        yield from _frames(creation, form)
 
 
-def _frames(stack: Sequence[StackEntry], *, full: bool) -> Iterator[str]:
-    """Yield frames, innermost first; unless ``full``, consecutive library frames are reduced to the innermost."""
-    for is_library, alike in groupby(reversed(stack), key=_is_library):
-        frames = list(alike)
-        shown_frames = frames[:1] if is_library and not full and len(frames) > _MOST_LIBRARY_FRAMES else frames
-        for entry in shown_frames:
-            yield f"    {function_text(entry)}  {position_text(entry)}\n"
-        left_out = len(frames) - len(shown_frames)
-        if left_out:
-            yield f"    ... {left_out} more library frames; --full shows them\n"
+def _frames(stack: Sequence[StackEntry], form: Form) -> Iterator[str]:
+    """Yield the frames of the application, innermost first; library frames only if ``full`` or if there are no others.
+
+    The innermost frame of a stack without application frames still names what it waits for.
+    """
+    frames = list(reversed(stack))
+    chosen = frames if form.full else [entry for entry in frames if not is_library(entry)] or frames[:1]
+    for entry in chosen:
+        yield from _place("    ", entry, form.width)
 
 
-def _is_library(entry: StackEntry) -> bool:
+def has_hidden_frames(stacks: Iterable[Sequence[StackEntry]]) -> bool:
+    """Return whether stacks contain frames that are shown only by ``--full``."""
+    return any(any(map(is_library, stack)) for stack in stacks)
+
+
+def is_library(entry: StackEntry) -> bool:
+    """Return whether a frame belongs to the standard library or an installed package."""
     return _LIBRARY.search(entry.path) is not None
 
 
-def _creator(site: CreationSite) -> str:
-    return f"{created_by(site)} {position_text(site)}".rstrip()
-
-
-def _position(place: StackEntry) -> str:
-    return f"{function_text(place)} {position_text(place)}".rstrip()
+def _place(prefix: str, place: CreationSite | StackEntry, width: int, *, gap: str = "  ") -> Iterator[str]:
+    return place_lines(prefix, function_text(place), position_text(place), width, gap=gap)
 
 
 def _counted(count: int, kind: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -13,9 +14,10 @@ from ..snapshot.values import LivePicture
 from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND
 from .filters import add_filters, holds
+from .fitting import sentence_lines, terminal_width
 from .impact_lines import Impacts
 from .json_forms import pictures_json
-from .leak_blocks import ended_badly_block, growing_block, leak_block
+from .leak_blocks import Form, ended_badly_block, growing_block, has_hidden_frames, leak_block
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
 from .site_cells import site_of
@@ -29,6 +31,8 @@ EXAMPLES: Final = """otel-concurrency leaks 4711
 otel-concurrency leaks 4711 --site 'shop.*' --verdict unwakeable
 otel-concurrency leaks all --json
 otel-concurrency leaks 4711 || alert"""
+FORMS: Final = ("table", "wide", "json")
+REPEATS: Final = True
 
 _PROOF_TIMEOUT_S: Final = 120.0
 _REASON_LIMIT: Final = 1000
@@ -37,7 +41,7 @@ _REASON_LIMIT: Final = 1000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
-    parser.add_argument("--full", action="store_true", help="show all library frames of the stacks")
+    parser.add_argument("--full", action="store_true", help="also show the frames of libraries")
     parser.add_argument(
         "--sort", choices=("count", "memory"), default="count", help="order of the leaks (default count)"
     )
@@ -59,13 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
             ]
         )
     else:
+        form = Form(arguments.full, 0 if arguments.output == "wide" else terminal_width())
         none_text = "No leaks match" if arguments.site or arguments.wait or arguments.verdict else "No leaks"
         for _, (taken, facts) in asked:
             leaks = leaks or _has_leaks(taken, facts)
             if len(found) > 1:
                 emit([f"process {taken.snapshot.process_id} {taken.process.service_name}".rstrip() + "\n"])
             by_memory = arguments.sort == "memory"
-            emit(leak_lines(taken, facts, full=arguments.full, none_text=none_text, by_memory=by_memory))
+            emit(leak_lines(taken, facts, form, none_text=none_text, by_memory=by_memory))
     return asked.exit_code or (LEAKS_FOUND if leaks else FINE)
 
 
@@ -137,43 +142,57 @@ def _only_verdicts(taken: Taken) -> Taken:
 def leak_lines(
     taken: Taken,
     facts: dict[str, Any],
+    form: Form | None = None,
     *,
-    full: bool = False,
     none_text: str = "No leaks",
     by_memory: bool = False,
 ) -> Iterator[str]:
-    """Yield the output for one process, line by line.
+    """Yield the output for one process, line by line: the summary, then a block per leak, largest site first.
 
     Args:
         taken: Its leaked tasks and threads.
         facts: The other facts of the agent; empty for a debug endpoint.
-        full: Whether to show every library frame.
+        form: How the blocks are written.
         none_text: The summary if there are no leaks.
-        by_memory: Whether the leaks that hold most memory come first, rather than the largest groups.
+        by_memory: Whether the leaks that hold most memory come first, rather than the largest sites.
     """
+    form = form or Form()
+    groups = by_site(groups_of((*taken.snapshot.tasks, *taken.snapshot.threads)))
+    growing, young = facts.get("growing") or [], facts.get("young_threads") or []
     impacts = Impacts(facts.get("impacts") or ())
-    groups = groups_of((*taken.snapshot.tasks, *taken.snapshot.threads))
-    growing = facts.get("growing") or []
     if by_memory:
         groups.sort(key=lambda group: -impacts.bytes_of(group[0].site, group[0].verdict))
         growing = sorted(growing, key=lambda site: -impacts.bytes_of(site_of(site), "growing"))
-    for group in groups:
-        yield from leak_block(group, full=full, impact=impacts.lines_of(group[0].site, group[0].verdict))
-    for site in growing:
-        yield from growing_block(site, full=full, impact=impacts.lines_of(site_of(site), "growing"))
-    young = facts.get("young_threads") or []
-    for site in young:
-        yield from growing_block(site, full=full, verdict="young")
-    for site in facts.get("ended_badly") or []:
-        yield from ended_badly_block(site)
-    for loop in silent_loops_of(facts):
-        yield from silent_loop_block(loop)
-    checked = f" ({facts['examined']} suspended tasks checked)" if "examined" in facts else ""
-    yield f"{_summary(groups, len(growing), young) or none_text}{checked}.\n"
+    examined = facts.get("examined")
+    checked = f" ({examined} suspended task{_plural(examined)} checked)" if examined is not None else ""
+    yield from sentence_lines(f"{_summary(groups, len(growing), young) or none_text}{checked}.", form.width)
     if facts.get("undecided"):
         yield f"The proof is incomplete: {sanitize_name(facts['undecided'], _REASON_LIMIT)}.\n"
     if groups and facts.get("memory_note"):
         yield f"{sanitize_name(facts['memory_note'], _REASON_LIMIT)}.\n"
+    blocks = [
+        *(leak_block(group, form, impacts.lines_of(group[0].site, group[0].verdict)) for group in groups),
+        *(growing_block(site, form, impact=impacts.lines_of(site_of(site), "growing")) for site in growing),
+        *(growing_block(site, form, verdict="young") for site in young),
+        *(ended_badly_block(site, form) for site in facts.get("ended_badly") or []),
+        *(silent_loop_block(loop) for loop in silent_loops_of(facts)),
+    ]
+    if blocks:
+        yield "\n"
+    for block in blocks:
+        yield from block
+    stacks = [stack for group in groups for stack in (group[0].stack, group[0].creation_stack)]
+    if not form.full and has_hidden_frames(stacks):
+        yield "Frames of libraries are hidden; --full shows them.\n"
+
+
+def by_site(groups: Sequence[list[LivePicture]]) -> list[list[LivePicture]]:
+    """Return groups with those of a site beside each other, the site with most members first."""
+    total: Counter[object] = Counter()
+    for group in groups:
+        total[group[0].kind, group[0].site] += len(group)
+    order = {key: number for number, (key, _) in enumerate(total.most_common())}
+    return sorted(groups, key=lambda group: order[group[0].kind, group[0].site])
 
 
 def _summary(groups: list[list[LivePicture]], growing: int, young: list[dict[str, Any]]) -> str:

@@ -37,7 +37,9 @@ COMMANDS: Final = (
     "completion",
 )
 _DESCRIPTION: Final = "Inspect the Python processes on this machine: live tasks and threads, leaks, and creation sites."
-_EXIT_CODES: Final = "exit codes: 0 success, 1 leaks, 2 usage error, 3 target unreachable or timed out, 130 interrupted"
+_EXIT_CODES: Final = (
+    "exit codes: 0 success, 1 leaks found or left, 2 usage error, 3 target unreachable or timed out, 130 interrupted"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -99,13 +101,23 @@ def _add(commands: argparse._SubParsersAction[_Parser], module: ModuleType) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure(parser)
-    form = parser.add_argument_group("output")
-    short = [] if getattr(module, "TAKES_FILE", False) else ["-o"]
-    form.add_argument(*short, "--output", choices=("table", "wide", "json"), default="table", help="output format")
-    form.add_argument("--json", dest="output", action="store_const", const="json", help="same as --output json")
-    form.add_argument("--no-headers", action="store_true", help="omit the headings of tables")
-    form.add_argument("--watch", metavar="DURATION", help="repeat with this interval, such as 2s")
+    _add_output(parser, module)
     parser.set_defaults(run=module.run)
+
+
+def _add_output(parser: argparse.ArgumentParser, module: ModuleType) -> None:
+    """Add the options of the output that work for a command, by the constants of its module."""
+    parser.set_defaults(output="table", no_headers=False, watch=None)
+    forms: tuple[str, ...] = getattr(module, "FORMS", ())
+    if not forms:
+        return
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", choices=forms, default=forms[0], help=f"output format (default {forms[0]})")
+    group.add_argument("--json", dest="output", action="store_const", const="json", help="same as --output json")
+    if getattr(module, "HAS_HEADINGS", False):
+        group.add_argument("--no-headers", action="store_true", help="omit the headings of tables")
+    if getattr(module, "REPEATS", False):
+        group.add_argument("--watch", metavar="DURATION", help="repeat with this interval, such as 2s")
 
 
 def _with_command(argv: list[str]) -> list[str]:

@@ -34,7 +34,6 @@ otel-concurrency profile 4711 --seconds 30 -o grown.pb.gz
 otel-concurrency profile 4711 --format folded --by creation
 otel-concurrency profile 4711 --name taskleak --format text
 otel-concurrency profile 4711 --flamegraph tasks.svg"""
-TAKES_FILE: Final = True
 
 _NAME_LIMIT: Final = 200
 _FORMATS: Final = ("pprof", "text", "full", "folded", "json")
@@ -73,8 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _usual_form(arguments: argparse.Namespace) -> str:
     import sys
 
-    if arguments.output == "json":
-        return "json"
     return "text" if arguments.file == "-" and sys.stdout.isatty() else "pprof"
 
 

@@ -15,25 +15,29 @@ from .processes import Process
 from .quantities import seconds
 from .silent_loop_lines import silent_loop_sentence, silent_loops_of
 from .sources import agents_or_python
-from .terminal import emit, emit_json, table
+from .tables import Column, number, table
+from .terminal import emit, emit_json
 
 NAME: Final = "ps"
 HELP: Final = "list the Python processes of this user (of all users for root); * marks those with an agent"
 EXAMPLES: Final = (
     "otel-concurrency ps\notel-concurrency ps -o wide --watch 2s\notel-concurrency ps --json | jq '.[].pid'"
 )
+FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
+REPEATS: Final = True
 
-_HEADINGS: Final = (
-    "PID>",
-    "PARENT>",
-    "",
-    "PYTHON",
-    "TASKS>",
-    "THREADS>",
-    "ORPHANS>",
-    "SUSPECTS>",
-    "UPTIME>",
-    "COMMAND",
+_COLUMNS: Final = (
+    number("PID"),
+    number("PARENT", rank=3),
+    Column(""),
+    Column("PYTHON", rank=2),
+    number("TASKS"),
+    number("THREADS", rank=1),
+    number("ORPHANS"),
+    number("GROWING"),
+    number("UPTIME", rank=1),
+    Column("COMMAND", cut="command"),
 )
 _AT_ONCE: Final = 8
 
@@ -70,7 +74,7 @@ def process_rows(timeout_s: float, *, only_agents: bool) -> list[dict[str, Any]]
 
 def process_lines(rows: list[dict[str, Any]], *, wide: bool, with_headings: bool = True) -> Iterator[str]:
     """Yield the table of processes, line by line."""
-    yield from table(_HEADINGS, map(_cells, rows), wide=wide, with_headings=with_headings)
+    yield from table(_COLUMNS, map(_cells, rows), wide=wide, with_headings=with_headings)
 
 
 def _hello(process: Process, timeout_s: float) -> dict[str, Any] | str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +24,7 @@ from .taken import Counted, Taken, counted, taken_from
 from .terminal import say
 
 NAME: Final = "serve"
-HELP: Final = "serve the debug pages of a process on this machine, through its agent"
+HELP: Final = "serve the debug pages of a process on this machine, through its agent, and open the live page"
 EXAMPLES: Final = """otel-concurrency serve 4711
 otel-concurrency serve 4711 --address 127.0.0.1:7070
 go tool pprof -http=: http://127.0.0.1:6080/debug/pprof/task"""
@@ -39,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="loopback or unix:/path (default 127.0.0.1:6080)",
     )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the live page in a browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,12 +63,32 @@ def run(arguments: argparse.Namespace) -> int:
     if not server.address:
         message = f"The address {arguments.address} could not be opened: give another --address."
         raise CommandError(message)
-    say(f"The pages of process {source.label} are at {server.address} until Ctrl-C.")
+    page = server.address.replace("/debug/pprof/", "/debug/concurrency/")
+    say(f"The live page of process {source.label} is at {page} until Ctrl-C; profiles are at /debug/pprof/.")
+    if page.startswith("http") and not arguments.no_browser:
+        open_in_browser(page)
     try:
         signal.pause()
     finally:
         server.close()
     return FINE
+
+
+def open_in_browser(page: str) -> bool:
+    """Open a page in a graphical browser of this machine, if there is one.
+
+    Browsers of the terminal would take its place, and over SSH the page would open on the wrong machine.
+    """
+    has_display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not has_display or os.environ.get("SSH_CONNECTION"):
+        return False
+    import webbrowser
+
+    try:
+        return webbrowser.open(page)
+    except (OSError, webbrowser.Error):
+        # No browser can be started: the address was printed.
+        return False
 
 
 def _is_local(address: str) -> bool:

@@ -1,6 +1,6 @@
 """Sites in tables: conversion from an agent's facts, and the columns that identify a site.
 
-The creating line is the first of these columns, so that it fits on a terminal of 80 columns.
+The file and line are the first of these columns and stay visible however narrow the terminal is.
 """
 
 from __future__ import annotations
@@ -10,14 +10,25 @@ from typing import Any, Final
 from ..byte_sizes import size_text
 from ..record.site import BEFORE_ATTACH
 from ..snapshot.values import CreationSite, StackEntry
+from .tables import Column
 
-SITE_HEADINGS: Final = ("CREATED BY<", "RUNS", "THROUGH", "AT")
+SITE_COLUMNS: Final = (
+    Column("SITE", cut="path"),
+    Column("CREATED BY", rank=2, cut="name"),
+    Column("RUNS", rank=6, cut="name"),
+    Column("THROUGH", rank=9, cut="name"),
+)
 
 
 def site_cells(site: CreationSite) -> tuple[str, str, str, str]:
-    """Return creating function and line, the function that runs, the spawners, and the file."""
-    at = f"{site.path}:{site.line}" if site.path else ""
-    return _with_line(site), site.runs, ", ".join(map(_with_line, site.via)), at
+    """Return the creating line, its function, the function that runs, and the spawners.
+
+    The function stands for the line of a site without a file.
+    """
+    spawners = ", ".join(map(_with_line, site.via))
+    if not site.path:
+        return _function(site), "", site.runs, spawners
+    return f"{site.path}:{site.line}", site.function, site.runs, spawners
 
 
 def memory_cell(facts: dict[str, Any]) -> str:
@@ -37,7 +48,9 @@ def site_key(facts: dict[str, Any]) -> tuple[str, CreationSite]:
     return facts["kind"], site_of(facts)
 
 
-def _with_line(place: CreationSite | StackEntry) -> str:
-    if place.function == BEFORE_ATTACH:
-        return "before attach"
+def _function(site: CreationSite) -> str:
+    return "before attach" if site.function == BEFORE_ATTACH else site.function
+
+
+def _with_line(place: StackEntry) -> str:
     return f"{place.function}:{place.line}" if place.line else place.function

@@ -15,7 +15,6 @@ HELP: Final = "write all tasks and threads of a process as JSON (mode 0600)"
 EXAMPLES: Final = """otel-concurrency snapshot 4711 -o before.json
 otel-concurrency diff before.json 4711
 otel-concurrency snapshot 4711 | jq .totals"""
-TAKES_FILE: Final = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

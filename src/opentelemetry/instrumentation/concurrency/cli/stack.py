@@ -16,27 +16,34 @@ from ..snapshot.values import CreationSite, LivePicture, Snapshot, group_by_stac
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
 from .filters import add_filters, holds
+from .fitting import terminal_width
 from .json_forms import pictures_json
 from .processes import allows_inspection
+from .readable_stacks import readable_stacks
 from .several import Asked
-from .site_cells import SITE_HEADINGS, site_cells
+from .site_cells import SITE_COLUMNS, site_cells
 from .sources import ProcessSource, Source, add_target, sources
+from .tables import number, table
 from .taken import Counted, Taken, counted
-from .terminal import emit, emit_json, say, table
+from .terminal import emit, emit_json, say
 
 NAME: Final = "stack"
 HELP: Final = "where every task waits, grouped; several processes: by site, one column per process"
 EXAMPLES: Final = """otel-concurrency stack 4711
 otel-concurrency stack 4711 --wait queue.get --site 'shop.*'
-otel-concurrency stack 4711 --verdict unwakeable --full
+otel-concurrency stack 4711 --verdict unwakeable --each
 otel-concurrency stack 4711 --threads
 otel-concurrency stack 'gunicorn*'"""
+FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
+REPEATS: Final = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     add_target(parser)
-    parser.add_argument("--full", action="store_true", help="show each task separately")
+    parser.add_argument("--full", action="store_true", help="also show the frames of libraries")
+    parser.add_argument("--each", action="store_true", help="show each task or thread separately, with all frames")
     parser.add_argument("--threads", action="store_true", help="show threads instead of tasks")
     add_filters(parser)
 
@@ -65,10 +72,12 @@ def _show(arguments: argparse.Namespace, found: Sequence[Source | _Outside]) -> 
         if answers:
             emit(_side_by_side(arguments, answers))
         return asked.exit_code
-    if arguments.full:
+    if arguments.each:
         emit(full_text(_chosen(arguments, found[0].take())))
-    else:
-        emit(grouped_text(kind, [each for each in found[0].count(kind).counts if holds(arguments, each)]))
+        return FINE
+    lines = grouped_text(kind, [each for each in found[0].count(kind).counts if holds(arguments, each)])
+    width = terminal_width()
+    emit(readable_stacks(lines, kind, width, full=arguments.full) if width and arguments.output != "wide" else lines)
     return FINE
 
 
@@ -121,5 +130,10 @@ def _side_by_side(arguments: argparse.Namespace, answers: Sequence[tuple[str, Co
         (str(count), *(str(column[site]) for column in columns), *site_cells(site))
         for site, count in total.most_common()
     )
-    headings = ("TOTAL>", *(f"{label}>" for label, _ in answers), *SITE_HEADINGS)
-    return table(headings, rows, wide=arguments.output == "wide", with_headings=not arguments.no_headers)
+    columns_of_processes = (number(label, rank=8) for label, _ in answers)
+    return table(
+        (number("TOTAL"), *columns_of_processes, *SITE_COLUMNS),
+        rows,
+        wide=arguments.output == "wide",
+        with_headings=not arguments.no_headers,
+    )

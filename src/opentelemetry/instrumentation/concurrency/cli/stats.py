@@ -11,33 +11,41 @@ from ..durations import short_duration
 from .quantities import seconds
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
-from .site_cells import SITE_HEADINGS, memory_cell, site_cells, site_key, site_of
+from .site_cells import SITE_COLUMNS, memory_cell, site_cells, site_key, site_of
 from .sources import Source, add_target, sources
-from .terminal import emit, emit_json, table
+from .tables import Column, number, table
+from .terminal import emit, emit_json
 
 NAME: Final = "stats"
 HELP: Final = "tasks, threads, event loops and their delay, creations per second, top sites"
 EXAMPLES: Final = (
     "otel-concurrency stats 4711\notel-concurrency stats 4711 --interval 5s\notel-concurrency stats all --json"
 )
+FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
+REPEATS: Final = True
 
 
-def _without_runs(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns of a site except what it runs: the same function for every executor."""
-    return cells[:1] + cells[2:]
-
-
-_HEADINGS: Final = ("LIVE>", "ORPHANS>", "CREATED/s>", "OLDEST>", "KIND", *SITE_HEADINGS)
-_HEADINGS_OF_EXECUTORS: Final = (
-    "BUSY>",
-    "LIMIT>",
-    "QUEUED>",
-    "OLDEST QUEUED>",
-    "EXECUTORS>",
-    *_without_runs(SITE_HEADINGS),
+_COLUMNS: Final = (
+    number("LIVE"),
+    number("ORPHANS"),
+    number("CREATED/s", rank=4),
+    number("OLDEST", rank=5),
+    Column("KIND", rank=3),
+    *SITE_COLUMNS,
 )
-_WITH_MEMORY: Final = ("MEMORY>", *_HEADINGS)
-_HEADINGS_OF_ENDED: Final = ("DESTROYED>", "UNRETRIEVED>", "CREATED>", *SITE_HEADINGS)
+_WITH_MEMORY: Final = (number("MEMORY", rank=1), *_COLUMNS)
+_SITE_WITHOUT_RUNS: Final = tuple(column for column in SITE_COLUMNS if column.heading != "RUNS")
+"""The same function runs for every executor."""
+_COLUMNS_OF_EXECUTORS: Final = (
+    number("BUSY"),
+    number("LIMIT"),
+    number("QUEUED"),
+    number("OLDEST QUEUED", rank=1),
+    number("EXECUTORS", rank=1),
+    *_SITE_WITHOUT_RUNS,
+)
+_COLUMNS_OF_ENDED: Final = (number("DESTROYED"), number("UNRETRIEVED"), number("CREATED", rank=1), *SITE_COLUMNS)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         emit_json([facts for _, facts in asked.in_order()])
         return asked.exit_code
-    for number, (_, facts) in enumerate(asked):
-        emit(["\n"] if number else [])
+    for position, (_, facts) in enumerate(asked):
+        emit(["\n"] if position else [])
         emit(_lines(facts))
         emit(_tables(arguments, facts))
     return asked.exit_code
@@ -74,17 +82,17 @@ def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[st
     if any(site.get("memory") is not None for site in living):
         yield from table(_WITH_MEMORY, ((memory_cell(site), *_cells(site)) for site in living[:most]), **form)
     else:
-        yield from table(_HEADINGS, map(_cells, living[:most]), **form)
+        yield from table(_COLUMNS, map(_cells, living[:most]), **form)
     if executors:
         yield "\n"
         yield "executors:\n"
-        yield from table(_HEADINGS_OF_EXECUTORS, map(_cells_of_executors, executors[:most]), **form)
+        yield from table(_COLUMNS_OF_EXECUTORS, map(_cells_of_executors, executors[:most]), **form)
     ended = [site for site in sites if site.get("destroyed") or site.get("unretrieved")]
     if ended:
         ended.sort(key=lambda site: -(site.get("destroyed", 0) + site.get("unretrieved", 0)))
         yield "\n"
         yield "tasks that were destroyed while pending, or whose exception was never retrieved:\n"
-        yield from table(_HEADINGS_OF_ENDED, map(_cells_of_ended, ended[:most]), **form)
+        yield from table(_COLUMNS_OF_ENDED, map(_cells_of_ended, ended[:most]), **form)
 
 
 def _measured(source: Source, interval_s: float) -> dict[str, Any]:
@@ -159,10 +167,15 @@ def _cells_of_executors(site: dict[str, Any]) -> tuple[str, ...]:
         str(site["queued"]),
         short_duration(site["oldest_queued_s"]) if site["queued"] else "-",
         str(site["executors"]),
-        *_without_runs(site_cells(site_of(site))),
+        *_without_runs(site),
     )
 
 
 def _cells_of_ended(site: dict[str, Any]) -> tuple[str, ...]:
     destroyed, unretrieved = site.get("destroyed", 0), site.get("unretrieved", 0)
     return str(destroyed), str(unretrieved), str(site["created"]), *site_cells(site_of(site))
+
+
+def _without_runs(site: dict[str, Any]) -> tuple[str, ...]:
+    at, created_by, _, through = site_cells(site_of(site))
+    return at, created_by, through

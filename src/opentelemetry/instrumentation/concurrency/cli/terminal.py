@@ -1,4 +1,4 @@
-"""Output of the commands: tables, colour and progress.
+"""Output of the commands: text, JSON, colour and progress.
 
 Every text that a command prints goes through `emit`, `say` or `progress`, which sanitise it, or through `emit_json`,
 which writes ASCII. Commands never write to a stream themselves; a test enforces that.
@@ -11,18 +11,14 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from ..sanitize import sanitize
 
 _PAINTED: Final = re.compile(r"\b(unwakeable|deadlock|orphaned|growing|no agent)\b")
 _COLOURS: Final = {"unwakeable": 31, "deadlock": 31, "orphaned": 33, "growing": 33, "no agent": 2}
-_CELL_LIMIT: Final = 4000
-_LEAST_WIDTH: Final = 12
-_GAP: Final = 2
 
 
 def wants_colour() -> bool:
@@ -52,43 +48,6 @@ def emit_script(text: str) -> None:
 def emit_json(value: Any) -> None:
     """Write a value as JSON."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, wide: bool, with_headings: bool) -> Iterator[str]:
-    """Yield a table, line by line; on a terminal the lines are truncated to its width.
-
-    Args:
-        headings: One per column; columns whose heading ends with ``>`` are right-aligned. A column whose heading
-            ends with ``<`` keeps the end of its cells if the terminal is too narrow.
-        rows: The cells.
-        wide: Whether to show complete cells, however long.
-        with_headings: Whether to show the headings.
-    """
-    names = [heading.rstrip("<>") for heading in headings]
-    made = [[sanitize(cell, _CELL_LIMIT) for cell in row] for row in rows]
-    if with_headings:
-        made.insert(0, names)
-    if not made:
-        return
-    widths = [max(len(row[at]) for row in made) for at in range(len(names))]
-    limit = 0 if wide or not sys.stdout.isatty() else shutil.get_terminal_size().columns
-    for at, heading in enumerate(headings):
-        if limit and heading.endswith("<"):
-            # The last column of the terminal is kept free for the mark of a truncated line.
-            widths[at] = min(widths[at], max(_LEAST_WIDTH, limit - 1 - sum(width + _GAP for width in widths[:at])))
-            for row in made:
-                row[at] = _end_of(row[at], widths[at])
-    for row in made:
-        cells = [
-            cell.rjust(width) if heading.endswith(">") else cell.ljust(width)
-            for cell, width, heading in zip(row, widths, headings, strict=True)
-        ]
-        line = (" " * _GAP).join(cells).rstrip()
-        yield (line[: limit - 1] + "…" if limit > 1 and len(line) > limit else line) + "\n"
-
-
-def _end_of(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else f"…{cell[len(cell) - width + 1 :]}"
 
 
 class Progress:

@@ -20,6 +20,7 @@ from ..render.grouped_text import grouped_text
 from ..sanitize import sanitize
 from .failures import CommandError, UsageError
 from .filters import VERDICTS, holds, wait_reason
+from .leak_blocks import Form
 from .leaks import asked_leaks, chosen_leaks, leak_lines
 from .ps import process_lines, process_rows
 from .sources import ProcessSource, named_processes
@@ -53,7 +54,7 @@ def leaks_text(target: str, site: str = "", wait: str = "", verdict: str = "", *
 
     def lines(source: ProcessSource) -> Iterator[str]:
         taken, facts = chosen_leaks(filters, *asked_leaks(source))
-        return leak_lines(taken, facts, full=full, none_text=none_text)
+        return leak_lines(taken, facts, Form(full), none_text=none_text)
 
     return _of_processes(target, _PROOF_TIMEOUT_S, lines)
 

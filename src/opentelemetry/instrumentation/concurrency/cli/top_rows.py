@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..durations import short_duration
 from ..render.name_text import sanitize_name
+from .fitting import fit_path
 from .site_cells import memory_cell, site_cells, site_key, site_of
 
 COLUMNS: Final = (
@@ -15,12 +16,12 @@ COLUMNS: Final = (
     "ORPHANS",
     "CREATED/s",
     "OLDEST",
+    "SITE",
+    "CREATED BY",
     "MEMORY",
     "KIND",
-    "CREATED BY",
     "RUNS",
     "THROUGH",
-    "AT",
     "DESTROYED",
     "UNRETRIEVED",
 )
@@ -29,15 +30,16 @@ _KEYS: Final = (
     "orphans",
     "created_per_s",
     "oldest_s",
+    "path",
+    "function",
     "memory",
     "kind",
-    "function",
     "runs",
     "through",
-    "path",
     "destroyed",
     "unretrieved",
 )
+_SITE_WIDTH: Final = 36
 _TEXTS: Final = frozenset({"kind", "function", "runs", "path", "through"})
 _UNKNOWN: Final = {"runs": "", "destroyed": 0, "unretrieved": 0, "memory": None}
 """Defaults for facts that agents of earlier versions do not send."""
@@ -48,12 +50,12 @@ class Rows:
     """The sites to show, with order and filter.
 
     Attributes:
-        column: Index of the column to sort by.
+        column: Index of the column to sort by; at first the leaks.
         is_reversed: Whether the order is reversed.
         wanted: Show only sites whose creating function, file, line or running function contains this text.
     """
 
-    column: int = 0
+    column: int = 1
     is_reversed: bool = False
     wanted: str = ""
     _sites: list[dict[str, Any]] = field(default_factory=list)
@@ -85,7 +87,9 @@ class Rows:
         key = _KEYS[self.column]
         # Numbers sort in descending order, texts in ascending order.
         descending = (key not in _TEXTS) != self.is_reversed
-        chosen.sort(key=lambda site: (-1 if site[key] is None else site[key], site["line"]), reverse=descending)
+        # Among equals, sites with leaks come first, then those with most live tasks or threads.
+        chosen.sort(key=lambda site: (-site["orphans"], not site.get("suspect"), -site["live"], site["line"]))
+        chosen.sort(key=lambda site: -1 if site[key] is None else site[key], reverse=descending)
         return [(site, _cells(site)) for site in chosen]
 
 
@@ -94,18 +98,18 @@ def _searched(site: dict[str, Any]) -> str:
 
 
 def _cells(site: dict[str, Any]) -> tuple[str, ...]:
-    created_by, runs, through, at = site_cells(site_of(site))
+    at, created_by, runs, through = site_cells(site_of(site))
     return (
         str(site["live"]),
         (str(site["orphans"]) if site["orphans"] else "-") + (" growing" if site.get("suspect") else ""),
         f"{site['created_per_s']:g}",
         short_duration(site["oldest_s"]) + ("+" if site.get("before_attach") else ""),
+        fit_path(sanitize_name(at, 1000), _SITE_WIDTH),
+        sanitize_name(created_by),
         memory_cell(site),
         site["kind"],
-        sanitize_name(created_by),
         sanitize_name(runs),
         sanitize_name(through, 1000),
-        sanitize_name(at, 1000),
         str(site["destroyed"] or "-"),
         str(site["unretrieved"] or "-"),
     )

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Final
 
 from ..render.name_text import quoted, sanitize_name
-from ..render.place_text import created_by, function_text, state_text
+from ..render.place_text import created_by, function_text, position_text, state_text
 from ..snapshot.values import LivePicture
 from .filters import add_filters, holds
+from .fitting import fit_name, fit_path, shortest_path, terminal_width
 from .json_forms import pictures_json
 from .several import Asked
 from .sources import add_target, sources
@@ -23,8 +24,11 @@ HELP: Final = "tasks by the task that awaits them (--created: by the task that c
 EXAMPLES: Final = (
     "otel-concurrency tree 4711\notel-concurrency tree 4711 --created\notel-concurrency tree 4711 --site 'shop.*'"
 )
+FORMS: Final = ("table", "wide", "json")
+REPEATS: Final = True
 
 _MAX_DEPTH: Final = 100
+_LEAST_NAME: Final = 12
 _LINES_PER_TASK: Final = 4
 """Limit of lines: tasks that share owners at every level make a tree that doubles with each level."""
 
@@ -45,10 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         emit_json([pictures_json(taken, _chosen(arguments, taken)) for _, taken in asked.in_order()])
         return asked.exit_code
+    width = 0 if arguments.output == "wide" else terminal_width()
     for _, taken in asked:
         if len(found) > 1:
             emit([f"process {taken.snapshot.process_id}\n"])
-        emit(tree_lines(taken.snapshot.tasks, lambda one: holds(arguments, one), created=arguments.created))
+        tasks = taken.snapshot.tasks
+        emit(tree_lines(tasks, lambda one: holds(arguments, one), created=arguments.created, width=width))
     return asked.exit_code
 
 
@@ -57,7 +63,7 @@ def _chosen(arguments: argparse.Namespace, taken: Taken) -> Iterable[LivePicture
 
 
 def tree_lines(
-    tasks: Iterable[LivePicture], chooses: Callable[[LivePicture], bool], *, created: bool = False
+    tasks: Iterable[LivePicture], chooses: Callable[[LivePicture], bool], *, created: bool = False, width: int = 0
 ) -> Iterator[str]:
     """Yield a forest, line by line.
 
@@ -65,6 +71,7 @@ def tree_lines(
         tasks: All tasks of a process.
         chooses: Returns whether to show a task; roots above such a task are shown too.
         created: Whether to group by creator instead of by owner.
+        width: Width of the terminal; 0 for no limit.
     """
     everything = {picture.serial: picture for picture in tasks}
     below: defaultdict[int, list[LivePicture]] = defaultdict(list)
@@ -80,7 +87,7 @@ def tree_lines(
     shown_roots = [root for root in roots if any(map(chooses, _family(root, below)))]
     shown_roots.sort(key=lambda root: (root.verdict is None, root.serial))
     most = _LINES_PER_TASK * len(everything) + _MAX_DEPTH
-    lines = _forest(shown_roots, below, "", ())
+    lines = _forest(shown_roots, below, "", (), width)
     yield from islice(lines, most)
     if next(lines, None) is not None:
         yield f"… (tasks with several owners are shown below each; only the first {most} lines are shown)\n"
@@ -97,7 +104,7 @@ def _family(root: LivePicture, below: dict[int, list[LivePicture]]) -> Iterator[
 
 
 def _forest(
-    siblings: list[LivePicture], below: dict[int, list[LivePicture]], indent: str, path: tuple[int, ...]
+    siblings: list[LivePicture], below: dict[int, list[LivePicture]], indent: str, path: tuple[int, ...], width: int
 ) -> Iterator[str]:
     """Yield siblings with their descendants; similar leaves are merged into one line."""
     alike: dict[object, list[LivePicture]] = {}
@@ -110,16 +117,44 @@ def _forest(
         last = number == len(groups) - 1
         branch, deeper = ("", "") if not path else ("└── " if last else "├── ", "    " if last else "│   ")
         first = group[0]
-        yield f"{indent}{branch}{_label(group)}\n"
+        yield f"{_fitted(indent + branch, group, width) if width else indent + branch + _label(group)}\n"
         if first.serial in path or len(path) >= _MAX_DEPTH:
             continue
         children = [child for child in below.get(first.serial, ()) if child.serial not in (*path, first.serial)]
-        yield from _forest(children, below, indent + deeper, (*path, first.serial))
+        yield from _forest(children, below, indent + deeper, (*path, first.serial), width)
+
+
+def _fitted(indent: str, group: list[LivePicture], width: int) -> str:
+    """Return a line of the tree for a terminal: the task, its state, the creating line; then what fits."""
+    first = group[0]
+    site = first.site
+    what, state = _what(group), _state(group)
+    position = position_text(site) or function_text(site)
+    text = f"{indent}{what} {first.serial} {state} "
+    named = f"{indent}{what} {first.serial} {quoted(first.name)} {state} "
+    if len(named) + shortest_path(position) <= width:
+        text = named
+    text += fit_path(position, max(width - len(text), shortest_path(position)))
+    runs = sanitize_name(site.runs)
+    room = width - len(text) - len(" runs ")
+    if runs and room > _LEAST_NAME:
+        text += f" runs {fit_name(runs, room)}"
+    return text
+
+
+def _what(group: list[LivePicture]) -> str:
+    return f"{len(group)} tasks like" if len(group) > 1 else "task"
+
+
+def _state(group: list[LivePicture]) -> str:
+    first = group[0]
+    stall = max((one.stalled_s for one in group if one.stalled_s is not None), default=None)
+    return state_text(first.wait_reason, stall, first.verdict, *(("deadlock",) if first.deadlock else ()))
 
 
 def _label(group: list[LivePicture]) -> str:
     first = group[0]
-    what = f"{len(group)} tasks like" if len(group) > 1 else "task"
+    what = _what(group)
     stall = max((one.stalled_s for one in group if one.stalled_s is not None), default=None)
     state = state_text(first.wait_reason, stall, first.verdict)
     site = first.site

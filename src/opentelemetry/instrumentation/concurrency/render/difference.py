@@ -67,7 +67,7 @@ def changes_by_site(before: Snapshot, after: Snapshot) -> tuple[SiteChange, ...]
 
 def changes_text(changes: Iterable[SiteChange]) -> Iterator[str]:
     """Yield changes as a table, line by line; one sentence if there are none."""
-    rows = [(_HEADINGS, "CREATED BY"), *((_columns(change), _place(change.site)) for change in changes)]
+    rows = [(_HEADINGS, "CREATED BY"), *((columns_of(change), _place(change.site)) for change in changes)]
     if len(rows) == 1:
         yield "No creation site has more or fewer live tasks or threads.\n"
         return
@@ -80,7 +80,8 @@ def changes_text(changes: Iterable[SiteChange]) -> Iterator[str]:
         yield f"{'  '.join(cells)}  {place}\n"
 
 
-def _columns(change: SiteChange) -> tuple[str, ...]:
+def columns_of(change: SiteChange) -> tuple[str, ...]:
+    """Return the cells of a change without its site: kind, change, before, after, orphans."""
     orphans = (
         f"{change.orphans_before} -> {change.orphans_after}" if change.orphans_before or change.orphans_after else ""
     )
