@@ -92,6 +92,14 @@ def test_index_names_every_page_and_fits_a_screen():
     assert len(index.splitlines()) <= 40
 
 
+def test_tables_of_the_snapshot_match_the_schema():
+    """Run ``python docs/formats.py`` after a change of the schema."""
+    formats = load(DOCS / "formats.py")
+    page = formats.PAGE.read_text()
+    assert formats.current(page) == page
+    assert page.count("| property | type |") == 8
+
+
 def test_blocks_of_benchmarks_are_current():
     """Run ``python docs/cost.py`` after a benchmark."""
     cost = load(DOCS / "cost.py")

@@ -1,6 +1,7 @@
 """The documentation site: each page is in its navigation, and links and code blocks become what MkDocs understands."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,11 @@ import yaml
 from docs_blocks import DOCS
 from test_docs import ROOT, load
 
+from opentelemetry.instrumentation import concurrency
+from opentelemetry.instrumentation.concurrency import testing
+
 CONFIGURATION = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+API = (DOCS / "api.md").read_text()
 REPOSITORY = CONFIGURATION["repo_url"]
 
 
@@ -86,6 +91,12 @@ def test_notes_for_tests_are_not_shown(shown):
     page = "```python file: app.py\nx\n```\n```console not-run: needs Docker\n$ y\n```\n```text\nz\n```\n"
     expected = '```python title="app.py"\nx\n```\n```console\n$ y\n```\n```text\nz\n```\n'
     assert shown(page) == expected
+
+
+def test_api_reference_has_every_public_name():
+    """Those of the package and those for tests."""
+    shown = set(re.findall(r"^::: opentelemetry\.instrumentation\.concurrency\.(?:testing\.)?(\w+)$", API, re.M))
+    assert shown == {*concurrency.__all__, *testing.__all__}
 
 
 def test_addresses_of_the_site_are_those_of_the_package():
