@@ -30,6 +30,7 @@ LABELS = {"job", "instance", "kind", "code_function_name", "code_file_path", "co
     "thread_name",
     "python_thread_daemon",
     "python_executor_thread_state",
+    "service_version",  # of the resource, in `target_info`
 }
 
 

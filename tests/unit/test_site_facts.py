@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 from opentelemetry.instrumentation.concurrency.agent import site_facts
 from opentelemetry.instrumentation.concurrency.agent.site_facts import sites_ended_badly, top_sites
+from opentelemetry.instrumentation.concurrency.census.before_attach import BeforeAttach
 from opentelemetry.instrumentation.concurrency.census.scan import Scan, Tally
 from opentelemetry.instrumentation.concurrency.diagnose.diagnosis import Diagnosed, SiteVerdicts
+from opentelemetry.instrumentation.concurrency.diagnose.growth.growth import Rate
 from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.record.site import Site
 from opentelemetry.instrumentation.concurrency.record.threads import OWN_SITE
@@ -32,7 +34,7 @@ def target(tasks=(), threads=(), live=(), orphans=None, suspects=()):
     )
     clock = SimpleNamespace(now=lambda: 100.0)
     return SimpleNamespace(
-        census=SimpleNamespace(last_scan=scan, clock=clock),
+        census=SimpleNamespace(last_scan=scan, clock=clock, before_attach=BeforeAttach()),
         diagnosed=Diagnosed(orphans=orphans or {}, suspects=set(suspects)),
         recorder=SimpleNamespace(
             task_sites=SimpleNamespace(sites=list(tasks)), thread_sites=SimpleNamespace(sites=list(threads))
@@ -43,7 +45,9 @@ def target(tasks=(), threads=(), live=(), orphans=None, suspects=()):
 def test_site_description_has_function_and_spawners():
     """Every property that the command line reads."""
     query = site(0, "shop.query", "shop.ask", created=50, via=(SPAWN,))
-    (row,) = top_sites(target([query], live=[(query, 7, 90.0)], orphans={query: SiteVerdicts(2, 3)}))
+    process = target([query], live=[(query, 7, 90.0)], orphans={query: SiteVerdicts(2, 3)})
+    process.diagnosed.rates[query] = Rate(12.5, 300.0)
+    (row,) = top_sites(process)
     assert row == {
         "kind": "task",
         "function": "shop.query",
@@ -56,6 +60,8 @@ def test_site_description_has_function_and_spawners():
         "orphans": 5,
         "unwakeable": 3,
         "suspect": False,
+        "before_attach": False,
+        "leaked_per_hour": 12.5,
         "memory": None,
         "created": 50,
         "destroyed": 0,

@@ -22,6 +22,7 @@ from .record.site import Kind
 
 if TYPE_CHECKING:
     from .diagnose.self_test.self_test import InternalsCheck
+    from .diagnose.stale_spans import StaleSpan
     from .snapshot.values import LivePicture, Snapshot, TaskSummary
 
 
@@ -100,6 +101,17 @@ class LiveProcess:
         The caller holds the census' lock. Cost: some hundred await chains.
         """
         return describe(group, self.census.clock, self.diagnosis.stalls)
+
+    def stale_spans(self, pause: Callable[[], None] = no_pause) -> list[StaleSpan]:
+        """Return the sites whose tasks carry the span of an ended request. The caller holds the census' lock.
+
+        Cost: 0.2 µs per task, 3 µs per task that was created in a request.
+        """
+        from .diagnose.stale_spans import stale_spans
+
+        tasks, diagnosis = self.census.tasks, self.diagnosis
+        verdicts = diagnosis.memory.of(tasks).verdict
+        return stale_spans(tasks, self.recorder.task_sites.sites, verdicts, diagnosis.task_age, pause)
 
     def measure_impact(self, pause: Callable[[], None] = no_pause) -> None:
         """Measure the impact of the leaks of the last scan. The caller holds the census' lock.

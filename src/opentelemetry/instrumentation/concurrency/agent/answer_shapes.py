@@ -66,6 +66,7 @@ _STATS: Final = {
             "oldest_s": float,
             "before_attach?": bool,
             "suspect?": bool,
+            "leaked_per_hour?": float,
             "memory?": int,
             "destroyed?": int,
             "unretrieved?": int,
@@ -113,6 +114,8 @@ _IMPACT: Final = {
 }
 _LEAKS: Final = {
     "impacts?": [_IMPACT],
+    "stale_spans?": [{**_SITE, "count": int, "span": str, "ended_s": float}],
+    "rates?": [{**_SITE, "per_hour": float, "over_s": float}],
     "memory_note?": str,
     "examined?": int,
     "undecided?": str,

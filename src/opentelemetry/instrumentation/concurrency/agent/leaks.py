@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..census.scan import Scan
 from ..diagnose.introspection.fingerprint import NamedFrame
+from ..diagnose.stale_spans import StaleSpan
 from ..diagnose.verdict.finding import Finding
 from ..diagnose.verdict.group import Group
 from ..diagnose.verdict.impact import NO_IMPACT, NOT_MEASURED
@@ -48,6 +49,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                 elif picture.verdict is not None:
                     writer.add(picture)
         live.measure_impact(pause)
+        stale = [_stale(each) for each in live.stale_spans(pause)[:_MOST_GROWING]]
         growing = _growing(live, live.diagnosed.groups)
         young = _young(live, scan, target.settings.resident_limit)
     reply.facts.update(
@@ -56,6 +58,8 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         growing=growing,
         young_threads=young,
         impacts=[_impact(group) for group in live.diagnosed.groups if group.impact is not NO_IMPACT],
+        rates=_rates(live),
+        stale_spans=stale,
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=sites_ended_badly(live),
         silent_loops=[each.as_facts() for each in target.silent_loops(may_ask=True)],
@@ -75,6 +79,26 @@ def _impact(group: Group) -> dict[str, Any]:
         "held_by": group.impact.held_by,
         "waits_on": group.impact.waits_on,
     }
+
+
+def _stale(found: StaleSpan) -> dict[str, Any]:
+    """Return tasks that carry the span of an ended request as plain values."""
+    return {
+        **described(found.site),
+        "count": found.count,
+        "span": found.span_name,
+        "ended_s": round(found.ended_s, 1),
+    }
+
+
+def _rates(live: LiveProcess) -> list[dict[str, Any]]:
+    """Return how fast the leaks of each site grow; sites with equal line and function are one sum."""
+    found: dict[SiteKey, dict[str, Any]] = {}
+    for site, rate in list(live.diagnosed.rates.items()):
+        entry = found.setdefault(key_of(site), {**described(site), "per_hour": 0.0, "over_s": 0.0})
+        entry["per_hour"] = round(entry["per_hour"] + rate.per_hour, 1)
+        entry["over_s"] = max(entry["over_s"], rate.over_s)
+    return list(found.values())
 
 
 def _growing(live: LiveProcess, groups: Iterable[Group]) -> list[dict[str, Any]]:

@@ -134,10 +134,17 @@ def _row(live: LiveProcess, counters: _Counters, now: float) -> dict[str, Any]:
         "orphans": sum(found.orphaned + found.unwakeable for found in verdicts),
         "unwakeable": sum(found.unwakeable for found in verdicts),
         "before_attach": live.census.before_attach.are_at(counters.site.kind, [tally.site for tally in counters.live]),
+        "leaked_per_hour": _leaked_per_hour(live, counters),
         "suspect": any(tally.site in diagnosed.suspects for tally in counters.live),
         "memory": _memory(live, counters),
         **_ending(counters),
     }
+
+
+def _leaked_per_hour(live: LiveProcess, counters: _Counters) -> float | None:
+    """Return by how many per hour the leaks of a site grow; None if that is not known."""
+    found = [rate.per_hour for tally in counters.live if (rate := live.diagnosed.rates.get(tally.site)) is not None]
+    return round(sum(found), 1) if found else None
 
 
 def _memory(live: LiveProcess, counters: _Counters) -> int | None:

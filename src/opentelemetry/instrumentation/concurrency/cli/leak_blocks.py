@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..durations import duration_text
 from ..render.creation_text import callers_of_line, creation_heading
 from ..render.name_text import sanitize_name
 from ..render.place_text import age_text, created_by, function_text, position_text, state_text
@@ -106,6 +107,21 @@ def ended_badly_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     yield from creator_lines(f"{', '.join(endings)}: ", site, form.width)
     yield from _started(site, form)
     yield f"  of {_counted(facts['created'], facts['kind'])} created there\n"
+    yield "\n"
+
+
+def stale_span_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
+    """Yield the block of tasks that are not leaks but still carry the span of an ended request."""
+    site, count = site_of(facts), facts["count"]
+    heading = f"{_counted(count, facts['kind'])} with the span of an ended request: "
+    yield from creator_lines(heading, site, form.width)
+    yield from _started(site, form)
+    span, ended = sanitize_name(facts["span"], _REASON_LIMIT), duration_text(facts["ended_s"])
+    their = "this task" if count == 1 else "these tasks"
+    text = f"  the request {span!r} ended {ended} ago; the spans of {their} join its trace"
+    yield from sentence_lines(text, form.width)
+    text = "  start them with an empty context: create_task(..., context=contextvars.Context()), Python >= 3.11"
+    yield from sentence_lines(text, form.width)
     yield "\n"
 
 

@@ -17,7 +17,8 @@ from .filters import add_filters, holds
 from .fitting import sentence_lines, terminal_width
 from .impact_lines import Impacts
 from .json_forms import pictures_json
-from .leak_blocks import Form, ended_badly_block, growing_block, has_hidden_frames, leak_block
+from .leak_blocks import Form, ended_badly_block, growing_block, has_hidden_frames, leak_block, stale_span_block
+from .rate_lines import Rates
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
 from .site_cells import site_of
@@ -88,13 +89,19 @@ def chosen_leaks(arguments: argparse.Namespace, taken: Taken, facts: dict[str, A
     growing = [site for site in facts.get("growing", ()) if _holds_growing(arguments, site)]
     ended_badly = [site for site in facts.get("ended_badly", ()) if _holds_ended_badly(arguments, site)]
     young = [site for site in facts.get("young_threads", ()) if _holds_young(arguments, site)]
-    more = {"growing": growing, "ended_badly": ended_badly, "young_threads": young}
+    stale = [site for site in facts.get("stale_spans", ()) if _holds_stale(arguments, site)]
+    more = {"growing": growing, "ended_badly": ended_badly, "young_threads": young, "stale_spans": stale}
     return replace(taken, snapshot=snapshot), {**facts, **more}
 
 
 def _has_more(facts: dict[str, Any]) -> bool:
     """Return whether a site is growing, or has more young threads than may be residents."""
     return bool(facts.get("growing")) or any(site.get("counts") for site in facts.get("young_threads", ()))
+
+
+def _holds_stale(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    # These tasks have neither a verdict nor one wait reason.
+    return not arguments.verdict and not arguments.wait and _is_of_site(arguments, facts)
 
 
 def _holds_young(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
@@ -170,11 +177,21 @@ def leak_lines(
         yield f"The proof is incomplete: {sanitize_name(facts['undecided'], _REASON_LIMIT)}.\n"
     if groups and facts.get("memory_note"):
         yield f"{sanitize_name(facts['memory_note'], _REASON_LIMIT)}.\n"
+    rates = Rates(facts.get("rates") or (), impacts)
     blocks = [
-        *(leak_block(group, form, impacts.lines_of(group[0].site, group[0].verdict)) for group in groups),
-        *(growing_block(site, form, impact=impacts.lines_of(site_of(site), "growing")) for site in growing),
+        *(
+            leak_block(
+                group, form, impacts.lines_of(group[0].site, group[0].verdict) + rates.lines_of(group[0], groups)
+            )
+            for group in groups
+        ),
+        *(
+            growing_block(site, form, impact=impacts.lines_of(site_of(site), "growing") + rates.lines_of_growing(site))
+            for site in growing
+        ),
         *(growing_block(site, form, verdict="young") for site in young),
         *(ended_badly_block(site, form) for site in facts.get("ended_badly") or []),
+        *(stale_span_block(site, form) for site in facts.get("stale_spans") or []),
         *(silent_loop_block(loop) for loop in silent_loops_of(facts)),
     ]
     if blocks:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from ..durations import short_duration
 from .quantities import seconds
+from .rate_lines import rate_text
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
 from .site_cells import SITE_COLUMNS, memory_cell, site_cells, site_key, site_of
@@ -34,7 +35,6 @@ _COLUMNS: Final = (
     Column("KIND", rank=3),
     *SITE_COLUMNS,
 )
-_WITH_MEMORY: Final = (number("MEMORY", rank=1), *_COLUMNS)
 _SITE_WITHOUT_RUNS: Final = tuple(column for column in SITE_COLUMNS if column.heading != "RUNS")
 """The same function runs for every executor."""
 _COLUMNS_OF_EXECUTORS: Final = (
@@ -79,10 +79,9 @@ def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[st
     living = [site for site in sites if site["live"]]
     if arguments.sort == "memory":
         living.sort(key=lambda site: -(site.get("memory") or 0))
-    if any(site.get("memory") is not None for site in living):
-        yield from table(_WITH_MEMORY, ((memory_cell(site), *_cells(site)) for site in living[:most]), **form)
-    else:
-        yield from table(_COLUMNS, map(_cells, living[:most]), **form)
+    of_leaks = [each for each in _OF_LEAKS if any(site.get(each.fact) is not None for site in living)]
+    rows = ((*(each.cell(site) for each in of_leaks), *_cells(site)) for site in living[:most])
+    yield from table((*(each.column for each in of_leaks), *_COLUMNS), rows, **form)
     if executors:
         yield "\n"
         yield "executors:\n"
@@ -93,6 +92,25 @@ def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[st
         yield "\n"
         yield "tasks that were destroyed while pending, or whose exception was never retrieved:\n"
         yield from table(_COLUMNS_OF_ENDED, map(_cells_of_ended, ended[:most]), **form)
+
+
+def _rate_cell(site: dict[str, Any]) -> str:
+    rate = site.get("leaked_per_hour")
+    return "-" if rate is None else rate_text(rate)
+
+
+class _OfLeaks(NamedTuple):
+    """A column that is shown if a site has the fact."""
+
+    fact: str
+    column: Column
+    cell: Callable[[dict[str, Any]], str]
+
+
+_OF_LEAKS: Final = (
+    _OfLeaks("memory", number("MEMORY", rank=1), memory_cell),
+    _OfLeaks("leaked_per_hour", number("LEAKED/h", rank=2), _rate_cell),
+)
 
 
 def _measured(source: Source, interval_s: float) -> dict[str, Any]:

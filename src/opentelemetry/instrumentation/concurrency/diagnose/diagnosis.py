@@ -19,6 +19,7 @@ from .destroyed import DestroyedTasks
 from .executor_use import ExecutorUse, ExecutorUses
 from .executors import ExecutorWatch
 from .growth.growing import GrowingSites
+from .growth.growth import Rate
 from .growth.spawning_lines import accuse_spawners
 from .growth.stack_requests import StackRequests
 from .impact.impact import ImpactWatch
@@ -58,6 +59,7 @@ class Diagnosed:
         unexamined: Number of old tasks that the proof has not examined.
         executors: Use of the executors, by site.
         memory: Memory of leaked tasks in bytes, by site and verdict, where it was measured.
+        rates: How fast the leaks of a site grow, where that is known.
     """
 
     groups: list[Group] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Diagnosed:
     unexamined: int = 0
     executors: dict[Site, ExecutorUse] = field(default_factory=dict)
     memory: dict[tuple[Site, Verdict], int] = field(default_factory=dict)
+    rates: dict[Site, Rate] = field(default_factory=dict)
 
     def note_memory(self) -> None:
         """Set ``memory`` from the impact of the groups."""
@@ -115,6 +118,11 @@ class Diagnosis:
         """Ages in seconds for which the census counts older tasks and threads, for the growth rule."""
         return self._growing.ages_s
 
+    @property
+    def task_age(self) -> float:
+        """The setting ``TASK_AGE``, in seconds."""
+        return self._settings.task_age
+
     def ignores(self, site: Site, task: Any) -> bool:
         """Return whether a task is ignored by the settings. Cost: one await chain if fingerprints are ignored."""
         return self._ignored.holds_site(site) or self._ignored.holds_task(site, task)
@@ -151,6 +159,8 @@ class Diagnosis:
         self.stalls.end_scan()
         self._add_other_proven(census, diagnosed, scan, pause)
         self._add_growing(census, scan, diagnosed, pause)
+        leaking = {*diagnosed.orphans, *diagnosed.suspects}
+        diagnosed.rates = {site: rate for site in leaking if (rate := self._growing.rate(site)) is not None}
         self._request_stacks(census, diagnosed, pause)
         self._last_waits.scan(census.tasks, pause)
         diagnosed.groups += self.destroyed.groups(scan.at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import Context, ContextVar
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
@@ -136,3 +137,13 @@ def raw_context() -> tuple[Callable[[], Any], str]:
     except (ImportError, AttributeError, LookupError):
         return (lambda: {"span": get_current_span()}), "span"
     return variable.get, _SPAN_KEY
+
+
+def span_in(context: Context) -> Any | None:
+    """Return the current span of a context, without entering it; None without one, or if it cannot be read."""
+    read, key = raw_context()
+    variable = getattr(read, "__self__", None)
+    if type(variable) is not ContextVar:
+        return None
+    values: Any = context.get(variable)
+    return dict.get(values, key) if issubclass(type(values), dict) else None

@@ -16,7 +16,7 @@ from ...record.site import Kind, Site, SpawningLine
 from ...settings import Settings
 from ..executors import are_bounded_workers
 from ..ownership.ignored import IgnoreList
-from .growth import Growth, GrowthWatch, growth_clause
+from .growth import Growth, GrowthWatch, Rate, growth_clause
 from .live_limit import are_declared, are_of_connections, crowded_without_owner
 from .spawning_lines import SpawningSites, callers_of, total_of
 
@@ -77,6 +77,10 @@ class GrowingSites:
         """Restart all windows, because the process could not run."""
         self._of_sites.gap()
         self._of_lines.gap()
+
+    def rate(self, site: Site) -> Rate | None:
+        """Return how fast the number of old tasks or threads of a site rises; None if that is not known yet."""
+        return self._of_sites.rate(site)
 
     def scan(self, census: Census, scan: Scan, pause: Callable[[], None]) -> Iterator[Growing]:
         """Yield the sites suspected as of a scan, then the spawning lines of which no site is suspected.

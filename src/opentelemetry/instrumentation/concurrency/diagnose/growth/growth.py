@@ -38,6 +38,7 @@ SCALES: Final = (1, 10, 60)
 _SLOW_RISE: Final = 8
 _LEAST_RISES: Final = 4
 _STILL_ALIVE: Final = 0.9
+_HOUR_S: Final = 3_600.0
 _DAY_S: Final = 86_400.0
 _DAYS_REMEMBERED: Final = 8
 
@@ -63,6 +64,19 @@ class Growth(Generic[S]):
     windows: int
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast the number of old tasks or threads of a site rises.
+
+    Attributes:
+        per_hour: The rise per hour; 0 if the number did not rise.
+        over_s: Seconds over which it was measured.
+    """
+
+    per_hour: float
+    over_s: float
 
 
 class _Scale:
@@ -188,6 +202,28 @@ class GrowthWatch(Generic[S]):
             return 0
         scale = scales[self._lengths.index(window_s)]
         return scale.last - scale.first
+
+    def rate(self, site: S) -> Rate | None:
+        """Return the current rate of a site; None before there are enough windows.
+
+        It is measured over the last ``GROWTH_SCANS`` windows of the shortest scale on which the site rose by
+        `_SLOW_RISE`, so that the number is not chance; if there is none, of the longest scale with so many windows. A
+        longer scale whose rise the shorter one should have seen, and did not, is ignored: the leak has ended since.
+        """
+        found: Rate | None = None
+        seen = 0
+        for scale, length in zip(self._sites.get(site, ()), self._lengths, strict=False):
+            if len(scale.steps) <= self._scans:
+                break
+            rise, span = max(0, scale.steps[-1] - scale.steps[0]), self._scans * length
+            if found is not None:
+                expected = rise * found.over_s / span
+                if expected >= _SLOW_RISE and 2 * seen < expected:
+                    break
+            found, seen = Rate(rise * _HOUR_S / span, span), rise
+            if rise >= _SLOW_RISE:
+                break
+        return found
 
     def scan(self, now: float, older: Mapping[S, Sequence[int]]) -> list[Growth[S]]:
         """Add the counts of a scan and return the sites that are now suspected.
