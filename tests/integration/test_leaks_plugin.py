@@ -46,6 +46,35 @@ class TestModes:
         result.stdout.fnmatch_lines(["*LeakWarning: 1 thread left behind, created by leaking.leak_thread*"])
         assert result.ret == 0
 
+    def test_warning_points_to_the_test(self, suite):  # noqa: F811
+        result = suite.run(ONE_OF_EACH, "--leaks=warn", "--leaks-timeout=0.1")
+        result.stdout.fnmatch_lines(["*test_it.py:7: *LeakWarning: 1 thread left behind*"])
+
+    @pytest.mark.parametrize(
+        ("ini", "arguments", "failing"),
+        [
+            ("leaks_only = threads", (), {"test_thread"}),
+            ("leaks_only = tasks", (), {"test_task"}),
+            ("", ("--leaks-only=tasks",), {"test_task"}),
+            ("leaks_daemons = false", (), {"test_task"}),
+            ("", ("--leaks-no-daemons",), {"test_task"}),
+        ],
+    )
+    def test_suite_checks_what_it_names(self, suite, ini, arguments, failing):  # noqa: F811
+        """Only tasks, only threads, no daemon threads; the leaked thread is one."""
+        suite.ini(f"leaks = error\nleaks_timeout = 0.1\n{ini}")
+        result = suite.run(ONE_OF_EACH, *arguments)
+        assert outcomes(result) == {"passed": 3, "errors": 1}
+        result.stdout.fnmatch_lines([f"*ERROR at teardown of {name}*" for name in failing])
+
+    def test_marker_keeps_what_the_suite_checks(self, suite):  # noqa: F811
+        """Unless it names something else."""
+        suite.ini("leaks = error\nleaks_timeout = 0.1\nleaks_only = tasks")
+        marked = "@pytest.mark.no_leaks(timeout=0)\ndef test_it():\n    leak_thread()\n"
+        assert outcomes(suite.run(marked)) == {"passed": 1}
+        marked = marked.replace("timeout=0", '"threads", timeout=0')
+        assert outcomes(suite.run(marked)) == {"passed": 1, "errors": 1}
+
     def test_off(self, suite):  # noqa: F811
         """Off is the default: nothing is checked."""
         for args in ((), ("--leaks=off",)):

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -172,3 +174,50 @@ class TestHarmlessness:
                 pass
 
         asyncio.run(main())
+
+
+SCRIPT = """
+import threading, sys
+from opentelemetry.instrumentation.concurrency import check_leaks
+
+def leak():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+@check_leaks(0, action="warn")
+def decorated():
+    leak()
+
+decorated()
+with check_leaks(0, action="warn"):
+    leak()
+"""
+
+
+def test_warning_of_a_plain_script_shows_the_users_lines(tmp_path):
+    """The decorated function and the block; Python shows it without any option."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    shown = [line for line in done.stderr.splitlines() if "LeakWarning" in line]
+    assert [line.partition(": LeakWarning: 1 thread left behind")[0] for line in shown] == [
+        f"{script}:8",
+        f"{script}:13",
+    ]
+
+
+def test_daemon_threads_are_left_out_on_request():
+    released = threading.Event()
+    try:
+        with check_leaks(0, daemons=False):
+            threading.Thread(target=released.wait, daemon=True).start()
+        with pytest.raises(LeakError), check_leaks(0, daemons=False):
+            threading.Thread(target=released.wait, daemon=False).start()
+    finally:
+        released.set()
+
+
+@pytest.mark.parametrize("function", [check_leaks, check_leaks.begin])
+def test_signature_is_short_and_has_no_address(function):
+    """As `help()` and editors show it."""
+    shown = str(inspect.signature(function))
+    assert " at 0x" not in shown and len(shown) < 700

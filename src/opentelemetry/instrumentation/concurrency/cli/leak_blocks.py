@@ -142,7 +142,11 @@ def creator_lines(prefix: str, site: CreationSite, width: int) -> Iterator[str]:
 
 def _impact(sentences: Iterable[str], form: Form) -> Iterator[str]:
     for sentence in sentences:
-        yield from sentence_lines(sentence.removesuffix("\n"), form.width)
+        heading, colon, value = sentence.removesuffix("\n").partition(": ")
+        if " " in value:
+            yield from sentence_lines(f"{heading}{colon}{value}", form.width)
+        else:
+            yield from place_lines(f"{heading}{colon}", value, "", form.width)
 
 
 def _started(site: CreationSite, form: Form) -> Iterator[str]:

@@ -47,17 +47,18 @@ class check_leaks:  # noqa: N801 (used like a function)
         timeout: Maximum number of seconds to wait for tasks and threads that are about to end, at least 0.
         ignore: One or several filters: ``ignore_current()``, ``ignore_creator(…)``, ``ignore_function(…)``,
             ``ignore_top(…)``, ``ignore_name(…)`` of the ``testing`` package, or functions that take a ``Leak``.
-        action: ``raise`` a ``LeakError``; ``warn`` with a ``LeakWarning`` (a ``ResourceWarning``); ``log`` a warning;
-            ``cancel`` the remaining tasks and log them.
+        action: ``raise`` a ``LeakError``; ``warn`` with a ``LeakWarning`` at the line of the block or
+            function; ``log`` a warning; ``cancel`` the remaining tasks and log them.
         tasks: Whether to check tasks.
         threads: Whether to check threads.
+        daemons: Whether to check daemon threads.
         everything: Whether to include tasks and threads without a known owner, which older code created meanwhile.
         runner_cancelled: Whether to include tasks that ``asyncio.run`` or another runner cancelled with its loop.
         destroyed: Whether to include tasks that were garbage-collected while pending.
         stop_waiting: Ends the wait early: an event (``is_set``), a future (``done``), or a function that returns
             whether to end it.
         baseline: A ``Baseline`` or the path of its file: leaks that are tolerated for now.
-        known: The infrastructure to ignore, ``KNOWN_RULES`` by default.
+        known: The infrastructure to ignore; None: ``KNOWN_RULES`` of the ``testing`` package.
         label: The name of the block in the report.
 
     Raises:
@@ -75,12 +76,13 @@ class check_leaks:  # noqa: N801 (used like a function)
         action: Action = "raise",
         tasks: bool = True,
         threads: bool = True,
+        daemons: bool = True,
         everything: bool = False,
         runner_cancelled: bool = True,
         destroyed: bool = True,
         stop_waiting: Any = None,
         baseline: Baseline | str | os.PathLike[str] | None = None,
-        known: Iterable[KnownRule] = KNOWN_RULES,
+        known: Iterable[KnownRule] | None = None,
         label: str = "",
     ) -> None:
         if callable(timeout):
@@ -99,15 +101,17 @@ class check_leaks:  # noqa: N801 (used like a function)
             action=action,
             tasks=tasks,
             threads=threads,
+            daemons=daemons,
             everything=everything,
             runner_cancelled=runner_cancelled,
             destroyed=destroyed,
             stop_waiting=_as_question(stop_waiting),
             baseline=baseline if isinstance(baseline, Baseline) or baseline is None else Baseline.load(baseline),
-            known=tuple(known),
+            known=KNOWN_RULES if known is None else tuple(known),
             label=label,
         )
         self._running: tuple[LeakCheck, Any] | None = None
+        self._decorated: Callable[..., Any] | None = None
 
     def __enter__(self) -> LeakCheck:
         return self._begin()
@@ -121,7 +125,7 @@ class check_leaks:  # noqa: N801 (used like a function)
             check.finish(waits=not in_loop and not _is_urgent(error))
         finally:
             check.close()
-        report(check, error, _NO_WAIT if in_loop else "")
+        report(check, error, _NO_WAIT if in_loop else "", decorated=self._decorated)
 
     async def __aenter__(self) -> LeakCheck:
         return self._begin()
@@ -137,7 +141,7 @@ class check_leaks:  # noqa: N801 (used like a function)
                 await check.finish_in_loop()
         finally:
             check.close()
-        report(check, error)
+        report(check, error, decorated=self._decorated)
 
     def __call__(self, function: F) -> F:
         """Decorate a function or a coroutine function, so that each call is a separate check."""
@@ -150,14 +154,14 @@ class check_leaks:  # noqa: N801 (used like a function)
 
             @functools.wraps(function)
             async def run(*args: Any, **kwargs: Any) -> Any:
-                async with _from_options(options):
+                async with _from_options(options, function):
                     return await function(*args, **kwargs)
 
             return run  # type: ignore[return-value]  # has the signature of the function
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with _from_options(options):
+            with _from_options(options, function):
                 return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]  # has the signature of the function
@@ -192,13 +196,26 @@ class check_leaks:  # noqa: N801 (used like a function)
 _NO_WAIT: Final = "inside a running loop, 'with' cannot wait for what is about to end: use 'async with'"
 
 
-def report(check: LeakCheck, error: BaseException | None, hint: str = "") -> None:
-    """Carry out the action of a finished check; raise without masking ``error``, the body's own exception."""
+def report(
+    check: LeakCheck, error: BaseException | None, hint: str = "", *, decorated: Callable[..., Any] | None = None
+) -> None:
+    """Carry out the action of a finished check; raise without masking ``error``, the body's own exception.
+
+    Args:
+        check: The check.
+        error: The exception of its body.
+        hint: A remark on the result.
+        decorated: The checked function, to which a warning then points; None for a block.
+    """
     leak_error = check.error(hint)
     if leak_error is None:
         return
     if check.options.action == "warn":
-        warnings.warn(LeakWarning(str(leak_error)), stacklevel=3)
+        code = getattr(decorated, "__code__", None)
+        if code is None:
+            warnings.warn(LeakWarning(str(leak_error)), stacklevel=3)
+        else:
+            warnings.warn_explicit(LeakWarning(str(leak_error)), LeakWarning, code.co_filename, code.co_firstlineno)
     elif check.options.action in ("log", "cancel"):
         done = " and cancelled" if check.options.action == "cancel" else ""
         _logger.warning("Found%s: %s", done, leak_error)
@@ -210,9 +227,9 @@ def report(check: LeakCheck, error: BaseException | None, hint: str = "") -> Non
             raise both from None
 
 
-def _from_options(options: CheckOptions) -> check_leaks:
+def _from_options(options: CheckOptions, decorated: Callable[..., Any]) -> check_leaks:
     made = check_leaks.__new__(check_leaks)
-    made._options, made._running = options, None
+    made._options, made._running, made._decorated = options, None, decorated
     return made
 
 

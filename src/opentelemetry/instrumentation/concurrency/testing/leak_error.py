@@ -12,8 +12,11 @@ from .leak import Leak, leak_texts, site_text
 _MAX_SITES: Final = 3
 
 
-class LeakWarning(ResourceWarning):
-    """Tasks or threads remain from a block that was checked with ``action="warn"``."""
+class LeakWarning(UserWarning):
+    """Tasks or threads remain from a block that was checked with ``action="warn"``.
+
+    Not a `ResourceWarning`, which Python does not show by default.
+    """
 
 
 class LeakError(AssertionError):

@@ -35,6 +35,7 @@ class CheckOptions:
     action: Action = "raise"
     tasks: bool = True
     threads: bool = True
+    daemons: bool = True
     everything: bool = False
     runner_cancelled: bool = True
     destroyed: bool = True
@@ -130,6 +131,7 @@ class LeakCheck:
     def _scan(self) -> list[Leftover]:
         options = self.options
         found = self._recording.leftovers(self.scope, tasks=options.tasks, threads=options.threads)
+        found = found if options.daemons else [one for one in found if not _is_daemon(one)]
         return [one for one in found if not is_known(one, options.known) and not self._is_left_out(one)]
 
     def _is_left_out(self, one: Leftover) -> bool:
@@ -190,6 +192,11 @@ def _cancel_one(reference: ReferenceType[Any]) -> None:
         task.cancel()
     except RecursionError:
         _logger.warning("%r is in a cycle of tasks that await each other; nothing can cancel it.", task.get_name())
+
+
+def _is_daemon(one: Leftover) -> bool:
+    found = one.reference()
+    return one.kind == "thread" and found is not None and bool(found.daemon)
 
 
 def _is_undone(one: Leftover) -> bool:

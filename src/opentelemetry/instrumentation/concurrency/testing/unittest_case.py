@@ -52,10 +52,10 @@ class LeakTestMixin(_Case):
         check = self._leak_check
         if check is not None:
             check.finish()
-            report(check, None)
+            report(check, None, decorated=getattr(self, self._testMethodName, None))
 
     async def _finish_in_loop(self) -> None:
         check = self._leak_check
         if check is not None:
             await check.finish_in_loop()
-            report(check, None)
+            report(check, None, decorated=getattr(self, self._testMethodName, None))

@@ -21,12 +21,18 @@ def add_options(parser: pytest.Parser) -> None:
         explained = "fail tests that leak, warn, or check nothing (off)"
         group.addoption("--leaks", dest=_MODE_OPTION, choices=MODES, default=None, help=explained)
     group.addoption("--leaks-timeout", type=float, default=None, metavar="S", help="seconds to wait for what ends")
+    group.addoption(
+        "--leaks-only", choices=("tasks", "threads", "all"), default=None, help="check only tasks, or only threads"
+    )
+    group.addoption("--leaks-no-daemons", action="store_true", help="do not check daemon threads")
     group.addoption("--leaks-session", action="store_true", help="at the end, check that nothing at all is left")
     group.addoption("--leaks-baseline", default=None, metavar="FILE", help="leaks that are known for now")
     group.addoption(
         "--leaks-write-baseline", action="store_true", help="write the leaks of this run into the baseline file"
     )
     parser.addini("leaks", "error, warn or off, for the whole suite", default="off")
+    parser.addini("leaks_only", "tasks, threads or all, for the whole suite", default="all")
+    parser.addini("leaks_daemons", "whether daemon threads are checked", type="bool", default=True)
     parser.addini("leaks_timeout", "seconds to wait for what is about to end", default="5")
     parser.addini(
         "leaks_ignore", "filters: 'creator:…', 'function:…', 'top:…' or 'name:…'", type="linelist", default=[]
@@ -49,3 +55,13 @@ def suite_mode(config: pytest.Config) -> str:
 def wants_session_check(config: pytest.Config) -> bool:
     """Return whether the end of the run is checked as a whole."""
     return bool(config.getoption("--leaks-session") or config.getini("leaks_session"))
+
+
+def suite_kinds(config: pytest.Config) -> str:
+    """Return what is checked in the whole suite: ``tasks``, ``threads`` or ``all``."""
+    return str(config.getoption("--leaks-only") or config.getini("leaks_only"))
+
+
+def suite_daemons(config: pytest.Config) -> bool:
+    """Return whether daemon threads are checked in the whole suite."""
+    return bool(config.getini("leaks_daemons")) and not config.getoption("--leaks-no-daemons")

@@ -9,13 +9,13 @@ from ..baseline import Baseline
 from ..filters import Rule, checked_filters, ignore_creator, ignore_function, ignore_name, ignore_top
 from ..leak_check import check_leaks
 from ..running_check import CheckOptions
-from .options import suite_mode
+from .options import suite_daemons, suite_kinds, suite_mode
 
 if TYPE_CHECKING:
     import pytest
 
 _WHAT: Final = {"tasks": (True, False), "threads": (False, True), "all": (True, True)}
-_NO_LEAKS: Final = ("action", "timeout", "ignore", "everything", "runner_cancelled", "destroyed")
+_NO_LEAKS: Final = ("action", "timeout", "ignore", "daemons", "everything", "runner_cancelled", "destroyed")
 _FILTERS: Final = {
     "creator": ignore_creator,
     "function": ignore_function,
@@ -39,6 +39,11 @@ class Plan:
     options: CheckOptions
     allowed: str = ""
 
+    @property
+    def fails(self) -> bool:
+        """Whether a leak is an error."""
+        return self.mode == "error" and not self.allowed
+
 
 class Planner:
     """Creates the plans of a run.
@@ -60,8 +65,12 @@ class Planner:
             self.baseline = self._load_baseline(config)
             timeout = config.getoption("--leaks-timeout")
             checked = check_leaks(float(config.getini("leaks_timeout")) if timeout is None else timeout)
+            tasks, threads = _kinds((suite_kinds(config),), "leaks_only = ")
             self._options = replace(
                 checked.options,
+                tasks=tasks,
+                threads=threads,
+                daemons=suite_daemons(config),
                 ignore=tuple(_filter_of_line(line) for line in config.getini("leaks_ignore")),
                 baseline=self.baseline,
             )
@@ -126,26 +135,28 @@ def _with_no_leaks(marker: Any, options: CheckOptions) -> tuple[str, CheckOption
     mode = arguments.pop("action", "error")
     if mode not in _ACTIONS:
         raise ValueError(f"no_leaks(action={mode!r}): expected one of {', '.join(_ACTIONS)}")
-    tasks, threads = _kinds(marker.args)
+    kinds = _kinds(marker.args, "no_leaks()") if marker.args else (options.tasks, options.threads)
     ignored = checked_filters(arguments.pop("ignore", ()))
     arguments.setdefault("timeout", options.timeout)
+    arguments.setdefault("daemons", options.daemons)
     checked = check_leaks(**arguments).options
     return mode, replace(
         checked,
         ignore=(*options.ignore, *ignored),
-        tasks=tasks,
-        threads=threads,
+        tasks=kinds[0],
+        threads=kinds[1],
         baseline=options.baseline,
         label=options.label,
     )
 
 
-def _kinds(what: tuple[Any, ...]) -> tuple[bool, bool]:
+def _kinds(what: tuple[Any, ...], where: str) -> tuple[bool, bool]:
+    """Return whether tasks and threads are checked."""
     for one in what:
         if one not in _WHAT:
-            raise ValueError(f"no_leaks({one!r}): expected {', '.join(map(repr, _WHAT))}")
-    several = what or ("all",)
-    return any(_WHAT[one][0] for one in several), any(_WHAT[one][1] for one in several)
+            shown = f"no_leaks({one!r})" if where == "no_leaks()" else f"{where}{one!r}"
+            raise ValueError(f"{shown}: expected {', '.join(map(repr, _WHAT))}")
+    return any(_WHAT[one][0] for one in what), any(_WHAT[one][1] for one in what)
 
 
 def _allowance(marker: Any) -> tuple[str, tuple[Rule, ...]]:

@@ -26,8 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, and load the checks if the suite is checked."""
     config.addinivalue_line(
         "markers",
-        "no_leaks(*what, action='error', timeout=5.0, ignore=(), everything=False, runner_cancelled=True, "
-        "destroyed=True): the test must leave no tasks or threads behind; what: 'tasks', 'threads' or 'all'",
+        "no_leaks(*what, action='error', timeout=5.0, ignore=(), daemons=True, everything=False, "
+        "runner_cancelled=True, destroyed=True): the test must leave no tasks or threads behind; what: 'tasks', "
+        "'threads' or 'all'",
     )
     config.addinivalue_line(
         "markers",

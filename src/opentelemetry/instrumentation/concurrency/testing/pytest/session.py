@@ -23,6 +23,7 @@ from ..recording import recording
 from ..running_check import LeakCheck
 from ..scope import Scope, enter_scope, leave_scope, running_in_thread
 from ..settling import runner_loop_of
+from .expected_failures import expects_failure, has_failed_as_expected, put_off, settle, status_of
 from .options import wants_session_check
 from .plan import Plan, Planner
 from .summary import LeakSummary, found_leak
@@ -144,19 +145,32 @@ class LeakSession:
         leaked = _one_error([error for error in errors if error is not None])
         if failure is not None:
             raise together(failure, leaked) if leaked is not None else failure
+        if leaked is not None and expects_failure(item):
+            if has_failed_as_expected(item):
+                return result
+            # As it is, for xfail(raises=LeakError).
+            raise leaked
         if leaked is not None:
             # As a failure of pytest's own, so that its short summary starts with the leaks.
             raise pytest.fail.Exception(str(leaked), pytrace=False) from None
         return result
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
         """Attach the leaks to the report, which also reaches the controller of pytest-xdist."""
         report = yield
+        if report.when == "call" and _RUNNING in item.stash and item.stash[_RUNNING].plan.fails:
+            put_off(item, report, call)
         if report.when == "teardown":
             report.otel_leaks = item.stash.get(_FOUND, [])
+            settle(item, report)
         self._timeouts.add_to(report)
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """Count a test that is expected to leak once."""
+        return status_of(report)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect the leaks."""
@@ -215,15 +229,16 @@ class LeakSession:
             return None
         del item.stash[_RUNNING]
         running.leave()
-        return self._judge(running.plan, running.check, item.nodeid, found, waits=waits)
+        return self._judge(running.plan, running.check, item, found, waits=waits)
 
     def _end_wider(self, node: Any, found: list[dict[str, Any]]) -> LeakError | None:
         plan, check = self._wider.pop(node)
-        return self._judge(plan, check, node.nodeid or "the session", found, waits=True)
+        return self._judge(plan, check, node, found, waits=True)
 
     def _judge(
-        self, plan: Plan, check: LeakCheck, test: str, found: list[dict[str, Any]], *, waits: bool
+        self, plan: Plan, check: LeakCheck, node: Any, found: list[dict[str, Any]], *, waits: bool
     ) -> LeakError | None:
+        test = "the end of the run" if node is None else node.nodeid or "the session"
         try:
             if plan.mode != "off":
                 check.finish(waits=waits and not plan.allowed)
@@ -237,7 +252,11 @@ class LeakSession:
             return None
         if plan.mode == "error":
             return error
-        warnings.warn(LeakWarning(str(error)), stacklevel=1)
+        if node is None:
+            warnings.warn(LeakWarning(str(error)), stacklevel=1)
+        else:
+            # At the line of the test, not at a line of this module.
+            node.warn(LeakWarning(str(error)))
         return None
 
     def _reason(self, leak: Leak) -> str:
@@ -250,9 +269,7 @@ class LeakSession:
         errors = [self._end_wider(node, found) for node in list(self._wider)]
         if self._whole is not None:
             if succeeded or self._config.getini("leaks_run_on_failure"):
-                errors.append(
-                    self._judge(self._planner.session_plan(), self._whole, "the end of the run", found, waits=True)
-                )
+                errors.append(self._judge(self._planner.session_plan(), self._whole, None, found, waits=True))
             self._whole.close()
         self._summary.add_end(found, [str(error) for error in errors if error is not None])
         return any(error is not None for error in errors)
