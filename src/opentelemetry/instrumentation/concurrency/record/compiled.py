@@ -11,24 +11,32 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextvars import ContextVar
+from time import monotonic
 from typing import Any, Final, Literal, NamedTuple
 
 from ..own_log import own_logger
 from ..version import __version__
+from .creator import creator_span, current_thread_reference, raw_context
 from .failure import HookFailure
+from .internals.of_asyncio import current_task_lookup, registry_callback
 from .interpreter import FREE_THREADED_BUILD
+from .paths import Node
+from .plain_creation import task_module_below
+from .recorder_check import difference_from_python
+from .site import Site
 from .site_table import SiteTable
-from .tasks import create_task_hook
+from .tasks import CreateTask, create_task_hook, own_code
 from .young import YoungList
 
 _logger = own_logger()
 
-MakeHook = Callable[
-    [Callable[..., Any], SiteTable, YoungList, HookFailure], tuple[Callable[..., Any], Callable[[], None]]
-]
+MakeHook = Callable[[CreateTask, SiteTable, YoungList, HookFailure], tuple[CreateTask, Callable[[], None]]]
 EXTENSION: Final = f"{__name__.rpartition('.')[0]}._compiled"
-INTERFACE: Final = f"{__version__}/1"
-"""Identifies the version of the interface between this package and the extension. The number rises with each change."""
+SOURCES: Final = "7fda83c6"
+"""Digest of the C sources, as `hatch_build.py` computes it."""
+INTERFACE: Final = f"{__version__}/{SOURCES}"
+"""Version of the extension that this package can use."""
 
 
 class TaskRecorder(NamedTuple):
@@ -70,13 +78,30 @@ def choose_recorder(wanted: str) -> TaskRecorder:
     try:
         return TaskRecorder("compiled", _load_extension())
     except _Unusable as found:
-        if found.is_fault or wanted == "compiled":
-            _logger.warning(
-                "The compiled recorder is not used because %s. Tasks are recorded by the Python recorder, at a higher "
-                "cost per task.",
-                found.reason,
-            )
-        return TaskRecorder("python", create_task_hook, found.reason)
+        return _python_recorder(found.reason, is_warning=found.is_fault or wanted == "compiled")
+
+
+def checked_recorder(recorder: TaskRecorder) -> TaskRecorder:
+    """Return the recorder, or the one in Python, with one warning, if its self-check fails. Imports asyncio."""
+    if recorder.name == "python":
+        return recorder
+    try:
+        difference = difference_from_python(recorder.make_hook)
+    except Exception as error:  # whatever the extension raises, the application must start
+        difference = repr(error)
+    if difference is None:
+        return recorder
+    return _python_recorder(f"its self-check failed: {difference}", is_warning=True)
+
+
+def _python_recorder(reason: str, *, is_warning: bool) -> TaskRecorder:
+    if is_warning:
+        _logger.warning(
+            "The compiled recorder is not used because %s. Tasks are recorded by the Python recorder, at a higher cost "
+            "per task.",
+            reason,
+        )
+    return TaskRecorder("python", create_task_hook, reason)
 
 
 def _load_extension() -> MakeHook:
@@ -96,5 +121,41 @@ def _load_extension() -> MakeHook:
             f"it was built for interface {built_for}, but this package has {INTERFACE}; reinstall the package",
             is_fault=True,
         )
-    make_hook: MakeHook = extension.create_task_hook
+    build = extension.create_task_hook
+
+    def make_hook(
+        create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure
+    ) -> tuple[CreateTask, Callable[[], None]]:
+        young.living = extension.living
+        hook = build(
+            create=create,
+            tasks=task_module_below(create),
+            failure=failure,
+            table=table,
+            young=young,
+            node_type=Node,
+            site_type=Site,
+            creator_span=creator_span,
+            thread_reference=current_thread_reference,
+            monotonic=monotonic,
+            **_surroundings(),
+        )
+        return hook, hook.disarm
+
     return make_hook
+
+
+def _surroundings() -> dict[str, Any]:
+    """Return what the compiled hook reads of asyncio and OpenTelemetry, as objects that it accesses without a call."""
+    lookup = current_task_lookup()
+    running = getattr(lookup, "__self__", None)
+    context, span_key = raw_context()
+    variable = getattr(context, "__self__", None)
+    code = own_code("create_task")
+    return {
+        "current_task": running if type(running) is dict else lookup,
+        "context": variable if type(variable) is ContextVar else context,
+        "span_key": span_key,
+        "plumbing": "" if code is None else code.co_filename,
+        "registry_callback": registry_callback(),
+    }

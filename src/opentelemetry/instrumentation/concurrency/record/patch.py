@@ -20,6 +20,8 @@ _left_behind: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 value states whether the hook was the first to give its owner the attribute."""
 # wrapt 2 split the base of its function wrappers from ObjectProxy.
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
+_hook_types: list[type] = [FunctionType]
+"""Types of all hooks so far: functions, and that of the compiled recorder. Compared by identity only."""
 
 
 class Patch:
@@ -91,13 +93,16 @@ class Patch:
         hook, self._disarm = self._build(original)
         # Sets name, signature and __wrapped__, for `inspect` and for tools that unwrap.
         update_wrapper(hook, original)
+        if not any(type(hook) is each for each in _hook_types):
+            _hook_types.append(type(hook))
         self._hook = hook
         return hook
 
 
 def _was_left_behind(found: Any) -> bool:
     # Objects of other types may define their own hash.
-    return type(found) is FunctionType and found in _left_behind
+    kind = type(found)
+    return any(kind is each for each in _hook_types) and found in _left_behind
 
 
 def _innermost_proxy(top: Any) -> Any | None:

@@ -12,7 +12,7 @@ import wrapt
 
 from ..own_log import own_logger
 from .application import ApplicationCode
-from .compiled import choose_recorder
+from .compiled import checked_recorder, choose_recorder
 from .creator import current_creator, forget_latest_span
 from .endings import Ending, cancel_all_tasks_hook, exception_handler_hook, raise_signal_hook
 from .failure import HookFailure
@@ -69,6 +69,7 @@ class Recorder:
         recorder: str = "auto",
     ) -> None:
         self.task_recorder = choose_recorder(recorder)
+        self._is_recorder_checked = False
         own = ApplicationCode(application, spawners)
         depth, sampling = stack_depth, stack_sampling
         self.task_sites = SiteTable(
@@ -134,6 +135,10 @@ class Recorder:
         """Install the task hooks on a loop class. Does nothing if the class has them."""
         if any(patch.owner is loop_class for patch in self._patches):
             return
+        if not self._is_recorder_checked:
+            # Not earlier: asyncio is imported now.
+            self._is_recorder_checked = True
+            self.task_recorder = checked_recorder(self.task_recorder)
         name = loop_class.__qualname__
         self._add(
             loop_class,

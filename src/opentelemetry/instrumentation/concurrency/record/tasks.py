@@ -57,7 +57,7 @@ def create_task_hook(  # noqa: C901 (the complexity of the function within)
     module_of = _module_of_caller or _no_module
     knows_modules = _module_of_caller is not None
     plumbing = "asyncio.tasks"
-    by_create, by_ensure, by_gather = (None,) * 3 if knows_modules else map(_own_code, _ASYNCIO_CALLERS)
+    by_create, by_ensure, by_gather = (None,) * 3 if knows_modules else map(own_code, _ASYNCIO_CALLERS)
     guesses, find, coroutine_type = table.guesses.get, table.find, CoroutineType
     current_task = current_task_lookup()
     entries = young.entries
@@ -157,7 +157,7 @@ def threadsafe_hook(
     return run_coroutine_threadsafe, disarm
 
 
-def _own_code(name: str) -> CodeType | None:
+def own_code(name: str) -> CodeType | None:
     """Return the code of a function of `asyncio.tasks`, or None if it has been replaced."""
     import asyncio
 

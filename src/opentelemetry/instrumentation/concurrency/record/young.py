@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from .site import Site
@@ -94,7 +95,6 @@ class YoungList:
         "_dropped_before",
         "_indexed",
         "_is_collecting",
-        "_is_finished",
         "_leaving",
         "_leaving_at",
         "_lock",
@@ -104,12 +104,14 @@ class YoungList:
         "_was_asked",
         "entries",
         "limit",
+        "living",
     )
 
     def __init__(self, is_finished: Callable[[Any], bool], is_collecting: Callable[[], bool] = lambda: False) -> None:
         self.entries: list[Any] = []
         self.limit = _PRUNE_ABOVE
-        self._is_finished = is_finished
+        self.living: Callable[[list[Any], int], list[Any]] = partial(_living, is_finished)
+        """Takes the entries and how many of them to examine; returns those of unfinished objects, as a flat list."""
         self._is_collecting = is_collecting
         self._lock = threading.Lock()
         self._leaving: list[Any] = []
@@ -127,18 +129,9 @@ class YoungList:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            entries, is_finished = self.entries, self._is_finished
+            entries = self.entries
             seen = len(entries)
-            references: list[Any] = entries[:seen:WIDTH]
-            alive: list[Any] = []
-            for reference in references:
-                if reference() is not None:
-                    break
-            else:
-                references.clear()
-            for place, reference in enumerate(references):
-                if (found := reference()) is not None and not is_finished(found):
-                    alive += entries[place * WIDTH : (place + 1) * WIDTH]
+            alive = self.living(entries, seen)
             # Checked after the references: a collection that has ended meanwhile has finalized its tasks, too.
             is_collecting = self._is_collecting()
             if is_collecting or (self._was_asked and seen <= _MOST_PRUNED * WIDTH):
@@ -237,3 +230,17 @@ class YoungList:
 
 def _sites_by_address(entries: list[Any]) -> dict[int, Site]:
     return dict(zip(entries[5::WIDTH], entries[1::WIDTH], strict=True))
+
+
+def _living(is_finished: Callable[[Any], bool], entries: list[Any], seen: int) -> list[Any]:
+    references: list[Any] = entries[:seen:WIDTH]
+    alive: list[Any] = []
+    for reference in references:
+        if reference() is not None:
+            break
+    else:
+        references.clear()
+    for place, reference in enumerate(references):
+        if (found := reference()) is not None and not is_finished(found):
+            alive += entries[place * WIDTH : (place + 1) * WIDTH]
+    return alive

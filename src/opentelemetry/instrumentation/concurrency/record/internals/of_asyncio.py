@@ -46,6 +46,16 @@ def references_in(registry: WeakSet[Any]) -> Any:
     return getattr(registry, "data", ())
 
 
+def registry_callback() -> Any:
+    """Return the callback of the weak references in the set where asyncio registers each new task; None without one.
+
+    From 3.14 on, asyncio keeps its own tasks in a list without weak references.
+    """
+    tasks = sys.modules.get("asyncio.tasks")
+    found = next((found for name in reversed(_WEAK_SETS) if (found := getattr(tasks, name, None)) is not None), None)
+    return getattr(found, "_remove", None) if type(found) is WeakSet else None
+
+
 def eager_tasks() -> Any:
     """Return the set of tasks that started eagerly; empty where asyncio has none."""
     return getattr(sys.modules.get("asyncio.tasks"), "_eager_tasks", ())
