@@ -7,6 +7,7 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.record.compiled import choose_recorder
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -23,12 +24,21 @@ def run(request):
     asyncio.set_event_loop(None)
 
 
+@pytest.fixture(params=["python", "compiled"])
+def recorder(request):
+    """Run a test with each recorder of task creations."""
+    if request.param == "compiled" and (reason := choose_recorder("auto").reason):
+        pytest.skip(f"no compiled recorder: {reason}")
+    return request.param
+
+
 @pytest.fixture
-def instrumented():
+def instrumented(recorder):
     """Record everything and report nothing, and give the installation."""
     # What earlier tests left suspended must not end in the middle of a count.
     gc.collect()
-    ConcurrencyInstrumentor().instrument(reports="none", task_age=3600, scan_interval=3600)
+    ConcurrencyInstrumentor().instrument(reports="none", task_age=3600, scan_interval=3600, recorder=recorder)
+    assert current_installation().recorder.task_recorder.name == recorder
     yield current_installation()
     ConcurrencyInstrumentor().uninstrument()
 

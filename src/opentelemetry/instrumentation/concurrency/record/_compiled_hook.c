@@ -1,59 +1,64 @@
-/* The hook on task creation in C. It does what `create_task` in `tasks.py` does, line by line, and decides nothing:
- * whatever it does not find, it asks the Python functions for.
+/* The hook on task creation. It does what `create_task` in `tasks.py` does, line by line, and decides nothing: for
+ * whatever it does not find, it calls the Python functions.
  *
  * - It stands on the loop's class as a method descriptor, so that a call of the method makes no bound method.
  * - It has no Python frame: tracebacks and debug mode need no correction.
- * - Every call that may run other code (allocations of tracked objects may collect garbage) is made with strong
- *   references only. An entry is appended without such a call, so that no thread sees half of one.
+ * - Calls that may run other code (also allocations, which may collect garbage) are made with strong references only.
  */
 
 #include "_compiled_frames.h"
 
 enum { MOST_SKIPPED = 2 };
 
+/* What the hook refers to. The first are attributes of the object that `hook_new` receives: see `_Parts`. */
+#define NAMED_PARTS(part)                                                                                              \
+    part(CREATE, "create")                                                                                             \
+    part(TASKS, "tasks") /* the module whose `Task` the hook may create itself, or None */                             \
+    part(FAILURE, "failure")                                                                                           \
+    part(GUESSES, "guesses")                                                                                           \
+    part(FIND, "find")                                                                                                 \
+    part(CAPTURE_STACK, "capture_stack")                                                                               \
+    part(YOUNG, "young")                                                                                               \
+    part(ENTRIES, "entries")                                                                                           \
+    part(PRUNE, "prune")                                                                                               \
+    part(CURRENT_TASK, "current_task") /* a dictionary by loop, or a function */                                       \
+    part(CONTEXT, "context")           /* a context variable, or a function */                                         \
+    part(SPAN_KEY, "span_key")                                                                                         \
+    part(CREATOR_SPAN, "creator_span")                                                                                 \
+    part(THREAD_REFERENCE, "thread_reference")                                                                         \
+    part(PLUMBING, "plumbing") /* the file name in the codes of asyncio.tasks */                                       \
+    part(MONOTONIC, "monotonic")                                                                                       \
+    part(REGISTRY_CALLBACK, "registry_callback") /* of the weak references in asyncio's set of tasks, or None */       \
+    part(NODE_TYPE, "node_type")                                                                                       \
+    part(SITE_TYPE, "site_type")
+#define PART(part, name) part,
+/* Consecutive tasks often have the same creator and span. */
+enum Part { NAMED_PARTS(PART) LATEST_CREATOR, LATEST_SPAN, LATEST_RECORD, MODULE, ATTRIBUTES, PARTS };
+#undef PART
+
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *attributes;
+    PyObject *parts[PARTS]; /* the named ones are never NULL until the hook is collected */
     PyObject *weak_references;
+    ModuleState *state; /* of the module, which is a part */
+    /* Slots of the Python classes that are accessed directly, as byte offsets within an instance. */
+    Py_ssize_t node_code, node_started, node_site, node_outer, site_left, young_limit;
     int is_armed;
-    PyObject *module;
-    ModuleState *state; /* of the module */
-    Slots slots;
-    Py_ssize_t young_limit;
-    SiteLookup *lookup;
-    /* Received from Python; see `CompiledHook` in `compiled.py`. */
-    PyObject *create;
-    PyObject *tasks; /* NULL unless the hook may create the task itself */
-    PyObject *failure;
-    PyObject *find;
-    PyObject *capture_stack;
-    PyObject *young;
-    PyObject *entries;
-    PyObject *prune;
-    PyObject *current_task; /* a dictionary by loop, or a function */
-    PyObject *context;      /* a context variable, or a function */
-    PyObject *span_key;
-    PyObject *creator_span;
-    PyObject *thread_reference;
-    PyObject *plumbing; /* the file name in the codes of asyncio.tasks */
-    PyObject *monotonic;
-    PyObject *registry_callback; /* of the weak references in asyncio's set of tasks; None without such a set */
-    /* Consecutive tasks often have the same creator and span. */
-    PyObject *latest_creator;
-    PyObject *latest_span;
-    PyObject *latest_record;
 } Hook;
 
+static inline PyObject **slot_of(PyObject *object, Py_ssize_t offset) {
+    return (PyObject **)(void *)((char *)object + offset);
+}
+
 /* The weak reference that asyncio itself made for its set of tasks, or a new one. */
-static PyObject *
-reference_to(const Hook *hook, PyObject *task)
-{
+static PyObject *reference_to(const Hook *hook, PyObject *task) {
 #if PY_VERSION_HEX < 0x030E0000
-    if (hook->registry_callback != Py_None && PyType_SUPPORTS_WEAKREFS(Py_TYPE(task))) {
-        PyWeakReference *each = *(PyWeakReference **)(void *)PyObject_GET_WEAKREFS_LISTPTR(task);
-        if (each != NULL && each->wr_callback == hook->registry_callback && PyWeakref_CheckRefExact(each)) {
-            return Py_NewRef((PyObject *)each);
+    if (PyType_SUPPORTS_WEAKREFS(Py_TYPE(task))) {
+        PyWeakReference *first = *(PyWeakReference **)(void *)PyObject_GET_WEAKREFS_LISTPTR(task);
+        /* Any other callback is the application's, which may drop its reference so that it is not called. */
+        if (first != NULL && first->wr_callback == hook->parts[REGISTRY_CALLBACK] && PyWeakref_CheckRefExact(first)) {
+            return Py_NewRef((PyObject *)first);
         }
     }
 #endif
@@ -62,12 +67,10 @@ reference_to(const Hook *hook, PyObject *task)
 }
 
 /* The frame that creates the task, past the frames of asyncio.tasks. */
-static Frame
-creating_frame(const Hook *hook)
-{
+static Frame creating_frame(const Hook *hook) {
     Frame frame = innermost_frame();
     for (int skipped = 0; skipped < MOST_SKIPPED && frame.code != NULL; skipped++) {
-        if (((PyCodeObject *)(void *)frame.code)->co_filename != hook->plumbing) {
+        if (((PyCodeObject *)(void *)frame.code)->co_filename != hook->parts[PLUMBING]) {
             break;
         }
         frame = next_frame(frame);
@@ -77,22 +80,20 @@ creating_frame(const Hook *hook)
 
 /* The site at the end of the path from a frame outwards, a new reference; NULL if it is undecided, or with an exception.
  * As `follow` in `paths.py`. Consumes the node. */
-static PyObject *
-follow(const Slots *slots, PyObject *node, Frame frame)
-{
-    PyObject *site = *slot_of(node, slots->node_site);
+static PyObject *follow(const Hook *hook, PyObject *node, Frame frame) {
+    PyObject *site = *slot_of(node, hook->node_site);
     while (site == Py_None && frame.code != NULL) {
         frame = next_frame(frame);
-        PyObject *outer = *slot_of(node, slots->node_outer), *next = NULL;
+        PyObject *outer = *slot_of(node, hook->node_outer), *next = NULL;
         PyObject *key = PyLong_FromSize_t(frame.code == NULL ? 0 : (size_t)frame.code + (size_t)frame.lasti);
         if (key != NULL && outer != NULL && PyDict_CheckExact(outer)) {
             next = PyDict_GetItemWithError(outer, key);
         }
         Py_XDECREF(key);
-        int is_next = next != NULL && Py_IS_TYPE(next, slots->node_type) &&
-                      (frame.code == NULL || *slot_of(next, slots->node_code) == frame.code);
-        site = is_next ? *slot_of(next, slots->node_site) : NULL;
-        Py_SETREF(node, Py_XNewRef(is_next ? next : NULL));
+        int is_next = next != NULL && Py_IS_TYPE(next, (PyTypeObject *)(void *)hook->parts[NODE_TYPE]) &&
+                      (frame.code == NULL || *slot_of(next, hook->node_code) == frame.code);
+        site = is_next ? *slot_of(next, hook->node_site) : NULL;
+        Py_SETREF(node, is_next ? Py_NewRef(next) : NULL);
     }
     site = site == Py_None ? NULL : Py_XNewRef(site);
     Py_XDECREF(node);
@@ -100,23 +101,27 @@ follow(const Slots *slots, PyObject *node, Frame frame)
 }
 
 /* The site of a creation, a new reference. */
-static PyObject *
-site_of(const Hook *hook, Frame frame, PyObject *coroutine, PyObject *loop)
-{
+static PyObject *site_of(const Hook *hook, Frame frame, PyObject *coroutine, PyObject *loop) {
     PyObject *site = NULL;
     /* Only of the built-in type can the code be read without running code of the application. */
     if (frame.code != NULL && PyCoro_CheckExact(coroutine)) {
-        PyObject *started = code_of_coroutine(coroutine, hook->state->str_code);
-        PyObject *node = started == NULL ? NULL : lookup_find(hook->lookup, frame.code, frame.lasti, started);
+        PyObject *started = code_of_coroutine(hook->state, coroutine);
+        PyObject *key = started == NULL ? NULL : PyLong_FromSize_t((size_t)started + (size_t)frame.lasti);
+        PyObject *node = key == NULL ? NULL : PyDict_GetItemWithError(hook->parts[GUESSES], key);
+        /* The guess is by the sum alone. */
+        if (node != NULL && Py_IS_TYPE(node, (PyTypeObject *)(void *)hook->parts[NODE_TYPE]) &&
+            *slot_of(node, hook->node_code) == frame.code && *slot_of(node, hook->node_started) == started) {
+            site = follow(hook, Py_NewRef(node), frame);
+        }
+        Py_XDECREF(key);
         Py_XDECREF(started);
-        site = node == NULL ? NULL : follow(&hook->slots, node, frame);
     }
     if (site == NULL && !PyErr_Occurred()) {
         PyObject *caller = frame_object(frame.depth);
-        site = PyObject_CallFunctionObjArgs(hook->find, caller, coroutine, loop, NULL);
+        site = PyObject_CallFunctionObjArgs(hook->parts[FIND], caller, coroutine, loop, NULL);
         Py_DECREF(caller);
     }
-    if (site != NULL && !Py_IS_TYPE(site, hook->slots.site_type)) {
+    if (site != NULL && !Py_IS_TYPE(site, (PyTypeObject *)(void *)hook->parts[SITE_TYPE])) {
         PyErr_SetString(PyExc_TypeError, "expected a site");
         Py_CLEAR(site);
     }
@@ -124,54 +129,36 @@ site_of(const Hook *hook, Frame frame, PyObject *coroutine, PyObject *loop)
 }
 
 /* Count one creation at a site. Returns whether a stack is due, or -1 with an exception. */
-static int
-count_at(const Hook *hook, PyObject *site)
-{
-    PyObject **place = slot_of(site, hook->slots.site_left), *before = *place;
-    long left = before == NULL ? 0 : PyLong_AsLong(before);
-    if (before == NULL || (left == -1 && PyErr_Occurred())) {
-        return -1;
-    }
-    PyObject *after = PyLong_FromLong(left - 1);
+static int count_at(const Hook *hook, PyObject *site) {
+    PyObject **slot = slot_of(site, hook->site_left), *before = *slot;
+    long left = before == NULL ? 0 : PyLong_AsLong(before) - 1;
+    PyObject *after = PyErr_Occurred() ? NULL : PyLong_FromLong(left);
     if (after == NULL) {
         return -1;
     }
-    *place = after;
-    Py_DECREF(before);
-    return left - 1 <= 0;
+    *slot = after;
+    Py_XDECREF(before);
+    return left <= 0;
 }
 
 /* A weak reference to the running task or thread, or None. */
-static PyObject *
-creator_of(Hook *hook, PyObject *loop)
-{
-    PyObject *creator = NULL;
-    if (PyDict_CheckExact(hook->current_task)) {
-        creator = PyDict_GetItemWithError(hook->current_task, loop);
-        if (creator == NULL && PyErr_Occurred()) {
-            return NULL;
-        }
-        Py_XINCREF(creator);
+static PyObject *creator_of(Hook *hook, PyObject *loop) {
+    PyObject *lookup = hook->parts[CURRENT_TASK], *creator;
+    if (PyDict_CheckExact(lookup)) {
+        creator = Py_XNewRef(PyDict_GetItemWithError(lookup, loop));
+    } else {
+        creator = PyObject_CallOneArg(lookup, loop);
     }
-    else {
-        creator = PyObject_CallOneArg(hook->current_task, loop);
-        if (creator == NULL) {
-            return NULL;
-        }
-        if (creator == Py_None) {
-            Py_CLEAR(creator);
-        }
-    }
-    if (creator == NULL) {
-        return PyObject_CallNoArgs(hook->thread_reference);
+    if (creator == NULL || creator == Py_None) {
+        Py_XDECREF(creator);
+        return PyErr_Occurred() ? NULL : PyObject_CallNoArgs(hook->parts[THREAD_REFERENCE]);
     }
     /* The live object is compared: its address may have been that of an earlier creator. */
-    PyObject *latest = hook->latest_creator == NULL ? NULL : referent_of(hook->latest_creator), *reference;
+    PyObject *latest = hook->parts[LATEST_CREATOR] == NULL ? NULL : referent_of(hook->parts[LATEST_CREATOR]), *reference;
     if (latest == creator) {
-        reference = Py_NewRef(hook->latest_creator);
-    }
-    else if ((reference = reference_to(hook, creator)) != NULL) {
-        Py_XSETREF(hook->latest_creator, Py_NewRef(reference));
+        reference = Py_NewRef(hook->parts[LATEST_CREATOR]);
+    } else if ((reference = reference_to(hook, creator)) != NULL) {
+        Py_XSETREF(hook->parts[LATEST_CREATOR], Py_NewRef(reference));
     }
     Py_XDECREF(latest);
     Py_DECREF(creator);
@@ -179,24 +166,17 @@ creator_of(Hook *hook, PyObject *loop)
 }
 
 /* The span in the current context, a new reference; NULL if there is none, or with an exception. */
-static PyObject *
-current_span(const Hook *hook)
-{
-    PyObject *values = NULL;
-    if (PyContextVar_CheckExact(hook->context)) {
-        if (PyContextVar_Get(hook->context, NULL, &values) < 0) {
-            return NULL;
-        }
-    }
-    else if ((values = PyObject_CallNoArgs(hook->context)) == NULL) {
+static PyObject *current_span(const Hook *hook) {
+    PyObject *values = NULL, *span = NULL;
+    if (!PyContextVar_CheckExact(hook->parts[CONTEXT])) {
+        values = PyObject_CallNoArgs(hook->parts[CONTEXT]);
+    } else if (PyContextVar_Get(hook->parts[CONTEXT], NULL, &values) < 0) {
         return NULL;
     }
-    PyObject *span = NULL;
     if (values != NULL && PyDict_Check(values)) {
-        span = Py_XNewRef(PyDict_GetItemWithError(values, hook->span_key));
-    }
-    else if (values != NULL && values != Py_None) {
-        span = PyObject_CallMethodOneArg(values, hook->state->str_get, hook->span_key);
+        span = Py_XNewRef(PyDict_GetItemWithError(values, hook->parts[SPAN_KEY]));
+    } else if (values != NULL && values != Py_None) {
+        span = PyObject_CallMethodOneArg(values, hook->state->strings[STR_GET], hook->parts[SPAN_KEY]);
     }
     Py_XDECREF(values);
     if (span == Py_None) {
@@ -206,28 +186,25 @@ current_span(const Hook *hook)
 }
 
 /* The record of the current span, or None. */
-static PyObject *
-span_record(Hook *hook)
-{
+static PyObject *span_record(Hook *hook) {
     PyObject *span = current_span(hook);
     if (span == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    PyObject *latest = hook->latest_span == NULL ? NULL : referent_of(hook->latest_span);
-    PyObject *record = NULL;
+    PyObject *latest = hook->parts[LATEST_SPAN] == NULL ? NULL : referent_of(hook->parts[LATEST_SPAN]), *record;
     if (latest == span) {
-        record = Py_NewRef(hook->latest_record);
-    }
-    else if ((record = PyObject_CallOneArg(hook->creator_span, span)) != NULL && record != Py_None) {
-        PyObject *reference = PyObject_GetAttr(record, hook->state->str_reference);
-        if (reference != NULL && PyWeakref_CheckRef(reference)) {
-            Py_XSETREF(hook->latest_span, Py_NewRef(reference));
-            Py_XSETREF(hook->latest_record, Py_NewRef(record));
-        }
-        Py_XDECREF(reference);
+        record = Py_NewRef(hook->parts[LATEST_RECORD]);
+    } else if ((record = PyObject_CallOneArg(hook->parts[CREATOR_SPAN], span)) != NULL && record != Py_None) {
+        PyObject *reference = PyObject_GetAttr(record, hook->state->strings[STR_REFERENCE]);
         if (reference == NULL) {
             Py_CLEAR(record);
+        } else if (PyWeakref_CheckRef(reference)) {
+            PyObject *before = hook->parts[LATEST_RECORD];
+            hook->parts[LATEST_RECORD] = Py_NewRef(record);
+            Py_XSETREF(hook->parts[LATEST_SPAN], Py_NewRef(reference));
+            Py_XDECREF(before);
         }
+        Py_XDECREF(reference);
     }
     Py_XDECREF(latest);
     Py_DECREF(span);
@@ -235,36 +212,31 @@ span_record(Hook *hook)
 }
 
 /* Prune the young list if it is long. Returns -1 with an exception. */
-static int
-prune_if_long(const Hook *hook)
-{
-    PyObject *limit = *slot_of(hook->young, hook->young_limit);
+static int prune_if_long(const Hook *hook) {
+    PyObject *limit = *slot_of(hook->parts[YOUNG], hook->young_limit);
     Py_ssize_t most = limit == NULL ? 0 : PyLong_AsSsize_t(limit);
     if (most == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (PyList_GET_SIZE(hook->entries) <= most) {
-        return 0;
-    }
-    PyObject *nothing = PyObject_CallNoArgs(hook->prune);
+    PyObject *nothing = PyList_GET_SIZE(hook->parts[ENTRIES]) <= most ? Py_NewRef(Py_None)
+                                                                     : PyObject_CallNoArgs(hook->parts[PRUNE]);
     Py_XDECREF(nothing);
     return nothing == NULL ? -1 : 0;
 }
 
 /* Record a task. Returns -1 with an exception. */
-static int
-record(Hook *hook, PyObject *task, PyObject *coroutine, PyObject *loop)
-{
+static int record_task(Hook *hook, PyObject *task, PyObject *coroutine, PyObject *loop) {
+    /* Reference, site, time, creator, span, address: as in `young.py`. */
     PyObject *entry[ENTRY] = {NULL};
-    int is_due, code = -1;
     Frame frame = creating_frame(hook);
+    int code = -1, is_due;
     if ((entry[1] = site_of(hook, frame, coroutine, loop)) == NULL ||
-        (entry[2] = PyObject_CallNoArgs(hook->monotonic)) == NULL || (is_due = count_at(hook, entry[1])) < 0) {
+        (entry[2] = PyObject_CallNoArgs(hook->parts[MONOTONIC])) == NULL || (is_due = count_at(hook, entry[1])) < 0) {
         goto done;
     }
     if (is_due) {
-        PyObject *caller = frame_object(frame.depth);
-        PyObject *nothing = PyObject_CallFunctionObjArgs(hook->capture_stack, entry[1], caller, entry[2], task, NULL);
+        PyObject *caller = frame_object(frame.depth), *nothing;
+        nothing = PyObject_CallFunctionObjArgs(hook->parts[CAPTURE_STACK], entry[1], caller, entry[2], task, NULL);
         Py_DECREF(caller);
         if (nothing == NULL) {
             goto done;
@@ -273,7 +245,7 @@ record(Hook *hook, PyObject *task, PyObject *coroutine, PyObject *loop)
     }
     if ((entry[3] = creator_of(hook, loop)) != NULL && (entry[4] = span_record(hook)) != NULL &&
         (entry[0] = reference_to(hook, task)) != NULL && (entry[5] = PyLong_FromVoidPtr(task)) != NULL &&
-        young_append(hook->entries, entry) == 0) {
+        young_append(hook->parts[ENTRIES], entry) == 0) {
         code = prune_if_long(hook);
     }
 done:
@@ -284,24 +256,23 @@ done:
 }
 
 /* Pass the current exception to `HookFailure`, and return what the hook returns then. Consumes the task. */
-static PyObject *
-failed(Hook *hook, PyObject *task)
-{
+static PyObject *failed(Hook *hook, PyObject *task) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) {
         Py_DECREF(task);
         return NULL;
     }
-    PyObject *error = take_error(), *disarm = PyObject_GetAttrString((PyObject *)hook, "disarm");
-    PyObject *result =
-        disarm == NULL ? NULL : PyObject_CallFunctionObjArgs(hook->failure, error, disarm, task, NULL);
+    PyObject *error = take_error(), *disarm = PyObject_GetAttr((PyObject *)hook, hook->state->strings[STR_DISARM]);
+    PyObject *result = NULL;
+    if (disarm != NULL) {
+        result = PyObject_CallFunctionObjArgs(hook->parts[FAILURE], error, disarm, task, NULL);
+    }
     PyObject *raised = result == NULL ? take_error() : NULL;
     if (raised != NULL && (raised == error || !PyErr_GivenExceptionMatches(raised, PyExc_Exception))) {
         /* That of a signal handler, which belongs to the caller. */
         give_error(raised);
         Py_CLEAR(task);
-    }
-    else {
-        /* Otherwise the stack or the memory is exhausted: not reportable. */
+    } else {
+        /* Any other: the stack or the memory is exhausted, and nothing can be reported. */
         Py_XDECREF(raised);
     }
     Py_XDECREF(result);
@@ -311,49 +282,38 @@ failed(Hook *hook, PyObject *task)
 }
 
 /* Whether the method below would create a `Task` of the loop and do nothing else. Returns -1 with an exception. */
-static int
-is_plain(const Hook *hook, PyObject *loop, Py_ssize_t count, PyObject *names)
-{
-    if (hook->tasks == NULL || count != 2) {
+static int is_plain(const Hook *hook, PyObject *loop, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    if (hook->parts[TASKS] == Py_None || count != 2 || named > 1 ||
+        (named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "name") != 0)) {
         return 0;
     }
-    if (names != NULL && PyTuple_GET_SIZE(names) > 0) {
-        PyObject *only = PyTuple_GET_ITEM(names, 0);
-        if (PyTuple_GET_SIZE(names) > 1 || !PyUnicode_CheckExact(only) ||
-            PyUnicode_CompareWithASCIIString(only, "name") != 0) {
-            return 0;
-        }
-    }
-    PyObject *factory = PyObject_GetAttr(loop, hook->state->str_task_factory);
+    PyObject *factory = PyObject_GetAttr(loop, hook->state->strings[STR_TASK_FACTORY]);
     Py_XDECREF(factory);
     if (factory != Py_None) {
         return factory == NULL ? -1 : 0;
     }
-    PyObject *closed = PyObject_CallMethodNoArgs(loop, hook->state->str_check_closed);
-    int is_closed = closed == NULL ? -1 : closed == Py_None ? 0 : PyObject_IsTrue(closed);
+    PyObject *closed = PyObject_CallMethodNoArgs(loop, hook->state->strings[STR_CHECK_CLOSED]);
+    int is_closed = closed == NULL ? -1 : PyObject_IsTrue(closed);
     Py_XDECREF(closed);
     return is_closed < 0 ? -1 : !is_closed;
 }
 
-static PyObject *
-new_task(const Hook *hook, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    PyObject *kind = PyObject_GetAttr(hook->tasks, hook->state->str_task);
+static PyObject *new_task(const Hook *hook, PyObject *const *args, PyObject *names) {
+    PyObject *kind = PyObject_GetAttr(hook->parts[TASKS], hook->state->strings[STR_TASK]);
     if (kind == NULL) {
         return NULL;
     }
     int has_name = names != NULL && PyTuple_GET_SIZE(names) > 0;
-    PyObject *given[] = {NULL, args[1], args[0], has_name ? args[count] : NULL};
-    PyObject *task = PyObject_Vectorcall(kind, given + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                         has_name ? hook->state->names_loop_name : hook->state->names_loop);
+    PyObject *given[] = {NULL, args[1], args[0], has_name ? args[2] : NULL};
+    PyObject *passed = has_name ? hook->state->names_loop_name : hook->state->names_loop;
+    PyObject *task = PyObject_Vectorcall(kind, given + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, passed);
     Py_DECREF(kind);
     return task;
 }
 
 /* The argument at a position or with a name, borrowed; NULL if it was not passed. */
-static PyObject *
-argument(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t at, const char *name)
-{
+static PyObject *argument(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t at, const char *name) {
     if (count > at) {
         return args[at];
     }
@@ -365,11 +325,9 @@ argument(PyObject *const *args, Py_ssize_t count, PyObject *names, Py_ssize_t at
     return NULL;
 }
 
-static PyObject *
-hook_call(PyObject *self, PyObject *const *args, size_t flagged_count, PyObject *names)
-{
+static PyObject *hook_call(PyObject *self, PyObject *const *args, size_t flagged_count, PyObject *names) {
     Hook *hook = (Hook *)(void *)self;
-    if (hook->create == NULL) {
+    if (hook->parts[CREATE] == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the hook has been collected");
         return NULL;
     }
@@ -379,67 +337,49 @@ hook_call(PyObject *self, PyObject *const *args, size_t flagged_count, PyObject 
     if (plain < 0) {
         return NULL;
     }
-    PyObject *task = plain ? new_task(hook, args, count, names)
-                           : PyObject_Vectorcall(hook->create, args, flagged_count, names);
+    PyObject *task = plain ? new_task(hook, args, names)
+                           : PyObject_Vectorcall(hook->parts[CREATE], args, flagged_count, names);
     if (task == NULL || !hook->is_armed || loop == NULL || coroutine == NULL) {
         return task;
     }
-    return record(hook, task, coroutine, loop) < 0 ? failed(hook, task) : task;
+    return record_task(hook, task, coroutine, loop) < 0 ? failed(hook, task) : task;
 }
 
-static PyObject *
-hook_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
-{
+static PyObject *hook_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner)) {
     return instance == NULL || instance == Py_None ? Py_NewRef(self) : PyMethod_New(self, instance);
 }
 
-static PyObject *
-hook_disarm(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
+static PyObject *hook_disarm(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     Hook *hook = (Hook *)(void *)self;
     hook->is_armed = 0;
-    Py_CLEAR(hook->latest_creator);
-    Py_CLEAR(hook->latest_span);
-    Py_CLEAR(hook->latest_record);
+    for (int part = LATEST_CREATOR; part <= LATEST_RECORD; part++) {
+        Py_CLEAR(hook->parts[part]);
+    }
     Py_RETURN_NONE;
 }
 
-#define OBJECTS_OF_HOOK(apply)                                                                                         \
-    apply(lookup) apply(create) apply(tasks) apply(failure) apply(find) apply(capture_stack) apply(young)              \
-        apply(entries) apply(prune) apply(current_task) apply(context) apply(span_key) apply(creator_span)             \
-            apply(thread_reference) apply(plumbing) apply(monotonic) apply(registry_callback) apply(latest_creator)    \
-                apply(latest_span) apply(latest_record) apply(module) apply(attributes) apply(slots.node_type)                       \
-                    apply(slots.site_type)
-
-static int
-hook_traverse(PyObject *self, visitproc visit, void *arg)
-{
+static int hook_traverse(PyObject *self, visitproc visit, void *arg) {
     Hook *hook = (Hook *)(void *)self;
     Py_VISIT(Py_TYPE(self));
-#define VISIT(name) Py_VISIT(hook->name);
-    OBJECTS_OF_HOOK(VISIT)
-#undef VISIT
+    for (int part = 0; part < PARTS; part++) {
+        Py_VISIT(hook->parts[part]);
+    }
     return 0;
 }
 
-static int
-hook_clear(PyObject *self)
-{
+static int hook_clear(PyObject *self) {
     Hook *hook = (Hook *)(void *)self;
     hook->is_armed = 0;
-#define CLEAR(name) Py_CLEAR(hook->name);
-    OBJECTS_OF_HOOK(CLEAR)
-#undef CLEAR
+    for (int part = 0; part < PARTS; part++) {
+        Py_CLEAR(hook->parts[part]);
+    }
     return 0;
 }
 
-static void
-hook_dealloc(PyObject *self)
-{
-    Hook *hook = (Hook *)(void *)self;
+static void hook_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (hook->weak_references != NULL) {
+    if (((Hook *)(void *)self)->weak_references != NULL) {
         PyObject_ClearWeakRefs(self);
     }
     hook_clear(self);
@@ -454,7 +394,7 @@ static PyMethodDef hook_methods[] = {
 
 static PyMemberDef hook_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Hook, call), READONLY, NULL},
-    {"__dictoffset__", T_PYSSIZET, offsetof(Hook, attributes), READONLY, NULL},
+    {"__dictoffset__", T_PYSSIZET, offsetof(Hook, parts[ATTRIBUTES]), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Hook, weak_references), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
@@ -465,10 +405,10 @@ static PyGetSetDef hook_properties[] = {
 };
 
 static PyType_Slot hook_slots[] = {
-    {Py_tp_dealloc, (void *)hook_dealloc},   {Py_tp_traverse, (void *)hook_traverse},
-    {Py_tp_clear, (void *)hook_clear},       {Py_tp_call, (void *)PyVectorcall_Call},
-    {Py_tp_descr_get, (void *)hook_get},     {Py_tp_methods, hook_methods},
-    {Py_tp_members, hook_members},           {Py_tp_getset, hook_properties},
+    {Py_tp_dealloc, (void *)hook_dealloc}, {Py_tp_traverse, (void *)hook_traverse},
+    {Py_tp_clear, (void *)hook_clear},     {Py_tp_call, (void *)PyVectorcall_Call},
+    {Py_tp_descr_get, (void *)hook_get},   {Py_tp_methods, hook_methods},
+    {Py_tp_members, hook_members},         {Py_tp_getset, hook_properties},
     {0, NULL},
 };
 
@@ -480,89 +420,54 @@ PyType_Spec hook_spec = {
     .slots = hook_slots,
 };
 
-/* The look-up of a table of sites, a new reference. The first hook replaces the table's dictionary. */
-static PyObject *
-lookup_of(ModuleState *state, PyObject *table, const Slots *slots)
-{
-    PyObject *lookup = PyObject_GetAttrString(table, "guesses");
-    if (lookup == NULL || is_lookup(state, lookup)) {
-        return lookup;
+/* Find where instances of a class keep a slot. Returns -1 with an exception if the attribute is not a plain slot. */
+static Py_ssize_t find_slot(PyObject *type, const char *name) {
+    PyObject *descriptor = PyErr_Occurred() ? NULL : PyObject_GetAttrString(type, name);
+    if (descriptor == NULL) {
+        return -1;
     }
-    Py_SETREF(lookup, lookup_new(state, slots));
-    if (lookup != NULL && PyObject_SetAttrString(table, "guesses", lookup) < 0) {
-        Py_CLEAR(lookup);
+    Py_ssize_t offset = -1;
+    if (Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) {
+        const PyMemberDef *member = ((PyMemberDescrObject *)(void *)descriptor)->d_member;
+        offset = member->type == T_OBJECT_EX ? member->offset : -1;
     }
-    return lookup;
+    Py_DECREF(descriptor);
+    if (offset <= 0) {
+        PyErr_Format(PyExc_TypeError, "%s is not a slot", name);
+        return -1;
+    }
+    return offset;
 }
 
-static int
-find_slots(Slots *slots, PyObject *node, PyObject *site)
-{
-    *slots = (Slots){
-        .node_type = (PyTypeObject *)node,
-        .site_type = (PyTypeObject *)site,
-        .node_code = find_slot(node, "code"),
-        .node_started = find_slot(node, "started"),
-        .node_site = find_slot(node, "site"),
-        .node_outer = find_slot(node, "outer"),
-        .site_left = find_slot(site, "samples_until_stack"),
-    };
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-PyObject *
-hook_new(PyObject *module, PyObject *args, PyObject *options)
-{
-    static char *const names[] = {"create",   "tasks",        "failure",          "table",    "young",
-                                  "current_task", "context",  "span_key",         "creator_span", "thread_reference",
-                                  "plumbing", "monotonic",    "registry_callback", "node_type", "site_type", NULL};
-    PyObject *create, *tasks, *failure, *table, *young, *current_task, *context, *span_key, *creator_span;
-    PyObject *thread_reference, *plumbing, *monotonic, *registry_callback, *node_type, *site_type;
-    if (!PyArg_ParseTupleAndKeywords(args, options, "$OOOOOOOOOOOOOO!O!:create_task_hook", (char **)(void *)names,
-                                     &create, &tasks, &failure, &table, &young, &current_task, &context, &span_key,
-                                     &creator_span, &thread_reference, &plumbing, &monotonic, &registry_callback,
-                                     &PyType_Type, &node_type, &PyType_Type, &site_type)) {
-        return NULL;
-    }
+/* create_task_hook(parts): a hook, from an object that has the named parts as attributes. */
+PyObject *hook_new(PyObject *module, PyObject *source) {
+#define NAME(part, name) name,
+    static const char *const names[] = {NAMED_PARTS(NAME)};
+#undef NAME
     ModuleState *state = PyModule_GetState(module);
-    Slots slots;
-    Py_ssize_t limit = find_slot((PyObject *)Py_TYPE(young), "limit");
-    if (limit < 0 || find_slots(&slots, node_type, site_type) < 0) {
-        return NULL;
-    }
     Hook *hook = (Hook *)(void *)state->hook_type->tp_alloc(state->hook_type, 0);
     if (hook == NULL) {
         return NULL;
     }
     hook->call = hook_call;
     hook->state = state;
-    hook->module = Py_NewRef(module);
-    hook->slots = slots;
-    Py_INCREF(node_type);
-    Py_INCREF(site_type);
-    hook->young_limit = limit;
-    hook->create = Py_NewRef(create);
-    hook->tasks = tasks == Py_None ? NULL : Py_NewRef(tasks);
-    hook->failure = Py_NewRef(failure);
-    hook->young = Py_NewRef(young);
-    hook->current_task = Py_NewRef(current_task);
-    hook->context = Py_NewRef(context);
-    hook->span_key = Py_NewRef(span_key);
-    hook->creator_span = Py_NewRef(creator_span);
-    hook->thread_reference = Py_NewRef(thread_reference);
-    hook->plumbing = Py_NewRef(plumbing);
-    hook->monotonic = Py_NewRef(monotonic);
-    hook->registry_callback = Py_NewRef(registry_callback);
-    if ((hook->find = PyObject_GetAttrString(table, "find")) == NULL ||
-        (hook->capture_stack = PyObject_GetAttrString(table, "capture_stack")) == NULL ||
-        (hook->entries = PyObject_GetAttrString(young, "entries")) == NULL ||
-        (hook->prune = PyObject_GetAttrString(young, "prune")) == NULL ||
-        (hook->lookup = (SiteLookup *)(void *)lookup_of(state, table, &slots)) == NULL) {
-        Py_DECREF(hook);
-        return NULL;
+    hook->parts[MODULE] = Py_NewRef(module);
+    for (int part = 0; part < LATEST_CREATOR; part++) {
+        if ((hook->parts[part] = PyObject_GetAttrString(source, names[part])) == NULL) {
+            Py_DECREF(hook);
+            return NULL;
+        }
     }
-    if (!PyList_CheckExact(hook->entries)) {
-        PyErr_SetString(PyExc_TypeError, "expected a list of entries");
+    hook->node_code = find_slot(hook->parts[NODE_TYPE], "code");
+    hook->node_started = find_slot(hook->parts[NODE_TYPE], "started");
+    hook->node_site = find_slot(hook->parts[NODE_TYPE], "site");
+    hook->node_outer = find_slot(hook->parts[NODE_TYPE], "outer");
+    hook->site_left = find_slot(hook->parts[SITE_TYPE], "samples_until_stack");
+    hook->young_limit = find_slot((PyObject *)Py_TYPE(hook->parts[YOUNG]), "limit");
+    if (!PyErr_Occurred() && (!PyList_CheckExact(hook->parts[ENTRIES]) || !PyDict_CheckExact(hook->parts[GUESSES]))) {
+        PyErr_SetString(PyExc_TypeError, "expected a list of entries and a dictionary of guesses");
+    }
+    if (PyErr_Occurred()) {
         Py_DECREF(hook);
         return NULL;
     }

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from time import monotonic
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..own_log import own_logger
 from ..version import __version__
@@ -33,7 +33,7 @@ _logger = own_logger()
 
 MakeHook = Callable[[CreateTask, SiteTable, YoungList, HookFailure], tuple[CreateTask, Callable[[], None]]]
 EXTENSION: Final = f"{__name__.rpartition('.')[0]}._compiled"
-SOURCES: Final = "7fda83c6"
+SOURCES: Final = "390f0807"
 """Digest of the C sources, as `hatch_build.py` computes it."""
 INTERFACE: Final = f"{__version__}/{SOURCES}"
 """Version of the extension that this package can use."""
@@ -87,7 +87,7 @@ def checked_recorder(recorder: TaskRecorder) -> TaskRecorder:
         return recorder
     try:
         difference = difference_from_python(recorder.make_hook)
-    except Exception as error:  # whatever the extension raises, the application must start
+    except Exception as error:  # noqa: BLE001 (whatever the extension raises, the application must start)
         difference = repr(error)
     if difference is None:
         return recorder
@@ -127,35 +127,35 @@ def _load_extension() -> MakeHook:
         create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure
     ) -> tuple[CreateTask, Callable[[], None]]:
         young.living = extension.living
-        hook = build(
-            create=create,
-            tasks=task_module_below(create),
-            failure=failure,
-            table=table,
-            young=young,
-            node_type=Node,
-            site_type=Site,
-            creator_span=creator_span,
-            thread_reference=current_thread_reference,
-            monotonic=monotonic,
-            **_surroundings(),
-        )
+        hook = build(_Parts(create, table, young, failure))
         return hook, hook.disarm
 
     return make_hook
 
 
-def _surroundings() -> dict[str, Any]:
-    """Return what the compiled hook reads of asyncio and OpenTelemetry, as objects that it accesses without a call."""
-    lookup = current_task_lookup()
-    running = getattr(lookup, "__self__", None)
-    context, span_key = raw_context()
-    variable = getattr(context, "__self__", None)
-    code = own_code("create_task")
-    return {
-        "current_task": running if type(running) is dict else lookup,
-        "context": variable if type(variable) is ContextVar else context,
-        "span_key": span_key,
-        "plumbing": "" if code is None else code.co_filename,
-        "registry_callback": registry_callback(),
-    }
+class _Parts:
+    """What the compiled hook refers to: it reads each attribute once, and accesses what it can without a call.
+
+    Args:
+        create: The method being replaced.
+        table: The sites of tasks.
+        young: The list that receives the entries.
+        failure: Called when the hook raises.
+    """
+
+    def __init__(self, create: CreateTask, table: SiteTable, young: YoungList, failure: HookFailure) -> None:
+        self.create, self.failure = create, failure
+        self.tasks = task_module_below(create)
+        self.guesses, self.find, self.capture_stack = table.guesses, table.find, table.capture_stack
+        self.young, self.entries, self.prune = young, young.entries, young.prune
+        self.node_type, self.site_type = Node, Site
+        self.creator_span, self.thread_reference, self.monotonic = creator_span, current_thread_reference, monotonic
+        lookup = current_task_lookup()
+        running = getattr(lookup, "__self__", None)
+        self.current_task = running if type(running) is dict else lookup
+        context, self.span_key = raw_context()
+        variable = getattr(context, "__self__", None)
+        self.context = variable if type(variable) is ContextVar else context
+        code = own_code("create_task")
+        self.plumbing = "" if code is None else code.co_filename
+        self.registry_callback = registry_callback()

@@ -72,25 +72,34 @@ def _record(make_hook: MakeHook) -> list[Any]:
     hook, disarm = make_hook(_method(), table, young, HookFailure("self-check", failures.append))
     loop = _Loop()
     tasks = []
-    for _ in range(_TASKS):
-        task = hook(loop, _nothing(), name="otel-concurrency-self-check")
-        task._log_destroy_pending = False
-        tasks.append(task)
-    disarm()
-    entries = young.entries
-    facts = [len(entries), len(failures), [site.created for site in table.sites]]
-    for place, task in enumerate(tasks):
-        reference, site, at, creator, span, address = entries[place * WIDTH : (place + 1) * WIDTH]
-        is_right = reference() is task and address == id(task) and type(at) is float
-        facts += [
-            is_right,
-            _facts(site),
-            None if creator is None else id(creator()),
-            None if span is None else id(span),
-        ]
-        facts.append(None if (stack := site.stack_of(task)) is None else [frame[:2] for frame in stack.frames[:1]])
-        task.get_coro().close()
-    return facts
+    try:
+        for _ in range(_TASKS):
+            tasks.append(hook(loop, _nothing(), name="otel-concurrency-self-check"))
+        entries = list(young.entries)
+        sites = [(*_facts(site), site.created) for site in table.sites]
+        return [len(failures), sites, [_of_task(task, entries[at * WIDTH :]) for at, task in enumerate(tasks)]]
+    finally:
+        disarm()
+        for task in tasks:
+            task._log_destroy_pending = False
+            task.get_coro().close()
+
+
+def _of_task(task: Any, entries: list[Any]) -> tuple[Any, ...] | None:
+    """Return what the first entry says of a task; None if it is missing."""
+    if len(entries) < WIDTH:
+        return None
+    reference, site, at, creator, span, address = entries[:WIDTH]
+    stack = site.stack_of(task)
+    return (
+        reference() is task,
+        address == id(task),
+        type(at),
+        _facts(site),
+        None if creator is None else id(creator()),
+        None if span is None else id(span),
+        None if stack is None else [frame[:2] for frame in stack.frames[:1]],
+    )
 
 
 def _facts(site: Site) -> tuple[Any, ...]:
