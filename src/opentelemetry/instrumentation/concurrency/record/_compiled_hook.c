@@ -215,13 +215,10 @@ static PyObject *span_record(Hook *hook) {
 static int prune_if_long(const Hook *hook) {
     PyObject *limit = *slot_of(hook->parts[YOUNG], hook->young_limit);
     Py_ssize_t most = limit == NULL ? 0 : PyLong_AsSsize_t(limit);
-    if (most == -1 && PyErr_Occurred()) {
-        return -1;
+    if (!PyErr_Occurred() && PyList_GET_SIZE(hook->parts[ENTRIES]) > most) {
+        Py_XDECREF(PyObject_CallNoArgs(hook->parts[PRUNE]));
     }
-    PyObject *nothing = PyList_GET_SIZE(hook->parts[ENTRIES]) <= most ? Py_NewRef(Py_None)
-                                                                     : PyObject_CallNoArgs(hook->parts[PRUNE]);
-    Py_XDECREF(nothing);
-    return nothing == NULL ? -1 : 0;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Record a task. Returns -1 with an exception. */

@@ -33,7 +33,7 @@ _logger = own_logger()
 
 MakeHook = Callable[[CreateTask, SiteTable, YoungList, HookFailure], tuple[CreateTask, Callable[[], None]]]
 EXTENSION: Final = f"{__name__.rpartition('.')[0]}._compiled"
-SOURCES: Final = "390f0807"
+SOURCES: Final = "79ca656e"
 """Digest of the C sources, as `hatch_build.py` computes it."""
 INTERFACE: Final = f"{__version__}/{SOURCES}"
 """Version of the extension that this package can use."""
@@ -134,7 +134,7 @@ def _load_extension() -> MakeHook:
 
 
 class _Parts:
-    """What the compiled hook refers to: it reads each attribute once, and accesses what it can without a call.
+    """The objects that the compiled hook refers to, which reads each attribute once.
 
     Args:
         create: The method being replaced.
