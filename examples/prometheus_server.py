@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 RULES = Path(__file__).parent.parent / "collector-config" / "prometheus"
-_MINUTES = re.compile(r"(?<=[\[ ])(\d+)m(?=[\]) \n])")
+_MINUTES = re.compile(r"(?<=[\[ :])(\d+)m(?=[\]) :\n])")
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [recording_rules.yaml, alerting_rules.yaml]
@@ -70,7 +70,7 @@ def prometheus(
         folder = Path(place)
         for name in ("recording_rules.yaml", "alerting_rules.yaml"):
             text = (RULES / name).read_text()
-            (folder / name).write_text(_MINUTES.sub(r"\1s", text) if seconds_for_minutes else text)
+            (folder / name).write_text(_MINUTES.sub(r"\1s", text).replace("3 * 3600", "180") if seconds_for_minutes else text)
         config = CONFIG.format()
         for job, target in targets.items():
             config += f"      - targets: [{json.dumps(target)}]\n        labels: {{job: {json.dumps(job)}}}\n"
