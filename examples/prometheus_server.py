@@ -70,7 +70,9 @@ def prometheus(
         folder = Path(place)
         for name in ("recording_rules.yaml", "alerting_rules.yaml"):
             text = (RULES / name).read_text()
-            (folder / name).write_text(_MINUTES.sub(r"\1s", text).replace("3 * 3600", "180") if seconds_for_minutes else text)
+            (folder / name).write_text(
+                _MINUTES.sub(r"\1s", text).replace("3 * 3600", "180") if seconds_for_minutes else text
+            )
         config = CONFIG.format()
         for job, target in targets.items():
             config += f"      - targets: [{json.dumps(target)}]\n        labels: {{job: {json.dumps(job)}}}\n"
