@@ -21,6 +21,7 @@ from .record.recorder import Recorder
 from .record.site import Kind
 
 if TYPE_CHECKING:
+    from .diagnose.impact.finished import FinishedTasks
     from .diagnose.self_test.self_test import InternalsCheck
     from .diagnose.stale_spans import StaleSpan
     from .snapshot.values import LivePicture, Snapshot, TaskSummary
@@ -112,6 +113,13 @@ class LiveProcess:
         tasks, diagnosis = self.census.tasks, self.diagnosis
         verdicts = diagnosis.memory.of(tasks).verdict
         return stale_spans(tasks, self.recorder.task_sites.sites, verdicts, diagnosis.task_age, pause)
+
+    def finished_tasks(self, pause: Callable[[], None] = no_pause) -> list[FinishedTasks]:
+        """Return the collections whose number of finished tasks keeps rising. The caller holds the census' lock.
+
+        Cost: 40 ms, 0.2 µs per entry of the collections that are reached.
+        """
+        return self.diagnosis.finished.search(self.census, self.census.clock.now(), pause)
 
     def measure_impact(self, pause: Callable[[], None] = no_pause) -> None:
         """Measure the impact of the leaks of the last scan. The caller holds the census' lock.

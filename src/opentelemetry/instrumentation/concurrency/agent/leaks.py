@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from ..census.scan import Scan
@@ -49,6 +49,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                 elif picture.verdict is not None:
                     writer.add(picture)
         live.measure_impact(pause)
+        kept = live.finished_tasks(pause)[:_MOST_GROWING]
         stale = [_stale(each) for each in live.stale_spans(pause)[:_MOST_GROWING]]
         growing = _growing(live, live.diagnosed.groups)
         young = _young(live, scan, target.settings.resident_limit)
@@ -60,6 +61,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         impacts=[_impact(group) for group in live.diagnosed.groups if group.impact is not NO_IMPACT],
         rates=_rates(live),
         stale_spans=stale,
+        finished_kept=[asdict(each) for each in kept],
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=sites_ended_badly(live),
         silent_loops=[each.as_facts() for each in target.silent_loops(may_ask=True)],

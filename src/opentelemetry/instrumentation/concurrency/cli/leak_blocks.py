@@ -110,6 +110,19 @@ def ended_badly_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     yield "\n"
 
 
+def finished_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
+    """Yield the block of a collection that keeps finished tasks."""
+    text = f"{facts['count']} finished tasks kept in {sanitize_name(facts['held_by'], _REASON_LIMIT)}"
+    yield from sentence_lines(text, form.width)
+    rise = f"  there were {facts['before']} of them {duration_text(facts['over_s'])} ago"
+    yield from sentence_lines(rise, form.width)
+    if facts["function"]:
+        yield from _place("  ran ", _entry(facts), form.width)
+    text = "  each keeps its result or exception: remove it, for example with task.add_done_callback(tasks.discard)"
+    yield from sentence_lines(text, form.width)
+    yield "\n"
+
+
 def stale_span_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     """Yield the block of tasks that are not leaks but still carry the span of an ended request."""
     site, count = site_of(facts), facts["count"]

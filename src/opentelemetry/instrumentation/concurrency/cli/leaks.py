@@ -17,7 +17,15 @@ from .filters import add_filters, holds
 from .fitting import sentence_lines, terminal_width
 from .impact_lines import Impacts
 from .json_forms import pictures_json
-from .leak_blocks import Form, ended_badly_block, growing_block, has_hidden_frames, leak_block, stale_span_block
+from .leak_blocks import (
+    Form,
+    ended_badly_block,
+    finished_block,
+    growing_block,
+    has_hidden_frames,
+    leak_block,
+    stale_span_block,
+)
 from .rate_lines import Rates
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
@@ -90,7 +98,14 @@ def chosen_leaks(arguments: argparse.Namespace, taken: Taken, facts: dict[str, A
     ended_badly = [site for site in facts.get("ended_badly", ()) if _holds_ended_badly(arguments, site)]
     young = [site for site in facts.get("young_threads", ()) if _holds_young(arguments, site)]
     stale = [site for site in facts.get("stale_spans", ()) if _holds_stale(arguments, site)]
-    more = {"growing": growing, "ended_badly": ended_badly, "young_threads": young, "stale_spans": stale}
+    kept = [each for each in facts.get("finished_kept", ()) if _holds_stale(arguments, each)]
+    more = {
+        "growing": growing,
+        "ended_badly": ended_badly,
+        "young_threads": young,
+        "stale_spans": stale,
+        "finished_kept": kept,
+    }
     return replace(taken, snapshot=snapshot), {**facts, **more}
 
 
@@ -191,6 +206,7 @@ def leak_lines(
         ),
         *(growing_block(site, form, verdict="young") for site in young),
         *(ended_badly_block(site, form) for site in facts.get("ended_badly") or []),
+        *(finished_block(each, form) for each in facts.get("finished_kept") or []),
         *(stale_span_block(site, form) for site in facts.get("stale_spans") or []),
         *(silent_loop_block(loop) for loop in silent_loops_of(facts)),
     ]

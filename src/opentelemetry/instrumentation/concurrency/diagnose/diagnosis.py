@@ -22,6 +22,7 @@ from .growth.growing import GrowingSites
 from .growth.growth import Rate
 from .growth.spawning_lines import accuse_spawners
 from .growth.stack_requests import StackRequests
+from .impact.finished import FinishedWatch
 from .impact.impact import ImpactWatch
 from .introspection.last_waits import LastWaits
 from .introspection.stalls import StallTracker
@@ -110,6 +111,7 @@ class Diagnosis:
         self._executor_uses = ExecutorUses()
         self.proofs = ProofSchedule(settings.proof_interval, self.memory)
         self.impacts = ImpactWatch(settings.proof_interval)
+        self.finished = FinishedWatch(settings.proof_interval)
         self._growing = GrowingSites(settings, self._ignored)
         self._stacks = StackRequests()
 
@@ -163,6 +165,8 @@ class Diagnosis:
         diagnosed.rates = {site: rate for site in leaking if (rate := self._growing.rate(site)) is not None}
         self._request_stacks(census, diagnosed, pause)
         self._last_waits.scan(census.tasks, pause)
+        if not scan.final:
+            self.finished.scan(census, scan.at, self.proofs, pause)
         diagnosed.groups += self.destroyed.groups(scan.at)
         seen = {(group.site, group.verdict) for group in diagnosed.groups}
         self._since = {key: since for key, since in self._since.items() if key in seen}

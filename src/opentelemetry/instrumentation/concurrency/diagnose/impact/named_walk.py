@@ -109,8 +109,11 @@ class NamedWalk:
 
     def path_to(self, address: int) -> list[Any]:
         """Return the objects on the path to a target that was found, its root first."""
+        return self.path_at(self.found.get(address, -1))
+
+    def path_at(self, place: int) -> list[Any]:
+        """Return the objects on the path to a place in ``objects``, its root first; empty for a negative place."""
         path = []
-        place = self.found.get(address, -1)
         while place >= 0:
             path.append(self.objects[place])
             place = self._parents[place]
