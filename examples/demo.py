@@ -106,6 +106,18 @@ def print_report(receiver: OtlpReceiver) -> dict:
     print(f"  runs         {event['python.asyncio.task.coroutine']}")
     print(f"  through      {', '.join(event['python.leak.spawned_via'])}")
     print(f"  started by   {event.get('python.leak.creator.span_name', '?')}, trace {report.links[0][0]}")
+    # The first report may come before there is CPU time to measure.
+    if "python.leak.memory.usage" in event:
+        print(f"  costs        {event['python.leak.memory.usage'] / 1e6:.1f} MB that only these tasks hold")
+    for title, key in (("held by", "python.leak.held_by"), ("waits on", "python.leak.waits_on")):
+        if key in event:
+            print(f"  {title:12} {event[key]}")
+    if "python.leak.advice" in event:
+        print(
+            textwrap.fill(
+                event["python.leak.advice"], 108, initial_indent="  what ends it ", subsequent_indent=" " * 15
+            )
+        )
     for title, key in (
         ("where it waits", "code.stacktrace"),
         ("where it was created", "python.leak.creation_stacktrace"),

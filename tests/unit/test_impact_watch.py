@@ -22,8 +22,8 @@ class Leak:
         self.rows = Rows()
         self.site = self.rows.site()
         self.tasks = []
-        self.watch = ImpactWatch(interval_s)
         self.proofs = ProofSchedule(interval_s, DiagnosisMemory())
+        self.watch = ImpactWatch(interval_s, self.proofs)
         self.measured = 0
         measure = impact_module.measure_memory
 
@@ -52,7 +52,7 @@ class Leak:
 
     def scan(self, at, **options):
         group = self.group()
-        self.watch.scan([group], self.rows.scan(at, **options), self.rows.census, self.proofs, lambda: None)
+        self.watch.scan([group], self.rows.scan(at, **options), self.rows.census, lambda: None)
         return group.impact
 
     def end(self):

@@ -111,6 +111,7 @@ _IMPACT: Final = {
     "memory_note?": str,
     "held_by?": str,
     "waits_on?": str,
+    "advice?": str,
 }
 _LEAKS: Final = {
     "impacts?": [_IMPACT],

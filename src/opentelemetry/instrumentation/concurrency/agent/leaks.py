@@ -80,6 +80,7 @@ def _impact(group: Group) -> dict[str, Any]:
         "memory_note": "" if memory is None else memory.note,
         "held_by": group.impact.held_by,
         "waits_on": group.impact.waits_on,
+        "advice": group.impact.advice,
     }
 
 

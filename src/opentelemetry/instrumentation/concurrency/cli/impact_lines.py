@@ -10,7 +10,7 @@ from ..snapshot.values import CreationSite
 from .site_cells import site_of
 
 _LIMIT: Final = 1000
-_HEADINGS: Final = (("held_by", "held by"), ("waits_on", "waits on"))
+_HEADINGS: Final = (("held_by", "held by"), ("waits_on", "waits on"), ("advice", "advice"))
 
 
 class Impacts:

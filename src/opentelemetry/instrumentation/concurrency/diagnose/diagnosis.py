@@ -110,8 +110,8 @@ class Diagnosis:
         self._executors = ExecutorWatch(settings.thread_age, self._ignored)
         self._executor_uses = ExecutorUses()
         self.proofs = ProofSchedule(settings.proof_interval, self.memory)
-        self.impacts = ImpactWatch(settings.proof_interval)
         self.finished = FinishedWatch(settings.proof_interval)
+        self.impacts = ImpactWatch(settings.proof_interval, self.proofs)
         self._growing = GrowingSites(settings, self._ignored)
         self._stacks = StackRequests()
 
@@ -171,7 +171,7 @@ class Diagnosis:
         seen = {(group.site, group.verdict) for group in diagnosed.groups}
         self._since = {key: since for key, since in self._since.items() if key in seen}
         diagnosed.groups = merge_alike(diagnosed.groups)
-        self.impacts.scan(diagnosed.groups, scan, census, self.proofs, pause)
+        self.impacts.scan(diagnosed.groups, scan, census, pause)
         diagnosed.note_memory()
         return diagnosed
 

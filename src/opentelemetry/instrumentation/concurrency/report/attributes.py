@@ -41,6 +41,7 @@ MEMORY_NOTE: Final = "python.leak.memory.note"
 CANCEL_REQUESTS: Final = "python.leak.cancel_requests"
 HELD_BY: Final = "python.leak.held_by"
 WAITS_ON: Final = "python.leak.waits_on"
+ADVICE: Final = "python.leak.advice"
 REPORT_ID: Final = "python.leak.report.id"
 TASK_NAME: Final = "python.asyncio.task.name"
 TASK_COROUTINE: Final = "python.asyncio.task.coroutine"
@@ -152,7 +153,7 @@ def _impact(impact: Impact) -> Attributes:
         attributes[MEMORY_USAGE] = impact.memory.bytes
         if impact.memory.note:
             attributes[MEMORY_NOTE] = impact.memory.note
-    texts = {HELD_BY: impact.held_by, WAITS_ON: impact.waits_on}
+    texts = {HELD_BY: impact.held_by, WAITS_ON: impact.waits_on, ADVICE: impact.advice}
     attributes.update((name, text) for name, text in texts.items() if text)
     return attributes
 

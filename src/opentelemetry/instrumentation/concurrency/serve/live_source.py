@@ -109,5 +109,5 @@ def _key(site: Site) -> SiteKey:
 
 def _impact(impact: Impact) -> dict[str, str]:
     """Return the texts on a leak for the page, by heading."""
-    texts = {"held by": impact.held_by, "waits on": impact.waits_on}
+    texts = {"held by": impact.held_by, "waits on": impact.waits_on, "advice:": impact.advice}
     return {heading: text for heading, text in texts.items() if text}

@@ -7,7 +7,7 @@ average, times their number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import ReferenceType
@@ -21,11 +21,16 @@ from ..proof.schedule import ProofSchedule
 from ..proof.wakeability import alive
 from ..verdict.group import Group
 from ..verdict.impact import Impact
+from ..verdict.observation import observe
+from ..verdict.representative import choose_representative
+from .advice import LeakFacts, advice_on, keeps_lock
 from .holders import find_holders
 from .memory import measure_memory
 
 _GROWN: Final = 1.25
 _MOST_AT_ONCE: Final = 50
+_LAST_FRAMES: Final = 3
+"""Number of innermost frames among which an ``async with`` block begins."""
 
 
 @dataclass(slots=True)
@@ -40,22 +45,21 @@ class ImpactWatch:
 
     Args:
         interval_s: Seconds between two measurements of a group that does not grow; 0 for measurements on request only.
+        proofs: Provides the CPU time, and the await cycles.
     """
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, proofs: ProofSchedule) -> None:
         self._interval_s = interval_s
+        self._proofs = proofs
         self._known: dict[tuple[Site, str], _Measured] = {}
 
-    def scan(
-        self, groups: Iterable[Group], scan: Scan, census: Census, proofs: ProofSchedule, pause: Callable[[], None]
-    ) -> None:
+    def scan(self, groups: Iterable[Group], scan: Scan, census: Census, pause: Callable[[], None]) -> None:
         """Measure the groups that are due, as far as there is CPU time, and set ``impact`` of all.
 
         Args:
             groups: The groups of the scan; the others are forgotten.
             scan: The scan.
             census: The census; its lock is held.
-            proofs: Provides the CPU time.
             pause: Lets the application run.
         """
         measurable = _largest(groups)
@@ -65,9 +69,9 @@ class ImpactWatch:
             due = [group for group in measurable if self._is_due(group, scan.at)]
 
             def may_continue() -> bool:
-                proofs.spent_s += time.thread_time() - began[0]
+                self._proofs.spent_s += time.thread_time() - began[0]
                 began[0] = time.thread_time()
-                return proofs.can_afford(scan.at)
+                return self._proofs.can_afford(scan.at)
 
             began = [time.thread_time()]
             if due and may_continue():
@@ -104,12 +108,32 @@ class ImpactWatch:
         references = [_references(group) for group in groups]
         application = {group.site.function.partition(".")[0] for group in groups}
         holders, live = find_holders(references, alive(census.tasks.references), census.loops, application, cut, pause)
+        leaked = {id(task) for tasks in references for task in alive(tasks)}
         for group, tasks, holder in zip(groups, references, holders, strict=True):
             if not may_continue():
                 return
             memory = measure_memory(tasks, group.count, cut, pause, live=live)
-            impact = Impact(memory, holder.held_by, holder.waits_on)
+            advice = self._advice(group, holder.waits_on, leaked, cut)
+            impact = Impact(memory, holder.held_by, holder.waits_on, advice)
             self._known[group.site, group.verdict] = _Measured(impact, now, group.count)
+
+    def _advice(self, group: Group, waits_on: str, leaked: Container[int], cut: Cut) -> str:
+        choose_representative(group)
+        task = None if group.representative is None else group.representative.reference()
+        if task is None:
+            return ""
+        observation = observe("task", task)
+        facts = LeakFacts(
+            group.verdict,
+            observation.wait_reason,
+            group.site.function,
+            waits_on,
+            observation.cancel_requests,
+            self._proofs.is_in_cycle(task),
+            any(frame.function.endswith(".__aenter__") for frame in observation.chain[-_LAST_FRAMES:]),
+            keeps_lock(task, leaked, cut),
+        )
+        return advice_on(facts)
 
     def _set(self, group: Group) -> None:
         known = self._known.get((group.site, group.verdict))

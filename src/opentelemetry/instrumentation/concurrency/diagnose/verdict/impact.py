@@ -60,11 +60,13 @@ class Impact:
         memory: The memory that only its tasks hold; None if it was not measured.
         held_by: Name of the variable that keeps its tasks alive; empty if none was found.
         waits_on: Name of the variable that holds what they wait for; empty if none was found.
+        advice: One sentence about what usually ends such a leak; empty if none is certain enough.
     """
 
     memory: LeakMemory | None = None
     held_by: str = ""
     waits_on: str = ""
+    advice: str = ""
 
 
 NO_IMPACT: Final = Impact()
