@@ -1,4 +1,4 @@
-"""The shop's HTTP service: ``opentelemetry-instrument python -m shop.service [PORT]``."""
+"""The shop's HTTP service: ``opentelemetry-instrument python -m shop.service [PORT [HOST]]``."""
 
 import asyncio
 import hashlib
@@ -45,10 +45,10 @@ def make_app() -> web.Application:
     return app
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, host: str) -> None:
     runner = web.AppRunner(make_app(), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     print("READY", runner.addresses[0][1], flush=True)
     stop = asyncio.Event()
@@ -61,4 +61,5 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    arguments = dict(enumerate(sys.argv))
+    asyncio.run(serve(int(arguments.get(1, "0")), arguments.get(2, "127.0.0.1")))

@@ -44,7 +44,7 @@ def test_dockerfile_pins_images_and_copies_existing_files(path):
 def test_plain_image_runs_instrumented_without_root():
     """The service itself is process 1's successor, so the command is a list and no shell."""
     found = dict(instructions(DOCKERFILES[0]))
-    assert found["USER"] != "root"
+    assert int(found["USER"]) > 0, "Kubernetes can't check that a name is not root"
     command = yaml.safe_load(found["ENTRYPOINT"])
     assert command[:2] == ["opentelemetry-instrument", "python"]
 
@@ -81,12 +81,33 @@ def test_deployment_asks_for_that_resource():
     template = deployment["spec"]["template"]
     asked = template["metadata"]["annotations"]["instrumentation.opentelemetry.io/inject-python"]
     assert asked == resource["metadata"]["name"]
+    named = template["metadata"]["annotations"]["instrumentation.opentelemetry.io/container-names"]
+    assert named in {container["name"] for container in template["spec"]["containers"]}
+    assert template["spec"]["securityContext"]["runAsUser"] > 0
     labels = template["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     for container in template["spec"]["containers"]:
         assert PINNED.fullmatch(container["image"])
         mounted = {each["name"] for each in container["volumeMounts"]}
         assert mounted <= {each["name"] for each in template["spec"]["volumes"]}
+
+
+def test_deployment_listens_where_its_port_is_reached():
+    deployment = yaml.safe_load((EXAMPLES / "kubernetes" / "deployment.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    port, host = container["command"][-2:]
+    assert [each["containerPort"] for each in container["ports"]] == [int(port)]
+    assert host == "0.0.0.0"
+
+
+def test_examples_compress_what_they_send():
+    """Attributes repeat at each series: without compression an export is many times as large."""
+    resource = yaml.safe_load((EXAMPLES / "kubernetes" / "instrumentation.yaml").read_text())
+    operator = {each["name"]: each["value"] for each in resource["spec"]["python"]["env"]}
+    assert operator["OTEL_EXPORTER_OTLP_COMPRESSION"] == "gzip"
+    assert "OTEL_EXPORTER_OTLP_COMPRESSION=gzip" in DOCKERFILES[0].read_text()
+    for page in ("turning-it-on.md", "guides/kubernetes.md"):
+        assert "OTEL_EXPORTER_OTLP_COMPRESSION" in (ROOT / "docs" / page).read_text()
 
 
 def test_compose_has_the_whole_chain():
