@@ -84,6 +84,19 @@ def test_named_settings_metrics_and_events_exist(page):
     assert dotted <= known, dotted - known
 
 
+BACKENDS = [page for page in PAGES if re.match("# Find the leak in", page.read_text())]
+
+
+@pytest.mark.parametrize("page", BACKENDS, ids=lambda page: page.name)
+def test_guide_of_a_backend_names_every_variable_to_set(page):
+    """Those of the Collector's file that have no default."""
+    text = page.read_text()
+    (file,) = set(re.findall(r"otelcol.* --config (\S+)", text))
+    required = set(re.findall(r"\$\{env:([A-Z_]+)\}", (ROOT / file).read_text()))
+    assert required <= set(re.findall(r"[A-Z_]{4,}", text)), required
+    assert f"](../../{file})" in text
+
+
 def test_index_names_every_page_and_fits_a_screen():
     """A page that the index does not name is not found."""
     index = (DOCS / "README.md").read_text()
