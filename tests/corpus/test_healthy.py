@@ -44,6 +44,10 @@ def ever_flagged(monkeypatch):
             installation = current_installation()
             found.update((round(park._clock.elapsed), *living) for living in orphaned(installation))
             found.update((round(park._clock.elapsed), site.function) for site in installation.live.diagnosed.suspects)
+        live = current_installation().live
+        with live.census.locked():
+            found.update(("span of an ended request", each.site.function) for each in live.stale_spans())
+            found.update(("finished tasks", each.held_by, each.count) for each in live.finished_tasks())
 
     monkeypatch.setattr(Park, "_pass", pass_and_note)
     return found
