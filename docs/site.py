@@ -1,7 +1,7 @@
 """What the documentation site needs beyond the pages, which also have to read well on GitHub: hooks of mkdocs.yml.
 
-Links to files outside the site lead to the repository, and the notes for the tests in the first lines of code blocks
-become titles or disappear.
+Links to files outside the site lead to the repository, links named after a page get its title, and the notes for the
+tests in the first lines of code blocks become titles or disappear.
 """
 
 import logging
@@ -13,12 +13,14 @@ log = logging.getLogger("mkdocs.hooks.site")
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^```(\w+) (.+)$", re.M)
+_FILE_NAME = re.compile(r"\[([\w/-]+\.md)\](?=\(([^)#\s]+))")
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
 def on_page_markdown(markdown, *, page, config, files):
     """Return the text of a page as MkDocs understands it."""
     place = DOCS / page.file.src_uri
+    markdown = _FILE_NAME.sub(lambda name: f"[{_title(place.parent / name[2]) or name[1]}]", markdown)
     markdown = _FENCE.sub(lambda fence: _first_line(fence[1], fence[2]), markdown)
     return _LINK.sub(lambda link: _link(link, place, config.repo_url, files), markdown)
 
@@ -31,6 +33,12 @@ def on_page_content(html, **_):
 def _first_line(language, options):
     name = re.fullmatch(r"file: (\S+)", options)
     return f'```{language} title="{name[1]}"' if name else f"```{language}"
+
+
+def _title(page):
+    """Return the heading of a page, which a reader of the site prefers to the name of its file."""
+    found = re.match(r"# (.+)", page.read_text("utf-8")) if page.suffix == ".md" and page.is_file() else None
+    return found[1] if found else ""
 
 
 def _link(link, place, repository, files):

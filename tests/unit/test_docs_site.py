@@ -66,6 +66,11 @@ def test_link_to_a_page_stays(shown):
     assert shown("[all](settings.md#common-changes)") == "[all](settings.md#common-changes)"
 
 
+def test_link_named_after_a_file_gets_its_title(shown):
+    assert shown("[settings.md](settings.md)") == "[Settings](settings.md)"
+    assert "[Tutorial: from install" in shown("[tutorial.md](../tutorial.md)", "guides/fastapi.md")
+
+
 @pytest.mark.parametrize(
     ("link", "address"),
     [
