@@ -1,4 +1,4 @@
-"""Data points per export: of the demo service while it leaks, and of a service with 300 sites.
+"""Data points and bytes per export: of the demo service while it leaks, and of a service with 300 sites.
 
 `python benchmarks/series.py REVISION` measures an earlier revision of the package beside the present one, with the same
 services: its source is taken from git into a temporary folder. About a minute.
@@ -10,6 +10,7 @@ common helper, and 50 that start a thread. All of them are healthy and wait. It 
 
 import asyncio
 import collections
+import gzip
 import json
 import os
 import platform
@@ -48,18 +49,38 @@ HANDLERS = {
 }
 
 
+BYTES, COMPRESSED, ZEROS = "kB per export, uncompressed", "kB per export, gzip", "points that are zero, %"
+
+
+def described(request):
+    """Return the points that one OTLP export of this package holds, by metric, and its size."""
+    for resource in request.resource_metrics:
+        for scope in [scope for scope in resource.scope_metrics if scope.scope.name != SCOPE]:
+            resource.scope_metrics.remove(scope)
+    body, points, zeros = request.SerializeToString(), collections.Counter(), 0
+    for resource in request.resource_metrics:
+        for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
+            found = getattr(metric, metric.WhichOneof("data")).data_points
+            points[metric.name] += len(found)
+            zeros += sum(not (getattr(each, "as_int", 0) or getattr(each, "as_double", 0)) for each in found)
+    size = {BYTES: len(body) / 1000, COMPRESSED: len(gzip.compress(body)) / 1000}
+    return dict(points), {**size, ZEROS: 100 * zeros / sum(points.values())}
+
+
 async def serve(handlers, census, reader):
-    """Ask every handler once, scan twice, and return what one export holds, by metric."""
+    """Ask every handler once, scan twice, and return what one export holds."""
+    from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
     gate, stop = asyncio.Event(), threading.Event()
     for handler in handlers:
         handler(gate, stop)
     await asyncio.sleep(0)
     census.scan()
     census.scan()
-    metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    found = described(encode_metrics(reader.get_metrics_data()))
     gate.set()
     stop.set()
-    return {metric.name: len(metric.data.data_points) for metric in metrics}
+    return found
 
 
 def service(max_sites):
@@ -83,18 +104,28 @@ def service(max_sites):
 
 
 def of_service(environ, max_sites):
-    """Return the points per export of the service of 300 sites, by metric."""
+    """Return what an export of the service of 300 sites holds."""
     command = [sys.executable, __file__, "--service", str(max_sites)]
     done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def of_demo(environ):
-    """Return the points of the demo's last export before it ends, by metric; it leaks by then."""
+    """Return what the demo's last export before it ends holds; it leaks by then."""
     from demo import REQUESTS, drive, start_service
     from otlp_receiver import OtlpReceiver
 
-    with OtlpReceiver() as receiver, tempfile.NamedTemporaryFile("w+") as log:
+    class Receiver(OtlpReceiver):
+        last = None
+
+        def take(self, signal, request):
+            super().take(signal, request)
+            if signal == "metrics" and any(
+                scope.scope.name == SCOPE for each in request.resource_metrics for scope in each.scope_metrics
+            ):
+                type(self).last = request
+
+    with Receiver() as receiver, tempfile.NamedTemporaryFile("w+") as log:
         process, port = start_service({**SETTINGS, **receiver.environ, **environ}, log)
         try:
             asyncio.run(drive(port))
@@ -105,16 +136,14 @@ def of_demo(environ):
                 ),
                 60,
             )
-            ours = [point for point in receiver.points if point.scope == SCOPE]
-            newest = max(point.export for point in ours)
+            return described(Receiver.last)
         finally:
             process.terminate()
             process.wait(20)
-    return collections.Counter(point.name for point in ours if point.export == newest)
 
 
 def measured(source):
-    """Return the rows of the table for the package in a folder: by service, then by metric."""
+    """Return what an export holds for the package in a folder, by service: points by metric, and its size."""
     environ = {"PYTHONPATH": str(source)}
     return {
         "demo": of_demo(environ),
@@ -144,11 +173,15 @@ def main(revision=""):
     columns = {"now": measured(ROOT / "src")}
     if revision:
         columns = {"before": earlier(revision), **columns}
-    print(f"Data points per export, Python {platform.python_version()}{revision and f'; before is {revision}'}")
+    print(
+        f"Data points and size per export, Python {platform.python_version()}{revision and f'; before is {revision}'}"
+    )
     print(f"{'':<42}" + "".join(f"{name:>12}" for name in columns))
     for measure in columns["now"]:
-        found = [column[measure] for column in columns.values()]
+        found = [column[measure][0] for column in columns.values()]
         row(measure, (sum(points.values()) for points in found))
+        for size in (BYTES, COMPRESSED, ZEROS):
+            row(f"  {size}", (round(column[measure][1][size], 1) for column in columns.values()))
         row("  sites with series of their own", map(sites_with_series, found))
         for name in sorted(set().union(*found)):
             values = [points.get(name, 0) for points in found]

@@ -90,3 +90,16 @@ def test_demo_in_the_readme_has_the_shape_of_the_output(capsys):
     # Each line in the order of the output; between them may be more of the same kind.
     missing = [line for line in shape(capsys.readouterr().out) if not any(other.startswith(line) for other in shown)]
     assert missing == []
+
+
+def test_readme_payload_is_that_of_the_benchmark():
+    """Rounded; ``benchmarks/series.py`` prints them: the demo first, then 300 sites at defaults."""
+    stated = re.search(
+        r"takes (\d+) kB .*? (\d+) kB for 300 sites .*?gzip` ([\d.]+) and ([\d.]+) kB",
+        (ROOT / "README.md").read_text(),
+        re.S,
+    )
+    result = (ROOT / "benchmarks" / "results" / "series-3.11.txt").read_text()
+    raw = re.findall(r"uncompressed +([\d.]+)$", result, re.M)[:2]
+    packed = re.findall(r"gzip +([\d.]+)$", result, re.M)[:2]
+    assert list(stated.groups()) == [*(f"{float(size):.0f}" for size in raw), *packed]
