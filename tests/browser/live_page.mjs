@@ -28,9 +28,25 @@ const page = await open(url);
 seen.title = await page.title();
 seen.tasks = await text(page, "[data-total=tasks]");
 seen.unwakeable = await text(page, "[data-total=unwakeable]");
+seen.cards = await page.locator("#leaks .leak").allInnerTexts();
 seen.firstRow = await text(page, "#rows tr");
 seen.ariaSort = await page.locator("th[aria-sort=descending]").innerText();
 await picture(page, "lines");
+
+// By keyboard alone: open the first leak in place; it stays open, with the focus, over a refresh.
+await page.focus("#leaks .leak button");
+await page.keyboard.press("Enter");
+await page.waitForResponse((answer) => answer.url().endsWith("overview.json"));
+await page.waitForTimeout(100);
+seen.openLeak = await text(page, "#leaks .leak section.detail");
+seen.focusOverRefresh = await page.evaluate(() => document.activeElement?.innerText);
+await picture(page, "leaks");
+await page.keyboard.press("Enter");
+seen.closedLeaks = await page.locator("#leaks section.detail").count();
+seen.ownThreads = [await page.locator("#rows tr:has-text('instrumentation.concurrency')").count()];
+await page.check("#own");
+seen.ownThreads.push(await page.locator("#rows tr:has-text('instrumentation.concurrency')").count());
+await page.uncheck("#own");
 
 // By keyboard alone: sort by verdict, then open the first line.
 await page.focus("[data-column=verdict]");
@@ -73,11 +89,16 @@ seen.unlabelled = await page.evaluate(() => [...document.querySelectorAll("butto
 
 const dark = await open(url, { colorScheme: "dark" });
 seen.dark = await dark.evaluate(() => getComputedStyle(document.body).backgroundColor);
-const phone = await open(url, { viewport: { width: 380, height: 760 }, isMobile: true });
+await dark.click("#tab-graph");
+await dark.waitForSelector("#graph li");
+seen.cyclesFirst = await text(dark, "#graph");
+const phone = await open(url, { viewport: { width: 390, height: 844 }, isMobile: true });
+await phone.evaluate(() => { document.querySelector("#leaks .leak button").click(); document.querySelector("#rows tr button").click(); });
 seen.phoneOverflows = await phone.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
 await picture(phone, "phone");
 
 const many = await open(manyUrl);
+seen.noLeaks = [await text(many, "#leaks"), await many.title()];
 const began = Date.now();
 await many.fill("#filter", "made_4999");
 await many.waitForFunction(() => document.querySelectorAll("#rows tr").length === 1);

@@ -56,7 +56,7 @@ def seen(tmp_path_factory):
 
 def test_totals_and_the_leaking_line_stand_first(seen):
     assert (seen["tasks"], seen["unwakeable"]) == ("44", "43")
-    assert seen["title"].startswith("44 tasks")
+    assert seen["title"] == "shop: 2 leaking sites"
     assert "__main__.handle" in seen["firstRow"] and "40 unwakeable" in seen["firstRow"]
     assert seen["ariaSort"].startswith("LIVE") or seen["ariaSort"].startswith("Live")
 
@@ -94,6 +94,31 @@ def test_page_is_dark_or_light_labelled_and_fits_a_phone(seen):
     assert seen["theme"][0] == "dark" and seen["theme"][1] == seen["dark"] == "rgb(15, 18, 22)"
     assert seen["unlabelled"] == 0
     assert not seen["phoneOverflows"]
+
+
+def test_leaks_are_cards_that_open_in_place(seen):
+    """The worst first; by keyboard, over a refresh."""
+    first, second = seen["cards"]
+    assert first.startswith("40 tasks from __main__.handle") and "proven" in first and "held by" in first
+    assert "waits at" in first and "__main__.wait_for_ever" in first
+    assert second.startswith("3 tasks from __main__.main")
+    assert "nothing" not in seen["openLeak"] and "40 × future" in seen["openLeak"]
+    assert seen["focusOverRefresh"] == "Hide details" and seen["closedLeaks"] == 0
+
+
+def test_threads_of_the_package_are_hidden_until_asked_for(seen):
+    hidden, shown = seen["ownThreads"]
+    assert hidden == 0 and shown >= 1
+
+
+def test_wait_graph_starts_with_the_cycles(seen):
+    assert seen["cyclesFirst"].startswith("1 await cycle") and seen["cyclesFirst"].count("deadlock") == 3
+
+
+def test_page_without_leaks_says_so_and_since_when(seen):
+    shown, title = seen["noLeaks"]
+    assert shown.startswith("No leaks found") and "Watched since" in shown
+    assert title.endswith(": no leaks")
 
 
 def test_five_thousand_lines_stay_usable(seen):

@@ -1,8 +1,13 @@
 """The data of the live page, from counts made by hand."""
 
+import sys
+import webbrowser
+
 import pytest
 from pictured import QUERY, SPAWN, SPAWNED, healthy, leaked, spawned, thread
 
+from opentelemetry.instrumentation.concurrency.cli.serve import open_in_browser, page_facts
+from opentelemetry.instrumentation.concurrency.record.threads import OWN_SITE
 from opentelemetry.instrumentation.concurrency.serve.overview import Facts, Selection, overview
 from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
 
@@ -89,3 +94,43 @@ def test_executors_are_passed_to_the_page():
 def test_memory_of_a_leak_belongs_to_its_site():
     rows = document(leaked(1), spawned(2), memory={("task", SPAWNED): 5_000})["sites"]
     assert {row["runs"]: row["memory"] for row in rows} == {"": None, "shop.search.ask": 5_000}
+
+
+def test_selection_of_cycles_holds_deadlocked_tasks_alone():
+    chosen = Selection("task", deadlocked=True)
+    assert chosen.holds(leaked(1, deadlock=(1, 2))) and not chosen.holds(leaked(3))
+
+
+def test_document_names_the_site_of_the_packages_threads():
+    """The page hides them until they are asked for."""
+    assert document()["own_site"] == OWN_SITE
+
+
+def test_page_of_an_agent_shows_growth_memory_and_rates():
+    """As that of the process itself, from its answer to ``stats``."""
+    site = {"kind": "task", "function": QUERY.function, "path": QUERY.path, "line": QUERY.line, "created": 70}
+    stats = {"sites": [{**site, "suspect": True, "memory": 900, "destroyed": 2, "unretrieved": 0}], "scan_age_s": 3.5}
+    facts = page_facts(5.0, {"process_id": 1, "scan_age_s": None}, stats)
+    (row,) = overview(tally([leaked(1)]), facts)["sites"]
+    assert (row["created"], row["growing"], row["memory"], row["destroyed"]) == (70, True, 900, 2)
+    assert facts.process["scan_age_s"] == 3.5
+
+
+@pytest.mark.parametrize(
+    ("variables", "opened"),
+    [
+        ({"DISPLAY": ":0"}, ["http://127.0.0.1:1/"]),
+        ({}, []),
+        ({"DISPLAY": ":0", "SSH_CONNECTION": "1 2 3 4"}, []),
+    ],
+)
+def test_browser_is_opened_only_on_a_display_of_this_machine(monkeypatch, variables, opened):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    seen = []
+    monkeypatch.setattr(webbrowser, "open", lambda page: seen.append(page) or True)
+    assert open_in_browser("http://127.0.0.1:1/") is bool(opened)
+    assert seen == opened

@@ -19,6 +19,8 @@ from ..settings import Settings
 from ..snapshot.as_json import write_snapshot
 from ..snapshot.output import write_bytes, write_text
 from .failures import FINE, CommandError, UsageError
+from .silent_loop_lines import silent_loops_of
+from .site_cells import site_key
 from .sources import ProcessSource, add_target, one_source
 from .taken import Counted, Taken, counted, taken_from
 from .terminal import say
@@ -91,6 +93,23 @@ def open_in_browser(page: str) -> bool:
         return False
 
 
+def page_facts(taken_at: float, process: dict[str, Any], stats: dict[str, Any]) -> Facts:
+    """Return the facts of the live page from an agent's answer to ``stats``."""
+    sites = {site_key(site): site for site in stats.get("sites", ())}
+    endings = {key: (site.get("destroyed", 0), site.get("unretrieved", 0)) for key, site in sites.items()}
+    return Facts(
+        taken_at,
+        {**process, "scan_age_s": stats.get("scan_age_s")},
+        created={key: site["created"] for key, site in sites.items()},
+        growing={key for key, site in sites.items() if site.get("suspect")},
+        delays_s=stats.get("delays", {}),
+        ended_badly={key: numbers for key, numbers in endings.items() if any(numbers)},
+        memory={key: site["memory"] for key, site in sites.items() if site.get("memory") is not None},
+        silent_loops=silent_loops_of(stats),
+        executors=stats.get("executors", []),
+    )
+
+
 def _is_local(address: str) -> bool:
     from ..setting_values import is_loopback, split_address
 
@@ -154,8 +173,7 @@ class AgentPages:
             "uptime_s": self._source.ask("hello").facts["uptime_s"],
             "scan_age_s": None,
         }
-        executors = self._source.ask("stats").facts.get("executors", [])
-        facts = Facts(tasks.taken_at, process, {}, set(), {}, executors=executors)
+        facts = page_facts(tasks.taken_at, process, self._source.ask("stats").facts)
         document = overview([*tasks.counts, *threads.counts], facts)
         write_text([json.dumps(document, separators=(",", ":"))], stream)
 

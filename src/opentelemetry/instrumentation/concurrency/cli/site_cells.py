@@ -5,7 +5,7 @@ The file and line are the first of these columns and stay visible however narrow
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..byte_sizes import size_text
 from ..record.site import BEFORE_ATTACH
@@ -43,7 +43,7 @@ def site_of(facts: dict[str, Any]) -> CreationSite:
     return CreationSite(facts["function"], facts["path"], facts["line"], facts.get("runs", ""), via)
 
 
-def site_key(facts: dict[str, Any]) -> tuple[str, CreationSite]:
+def site_key(facts: dict[str, Any]) -> tuple[Literal["task", "thread"], CreationSite]:
     """Return a key that identifies a described site."""
     return facts["kind"], site_of(facts)
 

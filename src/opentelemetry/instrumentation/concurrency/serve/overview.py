@@ -62,6 +62,7 @@ class Selection:
         line: Line of their creation site.
         runs: The function that they run; None for any.
         around: Serial number of a task whose neighbours in the wait graph are selected instead.
+        deadlocked: Whether all tasks in await cycles are selected instead.
         limit: Maximum number.
     """
 
@@ -71,10 +72,13 @@ class Selection:
     line: int = 0
     runs: str | None = None
     around: int | None = None
+    deadlocked: bool = False
     limit: int = 200
 
     def holds(self, picture: LivePicture) -> bool:
-        """Return whether a picture belongs to the site; an unset path or function matches any."""
+        """Return whether a picture belongs to the site, or to an await cycle; an unset path matches any."""
+        if self.deadlocked:
+            return bool(picture.deadlock)
         site = picture.site
         runs = site.runs if self.runs is None else self.runs
         return site == CreationSite(self.function, self.path or site.path, self.line, runs)
@@ -119,6 +123,7 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         "executors": facts.executors,
         "sites": [row for _, row in sites[:MAX_SITES]],
         "groups": groups,
+        "own_site": OWN_SITE,
         "stacks": numbered,
         "frames": [[entry.function, entry.path, entry.line] for entry in frames.values],
         "left_out": {"sites": max(0, len(sites) - MAX_SITES), "groups": max(0, len(tallies) - MAX_GROUPS)},

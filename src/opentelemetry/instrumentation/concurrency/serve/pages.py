@@ -30,7 +30,7 @@ _ASSETS: Final[Mapping[str, tuple[str, str]]] = {
     "page.css": ("page.css", "text/css; charset=utf-8"),
     **{
         f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("page", "executors", "flame", "graph", "sites", "sparklines", "show")
+        for name in ("page", "detail", "executors", "flame", "graph", "leaks", "sites", "sparklines", "show")
     },
 }
 
@@ -128,7 +128,7 @@ class DebugPages:
             asked = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
         except ValueError:
             return _plain(400, "too many parameters\n")
-        if not asked.keys() & {"kind", "function", "around"}:
+        if not asked.keys() & {"kind", "function", "around", "deadlocked"}:
             return _streamed(self._source.write_snapshot, _JSON)
         kind: Kind = "thread" if asked.get("kind") == "thread" else "task"
         numbers = {name: _whole_number(asked.get(name, "0")) for name in ("line", "around", "limit")}
@@ -143,6 +143,7 @@ class DebugPages:
             line=numbers["line"] or 0,
             runs=asked.get("runs"),
             around=numbers["around"] if "around" in asked else None,
+            deadlocked="deadlocked" in asked,
             limit=min(numbers["limit"] or 200, 1000),
         )
         return _streamed(lambda stream: self._source.write_selection(stream, selection), _JSON)

@@ -1,9 +1,9 @@
 // A flame graph of where tasks wait: outermost frame at the top; the width is the number of tasks.
 
-import { drawn, number } from "./show.js";
+import { drawn, isLibrary, number } from "./show.js";
 
 const HEIGHT = 20;
-const LEAST = 0.002;
+const LEAST_PIXELS = 2;
 
 export class Flame {
   constructor() {
@@ -32,31 +32,35 @@ export class Flame {
       node = next;
     }
     this.path = kept;
+    // In pixels of the screen, so that the text keeps its size on a phone.
+    this.width = Math.max(260, this.place.clientWidth || 1200);
     const boxes = [];
     const depth = this.box(node, 0, 1, 0, node.count, boxes, this.path);
     const what = `${this.kind.value}s`;
     const others = this.by.value === "stack" || !node.of_another ? "" : ` ${number(node.of_another)} of them are shown with the stack of another ${this.kind.value} created at the same line.`;
     this.told.textContent = node.count ? `${number(node.count)} ${what}${this.path.length ? ` below ${this.path.at(-1)}` : ""}. Select a frame to zoom in.${others}` : `No ${what} with such a stack.`;
-    this.place.replaceChildren(drawn("svg", { viewBox: `0 0 1200 ${Math.max(1, depth) * HEIGHT}`, role: "group", "aria-label": `Flame graph of ${what}` }, ...boxes));
+    this.place.replaceChildren(drawn("svg", { viewBox: `0 0 ${this.width} ${Math.max(1, depth) * HEIGHT}`, role: "group", "aria-label": `Flame graph of ${what}` }, ...boxes));
   }
 
   tree() {
-    const root = { name: "all", count: 0, accused: 0, of_another: 0, children: new Map() };
+    const root = { name: "all", count: 0, accused: 0, unwakeable: 0, library: false, of_another: 0, children: new Map() };
     for (const group of this.data.groups) {
       const stack = this.by.value === "stack" ? group.stack : group.creation;
       if (group.kind !== this.kind.value || stack === undefined) continue;
       let node = root;
-      const names = this.data.stacks[stack].map((frame) => this.data.frames[frame][0]);
-      if (this.by.value === "stack") names.push(`[${group.wait}]`);
-      else if (this.data.sites[group.site]?.runs) names.push(this.data.sites[group.site].runs);
-      for (const name of [null, ...names]) {
+      const frames = this.data.stacks[stack].map((frame) => this.data.frames[frame]).map(([name, path]) => [name, isLibrary(path)]);
+      if (this.by.value === "stack") frames.push([`[${group.wait}]`, true]);
+      else if (this.data.sites[group.site]?.runs) frames.push([this.data.sites[group.site].runs, false]);
+      for (const [name, library] of [[null, false], ...frames]) {
         if (name !== null) {
           let next = node.children.get(name);
-          if (!next) node.children.set(name, next = { name, count: 0, accused: 0, of_another: 0, children: new Map() });
+          if (!next) node.children.set(name, next = { name, count: 0, accused: 0, unwakeable: 0, library: false, of_another: 0, children: new Map() });
           node = next;
+          node.library = library;
         }
         node.count += group.count;
         if (group.verdict) node.accused += group.count;
+        if (group.verdict === "unwakeable") node.unwakeable += group.count;
         if (group.creation_sampled) node.of_another += group.count;
       }
     }
@@ -64,13 +68,13 @@ export class Flame {
   }
 
   box(node, left, width, level, whole, boxes, path) {
-    if (width < LEAST || !node.count) return level;
+    if (width * this.width < LEAST_PIXELS || !node.count) return level;
     const text = `${node.name}, ${number(node.count)} of ${number(whole)}${node.accused ? `, ${number(node.accused)} with a verdict` : ""}`;
     const zoom = () => { this.path = path; this.draw(); };
-    const fits = Math.floor(width * 1200 / 7.4) - 1;
-    boxes.push(drawn("g", { tabindex: "0", role: "button", "aria-label": text, class: node.accused * 2 > node.count ? "accused" : "", onclick: zoom, onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); zoom(); } } },
-      drawn("title", {}, text), drawn("rect", { x: left * 1200, y: level * HEIGHT, width: Math.max(1, width * 1200), height: HEIGHT, rx: 2 }),
-      fits > 2 ? drawn("text", { x: left * 1200 + 4, y: level * HEIGHT + 14 }, node.name.length > fits ? `${node.name.slice(0, fits - 1)}…` : node.name) : null));
+    const fits = Math.floor(width * this.width / 7.4) - 1;
+    boxes.push(drawn("g", { tabindex: "0", role: "button", "aria-label": text, class: colour(node), onclick: zoom, onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); zoom(); } } },
+      drawn("title", {}, text), drawn("rect", { x: left * this.width, y: level * HEIGHT, width: Math.max(1, width * this.width), height: HEIGHT, rx: 2 }),
+      fits > 2 ? drawn("text", { x: left * this.width + 4, y: level * HEIGHT + 14 }, node.name.length > fits ? `…${node.name.slice(node.name.length - fits + 1)}` : node.name) : null));
     let deepest = level + 1;
     let at = left;
     for (const child of [...node.children.values()].sort((one, other) => other.count - one.count)) {
@@ -80,4 +84,10 @@ export class Flame {
     }
     return deepest;
   }
+}
+
+// By the verdict of most of its tasks; library frames are muted.
+function colour(node) {
+  const verdict = node.unwakeable * 2 > node.count ? "proven" : node.accused * 2 > node.count ? "accused" : "";
+  return `${verdict}${node.library ? " library" : ""}`.trim();
 }

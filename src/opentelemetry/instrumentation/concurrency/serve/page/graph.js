@@ -1,21 +1,50 @@
 // The neighbours of a task in the wait graph, as a tree; deadlocks are marked.
 
-import { age, element, stackOfAnother, stackText } from "./show.js";
+import { age, breakable, element, stackOfAnother, stackText } from "./show.js";
 
 export class Graph {
   constructor() {
     this.place = document.getElementById("graph");
     this.serial = document.getElementById("serial");
+    this.isEmpty = true;
+    this.asked = 0;
+    document.getElementById("cycles").addEventListener("click", () => this.showCycles());
     document.getElementById("graph-form").addEventListener("submit", (event) => { event.preventDefault(); this.show(Number(this.serial.value)); });
   }
 
+  // The tasks that await each other in a cycle, one list per cycle.
+  async showCycles() {
+    this.isEmpty = false;
+    const asked = ++this.asked;
+    this.place.textContent = "…";
+    try {
+      const answer = await fetch(`snapshot.json?${new URLSearchParams({ deadlocked: 1, limit: 200 })}`);
+      if (!answer.ok) throw new Error(await answer.text());
+      const found = await answer.json();
+      if (asked !== this.asked) return;
+      const cycles = new Map();
+      for (const task of found.tasks) {
+        const key = [...task.deadlock].sort((one, other) => one - other).join(" ");
+        cycles.set(key, [...(cycles.get(key) ?? []), task]);
+      }
+      const hint = element("p", { class: "quiet" }, "For another task, enter its number, or select it in the details of a site.");
+      const title = cycles.size ? `${cycles.size} await cycle${cycles.size === 1 ? "" : "s"}: nothing can wake or cancel these tasks` : "No tasks await each other in a cycle";
+      this.place.replaceChildren(element("h2", {}, title), hint, ...[...cycles.values()].map((tasks) => element("ul", {}, ...tasks.map((task) => element("li", {}, this.task(task, found))))));
+    } catch (error) {
+      this.place.textContent = `Loading failed: ${error.message}`;
+    }
+  }
+
   async show(serial) {
+    this.isEmpty = false;
+    const asked = ++this.asked;
     this.serial.value = serial;
     this.place.textContent = "…";
     try {
       const answer = await fetch(`snapshot.json?${new URLSearchParams({ kind: "task", around: serial, limit: 200 })}`);
       if (!answer.ok) throw new Error(await answer.text());
-      this.draw(serial, await answer.json());
+      const found = await answer.json();
+      if (asked === this.asked) this.draw(serial, found);
     } catch (error) {
       this.place.textContent = `Loading failed: ${error.message}`;
     }
@@ -50,7 +79,7 @@ export class Graph {
     const site = found.sites[task.site];
     return element("span", {},
       element("button", { type: "button", onclick: () => this.show(task.serial) }, `task ${task.serial} “${task.name}”`),
-      ` [${task.wait_reason}] ${age(task.age_s)}, ${site.runs ? `runs ${site.runs}, ` : ""}created by ${site.function}:${site.line} `,
+      ` [${task.wait_reason}] ${age(task.age_s)}, `, site.runs ? "runs " : "", breakable(site.runs), site.runs ? ", " : "", "created by ", breakable(`${site.function}:${site.line}`), " ",
       task.deadlock?.length ? element("span", { class: "bad" }, "deadlock ") : null,
       task.verdict ? element("span", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict) : null);
   }

@@ -3,7 +3,8 @@
 import { drawExecutors } from "./executors.js";
 import { Flame } from "./flame.js";
 import { Graph } from "./graph.js";
-import { age, element } from "./show.js";
+import { Leaks } from "./leaks.js";
+import { age, element, number } from "./show.js";
 import { Sites } from "./sites.js";
 import { drawCards } from "./sparklines.js";
 
@@ -11,7 +12,9 @@ const part = (id) => document.getElementById(id);
 const tabs = ["sites", "flame", "graph"].map((name) => part(`tab-${name}`));
 const graph = new Graph();
 const flame = new Flame();
-const sites = new Sites((serial) => { choose(part("tab-graph")); graph.show(serial); });
+const showTask = (serial) => { graph.show(serial); choose(part("tab-graph")); };
+const leaks = new Leaks(showTask);
+const sites = new Sites(showTask);
 let paused = false;
 let timer = 0;
 let asking = false;
@@ -37,7 +40,9 @@ async function refresh() {
 function take(data) {
   const process = data.process;
   const name = process.service_name || "Python";
-  document.title = `${data.totals.tasks} tasks, ${data.totals.threads} threads – ${name}`;
+  sites.rate(data);
+  const found = leaks.take(data);
+  document.title = `${name}: ${found ? `${number(found)} leaking site${found === 1 ? "" : "s"}` : "no leaks"}`;
   part("title").textContent = name;
   part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}${process.scan_age_s === null ? "" : `, last scan ${age(process.scan_age_s)} ago`}`;
   drawBlocked(part("blocked"), data.silent_loops ?? []);
@@ -64,6 +69,7 @@ function choose(tab) {
     part(each.getAttribute("aria-controls")).hidden = !chosen;
   }
   if (tab === part("tab-flame")) flame.draw();
+  if (tab === part("tab-graph") && graph.isEmpty) graph.showCycles();
 }
 
 for (const [at, tab] of tabs.entries()) {

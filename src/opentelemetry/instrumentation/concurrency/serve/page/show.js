@@ -18,6 +18,14 @@ function filled(made, attributes, children) {
   return made;
 }
 
+// A long name that may be broken after its dots, or a path after its slashes, so that the file name stays whole.
+export function breakable(text) {
+  const made = document.createDocumentFragment();
+  const pieces = String(text).split(/[/\\]/.test(text) ? /(?<=[/\\])/ : /(?<=[._])/);
+  for (const piece of pieces) made.append(piece, document.createElement("wbr"));
+  return made;
+}
+
 export function age(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -53,6 +61,25 @@ export function stackText(document_, stack) {
     const [name, path, line] = document_.frames[frame];
     return `${name}\n    ${path}:${line}`;
   }).join("\n") || "no Python frame";
+}
+
+export function keyOf(row) {
+  return `${row.kind} ${row.function} ${row.path}:${row.line} ${row.runs}`;
+}
+
+// Threads of this package itself.
+export function isOwn(data, row) {
+  return Boolean(data.own_site) && (row.function === data.own_site || row.function.startsWith(`${data.own_site}.`) || row.runs.startsWith(`${data.own_site}.`));
+}
+
+export function isLibrary(path) {
+  return /\/(site|dist)-packages\/|\/lib(64)?\/python3\.\d+\/|^<frozen /.test(path);
+}
+
+// The innermost frame of the application, or else the innermost one.
+export function waitsAt(document_, stack) {
+  const frames = [...document_.stacks[stack]].reverse().map((frame) => document_.frames[frame]);
+  return frames.find(([, path]) => !isLibrary(path)) ?? frames[0] ?? null;
 }
 
 export function stackOfAnother(kind) {
