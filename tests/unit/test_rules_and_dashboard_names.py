@@ -3,7 +3,6 @@
 import json
 import re
 from html import escape
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -157,13 +156,3 @@ def test_picture_shows_every_panel():
     drawn = (ROOT / "docs" / "pictures" / "dashboard-chart.svg").read_text()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         assert f">{escape(panel['title'])}</text>" in drawn
-
-
-def test_runbooks_are_pages_of_the_documentation():
-    """Absolute addresses, because a notification has no directory to start from."""
-    documentation = metadata("opentelemetry-instrumentation-concurrency").get_all("Project-URL")
-    (address,) = [each.partition(", ")[2] for each in documentation if each.startswith("Documentation, ")]
-    groups = yaml.safe_load((RULES / "alerting_rules.yaml").read_text())["groups"]
-    found = {rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}
-    for each in found:
-        assert each.startswith(address) and (ROOT / "docs" / f"{each.removeprefix(address).strip('/')}.md").is_file()
