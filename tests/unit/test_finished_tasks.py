@@ -141,14 +141,21 @@ def test_collection_that_does_not_keep_rising_is_silent(instrumented, numbers):
     assert searches(instrumented, *numbers) == []
 
 
-@pytest.mark.parametrize(("interval_s", "searched"), [(600.0, [0.0, 600.0, 1300.0]), (0.0, [])])
-def test_watch_searches_in_the_background_at_its_interval(instrumented, monkeypatch, interval_s, searched):
+@pytest.mark.parametrize(
+    ("interval_s", "has_tasks", "searched"),
+    [(600.0, True, [0.0, 600.0, 1300.0]), (0.0, True, []), (600.0, False, [])],
+    ids=["due", "on request only", "no tasks"],
+)
+def test_watch_searches_in_the_background_at_its_interval(monkeypatch, interval_s, has_tasks, searched):
+    """Only in a process that runs tasks, and only if there is CPU time for it."""
     times = []
     watch = FinishedWatch(interval_s)
+    sites = SimpleNamespace(sites=[object()] if has_tasks else [])
+    census = SimpleNamespace(recorder=SimpleNamespace(task_sites=sites), loops=())
     monkeypatch.setattr(module, "finished_tasks", lambda _loops, _pause: times.append(watch._searched_at) or [])
-    proofs = SimpleNamespace(spent_s=0.0, can_afford=lambda now: now != 700.0)
-    for now in (0.0, 5.0, 599.0, 600.0, 700.0, 1300.0):
-        watch.scan(instrumented.census, now, proofs, no_pause)
+    proofs = SimpleNamespace(spent_s=0.0, can_afford=lambda now: now != 1200.0)
+    for now in (0.0, 5.0, 599.0, 600.0, 700.0, 1200.0, 1300.0):
+        watch.scan(census, now, proofs, no_pause)
     assert times == searched
 
 

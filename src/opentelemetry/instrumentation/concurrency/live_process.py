@@ -117,7 +117,7 @@ class LiveProcess:
     def finished_tasks(self, pause: Callable[[], None] = no_pause) -> list[FinishedTasks]:
         """Return the collections whose number of finished tasks keeps rising. The caller holds the census' lock.
 
-        Cost: 40 ms, 0.2 µs per entry of the collections that are reached.
+        Cost: some 50 ms, and 1 µs per task in the collections that are reached.
         """
         return self.diagnosis.finished.search(self.census, self.census.clock.now(), pause)
 
