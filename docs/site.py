@@ -27,7 +27,7 @@ def on_page_markdown(markdown, *, page, config, files):
 
 def on_page_content(html, **_):
     """Docstrings announce a block of code by two colons, which Markdown would show."""
-    return html.replace("::</p>", ":</p>")
+    return html.replace("<p>::</p>\n", "").replace("::</p>", ":</p>")
 
 
 def _first_line(language, options):
