@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     taken, facts = _asked(source, {**order, "dry_run": True})
     as_json = arguments.output == "json"
     if arguments.dry_run or not taken.snapshot.tasks:
-        return _finish(taken, facts, as_json=as_json)
+        return _finish(taken, facts, as_json=as_json, dry_run=arguments.dry_run)
     if not facts["allowed"]:
         # The agent refuses and explains what to do: exit code 3.
         source.ask("cancel", **order, serials=[])
@@ -74,9 +74,9 @@ def _left(source: Source, order: dict[str, Any], serials: list[int]) -> list[lis
 
 
 def _exit_code(facts: dict[str, Any]) -> int:
-    """Return 1 if matching tasks are still alive after a cancellation."""
+    """Return 1 if matching tasks are left: after a cancellation, or because none of them can be cancelled."""
     left = facts.get("swallowed") or facts.get("not_running") or facts["refused"]["cycle"]
-    return LEAKS_FOUND if left and not facts.get("dry_run") else FINE
+    return LEAKS_FOUND if left else FINE
 
 
 def _asked(source: Source, order: dict[str, Any]) -> tuple[Taken, dict[str, Any]]:
@@ -84,12 +84,12 @@ def _asked(source: Source, order: dict[str, Any]) -> tuple[Taken, dict[str, Any]
     return taken_from(answer.body, f"process {source.label}"), answer.facts
 
 
-def _finish(taken: Taken, facts: dict[str, Any], *, as_json: bool) -> int:
+def _finish(taken: Taken, facts: dict[str, Any], *, as_json: bool, dry_run: bool = False) -> int:
     if as_json:
         emit_json({**pictures_json(taken, taken.snapshot.tasks), **facts})
     else:
         emit(_matching(taken, facts))
-    return _exit_code(facts)
+    return FINE if dry_run else _exit_code(facts)
 
 
 def _matching(taken: Taken, facts: dict[str, Any]) -> list[str]:
