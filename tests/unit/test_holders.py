@@ -230,7 +230,7 @@ class TestLimits:
     def test_tasks_in_a_large_collection_are_found(self):
         async def main():
             tasks = [asyncio.create_task(wait_for(asyncio.Event().wait())) for _ in range(3)]
-            shop.kept = {number: [number] for number in range(20_000)}
+            shop.kept = {number: [number] for number in range(10_000)}
             shop.kept |= {f"{number}": task for number, task in enumerate(tasks)}
             shop.kept |= {number: [number] for number in range(20_000, 30_000)}
             await asyncio.sleep(0)

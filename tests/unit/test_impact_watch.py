@@ -128,3 +128,9 @@ def test_interpreter_without_a_global_lock_measures_nothing(leak, monkeypatch):
     monkeypatch.setattr(impact_module, "FREE_THREADED_BUILD", True)
     leak.grow(1)
     assert leak.scan(1.0) is NO_IMPACT
+
+
+def test_scan_measures_a_limited_number_of_groups(leak, monkeypatch):
+    monkeypatch.setattr(impact_module, "_MOST_AT_ONCE", 0)
+    leak.grow(1)
+    assert leak.scan(1.0) is NO_IMPACT

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 _KINDS: Final = (list, tuple, dict, set, frozenset, deque)
 
+LEAVES: Final = frozenset(map(id, (str, bytes, bytearray, int, float, bool, type(None))))
+"""Types without references to other objects, by address: a set of types would call the hash of a metaclass."""
+
 
 def is_collection(found: Any) -> bool:
     """Return whether an object is a built-in collection, or of a type derived from one."""
@@ -18,7 +21,9 @@ def is_collection(found: Any) -> bool:
 def entries_of(found: Any) -> int:
     """Return the number of entries of a collection; 0 for other objects."""
     kind = type(found)
-    return next((base.__len__(found) for base in _KINDS if issubclass(kind, base)), 0)
+    if not issubclass(kind, _KINDS):
+        return 0
+    return next(base.__len__(found) for base in _KINDS if issubclass(kind, base))
 
 
 def iterate(found: Any) -> Iterator[Any]:

@@ -29,6 +29,7 @@ from .memory import measure_memory
 
 _GROWN: Final = 1.25
 _MOST_AT_ONCE: Final = 50
+"""Maximum number of groups per scan, or per request, the largest first."""
 _LAST_FRAMES: Final = 3
 """Number of innermost frames among which an ``async with`` block begins."""
 
@@ -66,7 +67,7 @@ class ImpactWatch:
         keys = {(group.site, group.verdict) for group in measurable}
         self._known = {key: known for key, known in self._known.items() if key in keys}
         if self._interval_s and not scan.final:
-            due = [group for group in measurable if self._is_due(group, scan.at)]
+            due = [group for group in measurable if self._is_due(group, scan.at)][:_MOST_AT_ONCE]
 
             def may_continue() -> bool:
                 self._proofs.spent_s += time.thread_time() - began[0]

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from itertools import islice
 from types import BuiltinFunctionType, CodeType, CoroutineType, FrameType, ModuleType
@@ -27,18 +28,17 @@ from ..introspection.chain_coroutines import coroutines_of
 from ..introspection.fingerprint import is_application_path
 from ..introspection.known_waits import is_pending, is_task, type_module
 from ..proof.closure import Cut, Pace, TooMuchWorkError, dictionary_of
-from .collections import entries_of, is_collection, iterate
+from .collections import LEAVES, entries_of, is_collection, iterate
 
 MAX_WORK: Final = 80_000
 """Maximum number of references that one walk inspects: about 40 ms. A quarter is reserved for the event loops."""
 _FOLLOWED: Final = 200
 """Number of first, and of last, entries of a large collection that are followed."""
-_MOST_ENTRIES: Final = 200_000
+_MOST_ENTRIES: Final = 20_000
+"""Maximum number of entries of a collection that are compared with the targets."""
 _CHUNK: Final = 5_000
-_LEAVES: Final = frozenset(
-    id(kind) for kind in (str, bytes, int, float, bool, type(None), CodeType, BuiltinFunctionType)
-)
-"""Types that lead nowhere, by address: a set of types would call the hash of a metaclass."""
+_LEAVES: Final = LEAVES | {id(CodeType), id(BuiltinFunctionType)}
+"""Types that lead nowhere, by address."""
 _MOST_FRAMES: Final = 100
 _MOST_TASKS: Final = 100
 
@@ -71,7 +71,7 @@ class NamedWalk:
 
     def __init__(
         self,
-        targets: Container[int],
+        targets: AbstractSet[int],
         application: Container[str],
         cut: Cut,
         pause: Callable[[], None],
@@ -156,9 +156,10 @@ class NamedWalk:
                 self._add(each, place)
             for _ in range(0, min(_MOST_ENTRIES, entries_of(found)), _CHUNK):
                 chunk = list(islice(entries, _CHUNK))
-                for each in chunk:
-                    if id(each) in self._targets:
-                        self._add(each, place)
+                if not self._targets.isdisjoint(map(id, chunk)):
+                    for each in chunk:
+                        if id(each) in self._targets:
+                            self._add(each, place)
                 last.extend(chunk)
                 self._pace.work(len(chunk) // 10 + 1)
         except RuntimeError:  # it was changed meanwhile
