@@ -241,6 +241,7 @@ class TestMain:
             ["top", "1", "--no-headers"],
             ["leaks", "1", "--no-headers"],
             ["demo", "--json"],
+            *([command, "1", "--url", "http://x"] for command in ("stats", "top", "serve", "cancel")),
             ["serve", "1", "--watch", "2s"],
         ],
     )

@@ -109,10 +109,23 @@ def test_document_names_the_site_of_the_packages_threads():
 def test_page_of_an_agent_shows_growth_memory_and_rates():
     """As that of the process itself, from its answer to ``stats``."""
     site = {"kind": "task", "function": QUERY.function, "path": QUERY.path, "line": QUERY.line, "created": 70}
-    stats = {"sites": [{**site, "suspect": True, "memory": 900, "destroyed": 2, "unretrieved": 0}], "scan_age_s": 3.5}
+    stats = {
+        "sites": [
+            {
+                **site,
+                "suspect": True,
+                "memory": 900,
+                "impact": {"held by": "shop.held"},
+                "destroyed": 2,
+                "unretrieved": 0,
+            }
+        ],
+        "scan_age_s": 3.5,
+    }
     facts = page_facts(5.0, {"process_id": 1, "scan_age_s": None}, stats)
     (row,) = overview(tally([leaked(1)]), facts)["sites"]
     assert (row["created"], row["growing"], row["memory"], row["destroyed"]) == (70, True, 900, 2)
+    assert row["impact"] == {"held by": "shop.held"}
     assert facts.process["scan_age_s"] == 3.5
 
 

@@ -63,6 +63,7 @@ def test_site_description_has_function_and_spawners():
         "before_attach": False,
         "leaked_per_hour": 12.5,
         "memory": None,
+        "impact": {},
         "created": 50,
         "destroyed": 0,
         "unretrieved": 0,

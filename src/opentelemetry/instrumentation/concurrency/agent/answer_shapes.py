@@ -68,6 +68,7 @@ _STATS: Final = {
             "suspect?": bool,
             "leaked_per_hour?": float,
             "memory?": int,
+            "impact?": Values(str),
             "destroyed?": int,
             "unretrieved?": int,
         }

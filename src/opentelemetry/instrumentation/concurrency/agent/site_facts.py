@@ -137,6 +137,7 @@ def _row(live: LiveProcess, counters: _Counters, now: float) -> dict[str, Any]:
         "leaked_per_hour": _leaked_per_hour(live, counters),
         "suspect": any(tally.site in diagnosed.suspects for tally in counters.live),
         "memory": _memory(live, counters),
+        "impact": _impact(live, counters),
         **_ending(counters),
     }
 
@@ -152,6 +153,13 @@ def _memory(live: LiveProcess, counters: _Counters) -> int | None:
     sites = {id(tally.site) for tally in counters.live}
     found = [size for (site, _), size in list(live.diagnosed.memory.items()) if id(site) in sites]
     return sum(found) if found else None
+
+
+def _impact(live: LiveProcess, counters: _Counters) -> dict[str, str]:
+    """Return the texts on the leak of a site, by heading; of several groups, those of the first."""
+    sites = {id(tally.site) for tally in counters.live}
+    found = (group.impact.texts for group in live.diagnosed.groups if id(group.site) in sites)
+    return next((texts for texts in found if texts), {})
 
 
 def _ending(counters: _Counters) -> dict[str, int]:

@@ -36,7 +36,7 @@ _MIN_DIFFERENCE_S: Final = 0.001
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False)
+    add_target(parser, many=False, with_url=False)
     parser.add_argument(
         "--address",
         default="127.0.0.1:6080",
@@ -105,6 +105,7 @@ def page_facts(taken_at: float, process: dict[str, Any], stats: dict[str, Any]) 
         delays_s=stats.get("delays", {}),
         ended_badly={key: numbers for key, numbers in endings.items() if any(numbers)},
         memory={key: site["memory"] for key, site in sites.items() if site.get("memory") is not None},
+        impacts={key: site["impact"] for key, site in sites.items() if site.get("impact")},
         silent_loops=silent_loops_of(stats),
         executors=stats.get("executors", []),
     )

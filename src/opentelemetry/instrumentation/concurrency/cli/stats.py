@@ -50,7 +50,7 @@ _COLUMNS_OF_ENDED: Final = (number("DESTROYED"), number("UNRETRIEVED"), number("
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser)
+    add_target(parser, with_url=False)
     parser.add_argument("--interval", metavar="DURATION", default="1s", help="interval for rates (default 1s)")
     parser.add_argument("--sort", choices=("live", "memory"), default="live", help="order of the sites (default live)")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many sites to show (default 10)")

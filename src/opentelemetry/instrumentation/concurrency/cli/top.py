@@ -19,7 +19,7 @@ keys: s sort, r reverse, / filter, Enter stacks of a site, Escape back, p pause,
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False)
+    add_target(parser, many=False, with_url=False)
     parser.add_argument("--interval", metavar="DURATION", default="2s", help="refresh interval (default 2s)")
 
 

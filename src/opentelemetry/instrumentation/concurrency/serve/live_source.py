@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 
 from ..diagnose.executor_use import executor_rows
-from ..diagnose.verdict.impact import Impact
 from ..instrumented import InstrumentedProcess
 from ..live_profile import live_pictures, live_tallies, write_difference, write_live_snapshot, write_profile
 from ..record.site import Site
@@ -96,7 +95,7 @@ class LiveSource:
             delays_s={name: round(delay, 6) for name, delay in instrumented.loop_delays().items()},
             ended_badly=ended_badly,
             memory=memory,
-            impacts={_key(group.site): _impact(group.impact) for group in reversed(live.diagnosed.groups)},
+            impacts={_key(group.site): group.impact.texts for group in reversed(live.diagnosed.groups)},
             silent_loops=[each.as_facts() for each in instrumented.silent_loops(may_ask=False)],
             executors=executor_rows(live.diagnosed.executors, live.census.clock.now()),
         )
@@ -105,9 +104,3 @@ class LiveSource:
 def _key(site: Site) -> SiteKey:
     via = tuple(StackEntry(*line) for line in site.via)
     return site.kind, CreationSite(site.function, site.path, site.line, site.runs, via)
-
-
-def _impact(impact: Impact) -> dict[str, str]:
-    """Return the texts on a leak for the page, by heading."""
-    texts = {"held by": impact.held_by, "waits on": impact.waits_on, "advice:": impact.advice}
-    return {heading: text for heading, text in texts.items() if text}

@@ -68,6 +68,12 @@ class Impact:
     waits_on: str = ""
     advice: str = ""
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts that are known, by heading."""
+        texts = {"held by": self.held_by, "waits on": self.waits_on, "advice": self.advice}
+        return {heading: text for heading, text in texts.items() if text}
+
 
 NO_IMPACT: Final = Impact()
 NOT_MEASURED: Final = "The memory of leaks is not measured: this interpreter has no global lock"

@@ -39,7 +39,7 @@ async function refresh() {
 
 function take(data) {
   const process = data.process;
-  const name = process.service_name || "Python";
+  const name = process.service_name || `process ${process.process_id}`;
   sites.rate(data);
   const found = leaks.take(data);
   document.title = `${name}: ${found ? `${number(found)} leaking site${found === 1 ? "" : "s"}` : "no leaks"}`;
