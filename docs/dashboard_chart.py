@@ -32,8 +32,9 @@ def short(value, unit=""):
     """Return a number as a dashboard shows it."""
     if unit == " s" and 0 < abs(value) < 1:
         return f"{value * 1e3:.3g} ms"
-    if abs(value) >= 1e3:
-        return f"{value / 1e3:.3g} k{unit}"
+    for limit, prefix in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {prefix}{unit.strip()}"
     return f"{value:.3g}{unit}"
 
 

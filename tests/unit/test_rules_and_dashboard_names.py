@@ -77,13 +77,23 @@ def expressions():
 def asked(expression):
     """Return the metrics and recorded series that an expression names."""
     names = set(
-        re.findall(r"(?<![\w:])(?:python_\w+|otelcol_\w+|up\b|\w+:\w+:\w+)", re.sub(r'"[^"]*"', "", expression))
+        re.findall(
+            r"(?<![\w:])(?:python_\w+|otelcol_\w+|process_\w+|up\b|\w+:\w+:\w+)", re.sub(r'"[^"]*"', "", expression)
+        )
     )
     return names - LABELS
 
 
-OF_OTHERS = {"up", "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"}
-"""Sent by Prometheus and by the Collector about themselves."""
+OF_OTHERS = {
+    "up",
+    "otelcol_exporter_queue_size",
+    "otelcol_exporter_queue_capacity",
+    "process_resident_memory_bytes",
+    "process_memory_usage_bytes",
+    "process_cpu_seconds_total",
+    "process_cpu_time_seconds_total",
+}
+"""Sent by Prometheus, by the Collector about itself, by prometheus_client and by the instrumentation system-metrics."""
 
 
 def unknown(expression):
@@ -149,6 +159,46 @@ def test_alerts_each_name_their_section_of_the_runbook():
             address, _, anchor = alert["annotations"]["runbook_url"].partition("#")
             assert address.startswith("https://") and address.endswith("/docs/alerts.md")
             assert anchor == alert["alert"].lower() and f"## {alert['alert']}\n" in page
+
+
+PANELS = json.loads(DASHBOARD.read_text())["panels"]
+BY_PANEL = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+
+
+@BY_PANEL
+def test_panel_says_why_it_is_empty(panel):
+    assert len(panel["fieldConfig"]["defaults"]["noValue"]) > 15
+
+
+@BY_PANEL
+def test_panel_links_keep_the_time_range_of_the_reader(panel):
+    for link in panel["fieldConfig"]["defaults"].get("links", ()):
+        assert "${__from}" in link["url"] and "${__to}" in link["url"] and "now-" not in link["url"]
+
+
+@BY_PANEL
+def test_panel_has_one_unit_per_axis(panel):
+    """Seconds and rates beside counts have an axis of their own."""
+    overrides = panel["fieldConfig"]["overrides"]
+    for target in panel["targets"]:
+        legend = target.get("legendFormat", "")
+        if panel["fieldConfig"]["defaults"]["unit"] == "short" and "second" in legend:
+            (override,) = [each for each in overrides if re.search(each["matcher"]["options"].strip("/"), legend)]
+            assert {"id": "custom.axisPlacement", "value": "right"} in override["properties"]
+
+
+@BY_PANEL
+def test_panel_over_time_is_by_service_and_process(panel):
+    """A sum over processes hides the one that leaks; releases are compared as a whole."""
+    if panel["type"] == "timeseries" and panel["title"] != "Leaked per hour by release":
+        for target in panel["targets"]:
+            assert re.search(r"by \((?:le, )?job, instance\b", target["expr"])
+            assert "{{job}} {{instance}}" in target["legendFormat"] or "{{instance}}" in target["legendFormat"]
+
+
+def test_what_leaks_comes_first():
+    below = sorted(PANELS, key=lambda panel: (panel["gridPos"]["y"], panel["gridPos"]["x"]))[6:8]
+    assert [panel["title"] for panel in below] == ["Orphans by site and verdict", "Leaked per hour by site"]
 
 
 def test_picture_shows_every_panel():
