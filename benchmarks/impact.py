@@ -3,7 +3,7 @@
 Each leaking task holds a payload of its own, in several objects and half of it in a cycle, and all hold 5 MB that the
 application holds as well. A million other objects stand beside. The loop counts how long each of its iterations takes,
 with the measurement in another thread as in production, and for as long without it. The holders are sought in the same
-process: the set that keeps the tasks, and the dictionary with what they wait for. Times are the best of five rounds.
+process: the set that keeps the tasks, and the dictionary with what they wait for.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from statistics import median
 from weakref import ref
 
 from opentelemetry.instrumentation.concurrency.diagnose.impact.holders import find_holders
@@ -103,13 +104,16 @@ async def measure(leaks):
     await asyncio.gather(*tasks, return_exceptions=True)
     running.clear()
     hub.queues.clear()
-    best = [min(column) for column in list(zip(*rows, strict=True))[:5]]
-    return (*best, *rows[-1][5:])
+    seconds, cpu_s, stops, idle, holders_s, memories, names = zip(*rows, strict=True)
+    return min(seconds), min(cpu_s), median(stops), median(idle), min(holders_s), memories[-1], names[-1]
 
 
 def main():
     others.extend([number] for number in range(BALLAST))
-    print(f"Python {sys.version.split()[0]}, load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    priority = ", with real-time priority" if os.sched_getscheduler(0) == os.SCHED_FIFO else ""
+    load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores{priority}"
+    print(f"Leaks that hold {PAYLOAD / 1e3:.0f} kB per task, on {sys.version.split()[0]}; {load}")
+    print(f"Times: best of {ROUNDS}. Longest stop of the loop: median of {ROUNDS}.\n")
     print("leaks  true MB  found MB  error %   took s    CPU s  stop ms  stop without ms  holders ms")
     held = set()
     for leaks in LEAKS:
