@@ -26,6 +26,7 @@ from corpus.park import SCAN_STEP_S, Park, Peer, SimulatedTime, watching
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.record import compiled
 from opentelemetry.instrumentation.concurrency.record import tasks as task_hooks
 from opentelemetry.instrumentation.concurrency.record import threads as thread_hooks
 
@@ -299,7 +300,9 @@ def instrumented(clock: SimulatedTime, settings: dict[str, Any]) -> Iterator[Non
         "agent_disabled": True,
         "stack_sampling": 0,
     }
-    instrumentor.instrument(**{**corpus_settings, **settings})
+    # The compiled recorder takes its clock when it is installed.
+    with mock.patch.object(compiled, "monotonic", clock.monotonic):
+        instrumentor.instrument(**{**corpus_settings, **settings})
     try:
         # Creations are stamped and ages told by one clock; this is where it comes in.
         with (

@@ -285,3 +285,57 @@ def test_hook_in_an_empty_context_records_no_span(instrumentation):
         return entry[0]() is task, entry[4]
 
     assert asyncio.run(main()) == (True, None)
+
+
+_WITHOUT_MEMORY = """
+import asyncio, logging
+import _testcapi
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+
+logging.disable(logging.CRITICAL)
+ConcurrencyInstrumentor().instrument(
+    reports="none", agent_disabled=True, scan_interval=3600, recorder="compiled", stack_sampling=4
+)
+recorder = current_installation().recorder
+
+
+async def nothing():
+    pass
+
+
+async def attempt(coroutine, start, count):
+    _testcapi.set_nomemory(start, start + count)
+    try:
+        task = asyncio.get_running_loop().create_task(coroutine)
+    except MemoryError:
+        coroutine.close()
+    else:
+        _testcapi.remove_mem_hooks()
+        await task
+    finally:
+        _testcapi.remove_mem_hooks()
+
+
+async def main():
+    for number in range(240):
+        await attempt(nothing(), number % 80, 1 + number % 2)
+        assert len(recorder.young_tasks.entries) % 6 == 0
+    failures = recorder.hook_failures
+    task = asyncio.create_task(nothing())
+    assert recorder.young_tasks.entries[-1] == id(task)
+    await task
+    print(failures > 0, recorder.hook_failures - failures)
+
+
+asyncio.run(main())
+"""
+
+
+@needs_extension
+def test_hook_without_memory_stays_installed():
+    """Each allocation fails in turn, in a process of its own. Entries stay whole, and later tasks are recorded."""
+    pytest.importorskip("_testcapi", reason="needs CPython's test modules")
+    command = [sys.executable, "-W", "ignore", "-c", _WITHOUT_MEMORY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "True 0\n"), done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.record import recorder as recorders
 from opentelemetry.instrumentation.concurrency.record.failure import HookFailure
 from opentelemetry.instrumentation.concurrency.record.site_table import SiteTable
 
@@ -48,7 +49,7 @@ class AlarmError(Exception):
 
 
 @pytest.fixture
-def alarmed(monkeypatch):
+def alarmed(monkeypatch, recorder):
     """A signal arrives whenever a hook of ours looks for a line."""
 
     def ring(number, frame):
@@ -56,7 +57,8 @@ def alarmed(monkeypatch):
 
     before = signal.signal(signal.SIGINT, ring)
     monkeypatch.setattr(SiteTable, "find", lambda *_, **__: signal.raise_signal(signal.SIGINT))
-    ConcurrencyInstrumentor().instrument(agent_disabled=True, scan_interval=3600)
+    monkeypatch.setattr(recorders, "checked_recorder", lambda found: found)
+    ConcurrencyInstrumentor().instrument(agent_disabled=True, scan_interval=3600, recorder=recorder)
     yield current_installation().recorder
     ConcurrencyInstrumentor().uninstrument()
     signal.signal(signal.SIGINT, before)

@@ -71,10 +71,11 @@ def _record(make_hook: MakeHook) -> list[Any]:
     young = YoungList(task_is_finished)
     hook, disarm = make_hook(_method(), table, young, HookFailure("self-check", failures.append))
     loop = _Loop()
+    coroutines = [_nothing() for _ in range(_TASKS)]
     tasks = []
     try:
-        for _ in range(_TASKS):
-            tasks.append(hook(loop, _nothing(), name="otel-concurrency-self-check"))
+        for coroutine in coroutines:
+            tasks.append(hook(loop, coroutine, name="otel-concurrency-self-check"))
         entries = list(young.entries)
         sites = [(*_facts(site), site.created) for site in table.sites]
         return [len(failures), sites, [_of_task(task, entries[at * WIDTH :]) for at, task in enumerate(tasks)]]
@@ -82,7 +83,8 @@ def _record(make_hook: MakeHook) -> list[Any]:
         disarm()
         for task in tasks:
             task._log_destroy_pending = False
-            task.get_coro().close()
+        for coroutine in coroutines:
+            coroutine.close()
 
 
 def _of_task(task: Any, entries: list[Any]) -> tuple[Any, ...] | None:
