@@ -18,7 +18,8 @@ everything 3 % slower. Collections are counted for each generation while 300,000
 
 A busy machine makes every ratio higher, because a recorded creation needs more of the caches that others then use: an
 idle one tells the truth, and `creation_instructions.py` tells what does not depend on it. ``--quick`` is for
-continuous integration; ``--python PATH`` measures another interpreter that has the package.
+continuous integration; ``--python PATH`` measures another interpreter that has the package; ``--recorder`` chooses
+between the compiled recorder and the one in Python, each with budgets of its own.
 """
 
 import argparse
@@ -48,6 +49,8 @@ BUDGETS = {
     ("thread", "-"): 1.05,
 }
 """Of the recorder in Python."""
+COMPILED_BUDGET = 1.05
+"""Of the compiled recorder, for each shape of tasks."""
 
 
 async def no_op():
@@ -253,6 +256,8 @@ def measured(arguments):
         commands = {state: child(arguments.python, "measure", row, state) for state in STATES}
         seconds = paired(commands, arguments.rounds, arguments.starts)
         bare, budget = median(seconds["bare"]) * 1e6, BUDGETS[row.shape, row.loop]
+        if arguments.runs == "compiled" and row.shape != "thread":
+            budget = COMPILED_BUDGET
         ours, control = ratio(seconds, "recorded", "bare"), ratio(seconds, "control", "bare")
         over |= ours > budget
         figures = f"{bare:>9.2f} {bare * (ours - 1):>10.2f} {ours:>7.3f} {control:>8.3f} {budget:>7.2f}"
@@ -293,6 +298,7 @@ def there_is_uvloop(python):
 def arguments_of(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="interpreter to measure; it needs the package")
+    parser.add_argument("--recorder", choices=("auto", "compiled", "python"), default="auto", help="setting RECORDER")
     parser.add_argument("--shapes", default="await,fan,helper,thread", help="of those above, with commas")
     parser.add_argument("--loops", default="asyncio,uvloop", help="event loops, with commas")
     parser.add_argument("--rounds", type=int, default=600, help="blocks of each process, in all (%(default)s)")
@@ -313,12 +319,23 @@ def main():
     if arguments.quick:
         arguments.rounds, arguments.starts = 60, 1
     arguments.rows = rows_of(arguments)
-    print(title(arguments.python))
+    os.environ["OTEL_PYTHON_CONCURRENCY_RECORDER"] = arguments.recorder
+    arguments.runs = recorder_of(arguments.python, arguments.recorder)
+    if arguments.recorder not in ("auto", arguments.runs):
+        sys.exit(f"{arguments.python} has no {arguments.recorder} recorder")
+    print(f"{title(arguments.python)}, {arguments.runs} recorder")
     over = measured(arguments)
     if counted(arguments):
         sys.exit("recording causes full garbage collections")
     if over and arguments.check:
         sys.exit("recording takes more time than its budget")
+
+
+def recorder_of(python, wanted):
+    """Return the name of the recorder that an interpreter uses with a setting."""
+    program = "from opentelemetry.instrumentation.concurrency.record.compiled import choose_recorder as choose; "
+    program += f"print(choose({wanted!r}).name)"
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def title(python):
