@@ -18,6 +18,7 @@ export class Detail {
     this.element.querySelectorAll(CONTROLS)[at]?.focus();
   }
 
+  // Without heading, it does not repeat what the card above it shows.
   draw(data, at, { heading = true } = {}) {
     this.data = data;
     const detail = this.element;
@@ -32,8 +33,8 @@ export class Detail {
       element("p", { class: "quiet" }, breakable(`${row.path}:${row.line}`)),
       ...(row.runs && heading ? [element("p", {}, "runs ", breakable(row.runs))] : []),
       ...row.via.map(([name, path, line]) => element("p", {}, "through ", breakable(name), " ", element("span", { class: "quiet" }, breakable(`${path}:${line}`)))),
-      ...(row.memory === null ? [] : [element("p", {}, `memory that only this leak holds: ${size(row.memory)}`)]),
-      ...Object.entries(row.impact).map(([name, text]) => element("p", {}, `${name} `, breakable(text))),
+      ...(row.memory === null || !heading ? [] : [element("p", {}, `memory that only this leak holds: ${size(row.memory)}`)]),
+      ...Object.entries(row.impact).filter(([name]) => heading || name === "waits on").map(([name, text]) => element("p", {}, `${name}: `, breakable(text))),
       ...endings(row),
       ...groups.map((group) => this.group(group, open)),
       creation(data, row, groups, open),
