@@ -218,7 +218,7 @@ def test_tasks_of_a_proof_that_failed_count_as_unexamined(monkeypatch):
 def test_unconfirmed_tasks_count_as_unexamined(monkeypatch):
     """Without time for a second proof, they have no verdict, and the metric must not lose them."""
     runs = []
-    monkeypatch.setattr(proof_schedule.ProofSchedule, "_can_afford", lambda *_: not runs)
+    monkeypatch.setattr(proof_schedule.ProofSchedule, "can_afford", lambda *_: not runs)
     run = proof_schedule.ProofSchedule._run
     monkeypatch.setattr(proof_schedule.ProofSchedule, "_run", lambda *args: (run(*args), runs.append(args[2])))
     unexamined = []
