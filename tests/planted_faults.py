@@ -36,6 +36,34 @@ class Fault(NamedTuple):
 
 FAULTS = (
     Fault(
+        "a cycle that others hold counts as memory of the leak",
+        "diagnose/impact/exclusive.py",
+        "held = bytearray(count > 0 for count in paced(self._missing, self._pause))",
+        "held = bytearray(len(self._missing))",
+        "test_impact_memory.py::TestExclusive::test_cycle_that_others_hold_is_left_out",
+    ),
+    Fault(
+        "the size of an object is what its class says",
+        "diagnose/impact/sizes.py",
+        "        if type(method) is not MethodDescriptorType:\n            if method is not None:",
+        "        if method is None:\n            if method is not None:",
+        "test_impact_memory.py::TestForeignCode::test_class_with_its_own_sizeof_is_named",
+    ),
+    Fault(
+        "a local variable with one task is what holds a thousand",
+        "diagnose/impact/holders.py",
+        'return max(names, key=names.__getitem__) if names else ""',
+        'return next(iter(names), "")',
+        "test_holders.py::TestNames::test_tasks_are_held_by_the_collection_that_has_them",
+    ),
+    Fault(
+        "who waits under a lock is told to cancel",
+        "diagnose/impact/advice.py",
+        "return bool(tasks) and all(id(task) in leaked for task in tasks)",
+        "return False",
+        "test_advice.py::test_keeps_lock_needs_a_leaked_task_that_waits_for_it",
+    ),
+    Fault(
         "creation stacks are cut to a third of STACK_DEPTH",
         "record/creation_stack.py",
         "longest = 3 * depth",

@@ -142,9 +142,12 @@ class TestNames:
         """Even if another variable holds one of them."""
 
         async def main():
-            return await found_for(*(wait_for(asyncio.Event().wait()) for _ in range(10)))
+            tasks = [asyncio.create_task(wait_for(asyncio.Event().wait())) for _ in range(10)]
+            shop.kept, shop.tasks = tasks[0], set(tasks)
+            return await _found(tasks)
 
         assert asyncio.run(main()) == Holders(held_by=f"{__name__}.tasks")
+        del shop.tasks
 
     def test_tasks_held_only_by_what_they_wait_for(self):
         async def main():
