@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from contextlib import contextmanager
 from types import SimpleNamespace
 from weakref import ref
 
@@ -170,3 +171,18 @@ def test_proof_over_budget_is_followed_by_smaller_ones(old):
     tasks.scan(100.0)
     tasks.scan(105.0)
     assert list(map(len, tasks.judged)) == [2_000, 524]
+
+
+def test_scan_beside_a_proof_on_request_runs_no_proof(old, monkeypatch):
+    tasks = old(1_000, leak=10)
+
+    @contextmanager
+    def taken():
+        yield False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks.schedule.turn, "attempt", taken)
+        tasks.scan(100.0)
+    assert tasks.judged == []
+    tasks.scan(105.0)
+    assert [len(judged) for judged in tasks.judged] == [10]

@@ -54,6 +54,11 @@ def prove_now(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = 
 
     Cost: about 200 µs per task.
     """
+    with diagnosis.proofs.turn.wait():
+        return _prove_now(census, diagnosis, pause)
+
+
+def _prove_now(census: Census, diagnosis: Diagnosis, pause: Callable[[], None]) -> ProvenNow:
     with census.locked():
         census.admit_young(pause)
         census.reconcile(at_once=True, pause=pause)
@@ -70,7 +75,8 @@ def prove_now(census: Census, diagnosis: Diagnosis, pause: Callable[[], None] = 
         row = rows.get(id(task), -1)
         return row >= 0 and outlived_a_task(creators[row], spans[row])
 
-    proof = proof_on_demand(pending, loops=census.loops, pause=pause, left_behind=left_behind)
+    loops, alone = census.loops, census.locked
+    proof = proof_on_demand(pending, loops=loops, pause=pause, left_behind=left_behind, alone=alone)
     cycles = {id(member()): cycle for cycle in proof.cycles for member in cycle}
     reasons: dict[int, str] = {}
     for reference in proof.unwakeable:

@@ -16,6 +16,7 @@ import weakref
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat, starmap
 from types import (
@@ -62,9 +63,17 @@ class Pace:
     Args:
         pause: Lets other threads run.
         limit: Maximum number of references; None for `MAX_WORK`.
+        alone: Returns a context in which no other thread of this package inspects tasks: its references would count as
+            the application's.
     """
 
-    def __init__(self, pause: Callable[[], None], limit: int | None = None) -> None:
+    def __init__(
+        self,
+        pause: Callable[[], None],
+        limit: int | None = None,
+        alone: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.alone = alone
         self._pause = pause
         self._done = 0
         self._left = MAX_WORK if limit is None else limit
@@ -253,16 +262,17 @@ def account(objects: list[Any], tasks: int, pace: Pace, *, held_by_us: int = 0) 
     separator = [mark]
     asked = tuple(chain.from_iterable(zip(objects, repeat(separator), strict=False)))
     # The collections are counted within the same call: between two statements another thread may run, and collect.
-    reading = list(
-        chain(
-            starmap(gc.get_stats, ((),)),
-            map(sys.getrefcount, objects),
-            map(weakref.getweakrefcount, objects),
-            starmap(gc.get_referents, (asked,)),
-            map(object.__getattribute__, objects[:tasks], repeat("_fut_waiter")),
-            starmap(gc.get_stats, ((),)),
+    with pace.alone():
+        reading = list(
+            chain(
+                starmap(gc.get_stats, ((),)),
+                map(sys.getrefcount, objects),
+                map(weakref.getweakrefcount, objects),
+                starmap(gc.get_referents, (asked,)),
+                map(object.__getattribute__, objects[:tasks], repeat("_fut_waiter")),
+                starmap(gc.get_stats, ((),)),
+            )
         )
-    )
     objects.pop()
     del asked
     if _collections(reading.pop()) != _collections(reading.pop(0)):

@@ -23,6 +23,7 @@ from ..ownership.creator_ended import outlived_a_task
 from ..ownership.orphans import OrphanSearch, SiteOrphans
 from ..row_memory import DiagnosisMemory
 from ..states import ProofState
+from .turn import Turn
 from .wait_graph import awaited_tasks, deadlocks
 from .wakeability import Proof, ProofMemory, Stuck, alive, evidence, prove
 
@@ -56,10 +57,12 @@ class ProofSchedule:
         unexamined_at: By site number, how many tasks older than the age limit were not examined, as of the last scan;
             only sites with such tasks.
         spent_s: CPU time of all proofs, and of whatever else shares it, in seconds.
+        turn: The right to run a proof.
     """
 
     def __init__(self, interval_s: float, memory: DiagnosisMemory) -> None:
         self._interval_s = interval_s
+        self.turn = Turn()
         self._results = memory
         self._memory = ProofMemory()
         self._last_of_all_at = 0.0
@@ -111,13 +114,27 @@ class ProofSchedule:
         due = scan.at - self._last_of_all_at >= self._interval_s
         if not (due or self._confirm_next or self._has_news(columns, orphans, counted, pause)):
             return
+        with self.turn.attempt() as may_run:
+            if may_run:
+                self._prove(columns, orphans, search, counted, scan.at, loops, pause)
+
+    def _prove(
+        self,
+        columns: Columns,
+        orphans: list[SiteOrphans],
+        search: OrphanSearch,
+        counted: Sequence[int],
+        now: float,
+        loops: Iterable[Any],
+        pause: Callable[[], None],
+    ) -> None:
         began = time.thread_time()
-        of_all = self._is_of_all(counted, scan.at)
-        size = MAX_SUSPECTS if of_all else self._size(counted, scan.at)
+        of_all = self._is_of_all(counted, now)
+        size = MAX_SUSPECTS if of_all else self._size(counted, now)
         rows = self._chosen(columns, orphans, search, size, of_all, pause)
         if rows:
             if len(rows) == min(sum(counted), MAX_SUSPECTS):
-                self._last_of_all_at = scan.at
+                self._last_of_all_at = now
             self._run(columns, rows, loops, pause)
             self._is_unfinished |= len(rows) >= size
             self._count_states(columns, search, pause)

@@ -28,7 +28,7 @@ The proof is sound rather than complete; everything that cannot be accounted for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import ReferenceType, ref
@@ -105,6 +105,7 @@ def prove(
     pause: Callable[[], None] = lambda: None,
     left_behind: Callable[[Any], bool] = lambda _task: False,
     max_work: int | None = None,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Proof:
     """Run one proof over suspended tasks and what they await. Never raises.
 
@@ -116,13 +117,14 @@ def prove(
         pause: Called often between slices of work, to let the event loop run.
         left_behind: Returns whether a member of a task group outlived its creator.
         max_work: Maximum number of references to inspect; None for about ten seconds.
+        alone: Returns a context in which no other thread of this package inspects tasks.
 
     Cost: about 100 µs per task; some 10 ms at most without letting another thread run.
     """
     if FREE_THREADED_BUILD:
         return Proof(undecided="this interpreter has no global lock, so references cannot be counted in one instant")
     try:
-        return _prove(suspects, loops, Pace(pause, max_work), left_behind)
+        return _prove(suspects, loops, Pace(pause, max_work, alone), left_behind)
     except TooMuchWorkError:
         return Proof(undecided=_TOO_MUCH)
     except Exception as error:  # noqa: BLE001 (inspection must not fail, whatever the inspected objects do)
@@ -135,13 +137,14 @@ def proof_on_demand(
     loops: Iterable[Any] = (),
     pause: Callable[[], None] = lambda: None,
     left_behind: Callable[[Any], bool] = lambda _task: False,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Proof:
     """Run two proofs like `prove`, and return the results that both agree on. Never raises."""
     memory, loops = ProofMemory(), list(loops)
     references = [ref(suspect) for suspect in suspects if is_task(suspect)]
-    first = prove(alive(references), loops=loops, pause=pause, left_behind=left_behind)
+    first = prove(alive(references), loops=loops, pause=pause, left_behind=left_behind, alone=alone)
     memory.confirm(first)
-    second = prove(alive(references), loops=loops, pause=pause, left_behind=left_behind)
+    second = prove(alive(references), loops=loops, pause=pause, left_behind=left_behind, alone=alone)
     only_by_second = (first.left_out | first.not_reached) - (second.left_out | second.not_reached)
     return replace(
         second,
