@@ -187,12 +187,13 @@ def root_logger():
 
 
 @pytest.mark.usefixtures("root_logger")
-def test_threads_of_celery_tasks_outlive_their_creators(instrumented, released):
+def test_threads_of_celery_tasks_outlive_their_creators(instrumented, recorder, released):
     celery = pytest.importorskip("celery")
     worker = pytest.importorskip("celery.contrib.testing.worker")
     app, made = celery.Celery("shop", broker="memory://", backend="cache+memory://"), []
 
-    @app.task
+    # Names are unique in a process, and this test runs with each recorder.
+    @app.task(name=f"job of {recorder}")
     def job():
         made.append(start(released))
 
