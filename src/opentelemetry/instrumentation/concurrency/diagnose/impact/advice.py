@@ -19,7 +19,8 @@ from ..proof.closure import Cut
 from .holders import MASK
 
 _MOST_OBJECTS: Final = 1_000
-_MOST_STEPS: Final = 5
+_MOST_STEPS: Final = 8
+"""Maximum number of steps from a coroutine to a lock: through the frame, on 3.10, and the dictionaries of objects."""
 
 
 @dataclass(frozen=True, slots=True)
