@@ -7,6 +7,7 @@ import pytest
 from corpus import detectors, runner
 from corpus.fixes import FIXES, WITHOUT_ADVICE
 
+from opentelemetry.instrumentation.concurrency.diagnose.impact import named_walk
 from opentelemetry.instrumentation.concurrency.diagnose.impact.advice import PATTERNS
 
 WANTED = 40
@@ -36,6 +37,13 @@ def advised(path, monkeypatch):
             )
         return set()
 
+    # In a whole run, hundreds of test modules use up the limit of the walk to the holders.
+    modules = named_walk.application_modules
+    monkeypatch.setattr(
+        named_walk,
+        "application_modules",
+        lambda known: (found for found in modules(known) if found[1].get("__file__") == str(path)),
+    )
     monkeypatch.setattr(detectors, "DETECTORS", detectors.DETECTORS)
     monkeypatch.setitem(detectors.DETECTORS, "advice", collect)
     runner.run(path)
