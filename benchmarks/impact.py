@@ -10,10 +10,11 @@ import asyncio
 import gc
 import os
 import sys
-import threading
 import time
 from statistics import median
 from weakref import ref
+
+from proof import leave_time, longest_stop
 
 from opentelemetry.instrumentation.concurrency.diagnose.impact.holders import find_holders
 from opentelemetry.instrumentation.concurrency.diagnose.impact.memory import measure_memory
@@ -53,23 +54,6 @@ async def relay(queue, shared):
     rows = [bytes(PAYLOAD // 20) for _ in range(10)]
     await queue.get()
     del connection, rows, shared
-
-
-def leave_time():
-    time.sleep(0.0002)
-
-
-async def longest_stop(during):
-    """Return the longest iteration of the loop while ``during`` runs in a thread, in milliseconds."""
-    thread = threading.Thread(target=during)
-    thread.start()
-    longest, last = 0.0, time.perf_counter()
-    while thread.is_alive():
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-        longest, last = max(longest, now - last), now
-    thread.join()
-    return 1000 * longest
 
 
 async def measure(leaks):

@@ -57,7 +57,7 @@ FAULTS = (
         "test_holders.py::TestNames::test_tasks_are_held_by_the_collection_that_has_them",
     ),
     Fault(
-        "who waits under a lock is told to cancel",
+        "a task that waits under a lock gets the advice to cancel",
         "diagnose/impact/advice.py",
         "return bool(tasks) and all(id(task) in leaked for task in tasks)",
         "return False",

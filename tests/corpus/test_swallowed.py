@@ -1,4 +1,4 @@
-"""Programs whose leaked tasks swallowed their cancellation say so; those that nobody cancelled do not."""
+"""Leaking programs report a swallowed cancellation only if a task was cancelled."""
 
 import sys
 

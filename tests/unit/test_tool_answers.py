@@ -1,4 +1,4 @@
-"""The text that programs get: filtered, sanitised, limited; failures of one process beside the answers of others."""
+"""Answers of the tools: filtered, sanitised and limited, with the failures of single processes beside the others."""
 
 from types import SimpleNamespace
 
