@@ -20,7 +20,7 @@ NEWEST = "3.14"
 """The newest final one, with the coverage, and the integration tests that are marked for every Python."""
 BETWEEN = ("3.12", "3.13")
 """What these could show alone is in how creations and waits are read: no simulated services, no corpus."""
-ONCE = ("--ignore=tests/corpus/test_more_leaks.py", "--ignore=tests/corpus/test_advice.py")
+ONCE = ("--ignore=tests/corpus/test_more_leaks.py", "--ignore=tests/corpus/test_advice_of_programs.py")
 """Second runs of the corpus, with growing counts and for the advice; `make test` has them."""
 
 

@@ -38,10 +38,20 @@ class Slotted:
     __slots__ = ("inner",)
 
 
+def modules_here():
+    return ((name, vars(sys.modules[name])) for name in (__name__, "lying") if name in sys.modules)
+
+
 @pytest.fixture(autouse=True)
 def variable(monkeypatch):
     """Remove what a test put into a variable of this module, the only one of the application besides those in /srv."""
     monkeypatch.setattr(named_walk, "is_application_path", lambda path: path.startswith(("/srv/", __file__)))
+    # Hundreds of test modules, and threads of the test runner that hold them, would use up the limit of a walk.
+    monkeypatch.setattr(named_walk, "application_modules", lambda _application: modules_here())
+    running, current_frames = set(sys._current_frames()), sys._current_frames
+    monkeypatch.setattr(
+        sys, "_current_frames", lambda: {each: top for each, top in current_frames().items() if each not in running}
+    )
     shop.kept = None
     yield
     shop.kept, Hub.registry = None, None
@@ -114,14 +124,6 @@ def class_with(event):
     Hub.registry = {"key": event}
 
 
-@pytest.fixture
-def only_this_module(monkeypatch):
-    """Start walks at this module alone: in a whole run, hundreds of test modules use up the limit of a walk."""
-    this = sys.modules[__name__]
-    monkeypatch.setattr(named_walk, "application_modules", lambda _application: iter([(__name__, vars(this))]))
-
-
-@pytest.mark.usefixtures("only_this_module")
 class TestNames:
     @pytest.mark.parametrize(
         ("make", "name"),
