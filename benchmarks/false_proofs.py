@@ -5,10 +5,12 @@ program of the corpus is run several times, and in each run proven over at many 
 just then: a thread makes one proof after the other from the program's first line to its last. A program is run again
 until as many proofs were made over it as repetitions say, and never less often than `RUNS`; the least that any program
 got is printed. Each proof is what a profile on request makes, over every suspended task: two that have to agree.
-Everything runs on the standard loop and on uvloop.
+Everything runs on the standard loop and on uvloop, and once more with OpenTelemetry's own instrumentations of asyncio
+and threading installed, whose wrappers lie around every coroutine and every thread.
 """
 
 import argparse
+import contextlib
 import sys
 import threading
 import time
@@ -25,6 +27,8 @@ import test_unwakeable_io
 import test_unwakeable_loop
 from corpus import runner
 from healthy_waits import LOOPS, forget_registry, prove_then_wake, run_on
+from opentelemetry.instrumentation.asyncio import AsyncioInstrumentor
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
 from opentelemetry.instrumentation.concurrency.diagnose.proof_now import prove_now
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
@@ -107,26 +111,42 @@ class Prover:
             return {census.recorder.task_sites.sites[site].function for serial, site in rows if serial in serials}
 
 
+@contextlib.contextmanager
+def upstream():
+    """Install OpenTelemetry's instrumentations of asyncio and threading."""
+    instrumentors = [AsyncioInstrumentor(), ThreadingInstrumentor()]
+    for each in instrumentors:
+        each.instrument()
+    try:
+        yield
+    finally:
+        for each in instrumentors:
+            each.uninstrument()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--waits", type=int, default=200, help="repetitions of each healthy wait; 0 leaves them out")
     parser.add_argument("--programs", type=int, default=200, help="proofs over each healthy program; 0 leaves them out")
+    parser.add_argument("--upstream", type=int, default=50, help="the same with OpenTelemetry's own instrumentations")
     options = parser.parse_args()
     failed = []
-    print(
-        f"{sys.version.split()[0]:<18}{'runs of each':>14}{'proofs of each':>16}{'proofs':>9}{'false':>7}{'minutes':>9}"
-    )
-    for name, run, repetitions in (
-        ("healthy waits", waits, options.waits),
-        ("healthy programs", programs, options.programs),
+    titles = f"{'runs of each':>14}{'proofs of each':>16}{'proofs':>9}{'false':>7}{'minutes':>9}"
+    print(f"{sys.version.split()[0]:<32}{titles}", flush=True)
+    for name, run, repetitions, beside in (
+        ("healthy waits", waits, options.waits, contextlib.nullcontext),
+        ("healthy programs", programs, options.programs, contextlib.nullcontext),
+        ("healthy waits, upstream's", waits, min(options.waits, options.upstream), upstream),
+        ("healthy programs, upstream's", programs, min(options.programs, options.upstream), upstream),
     ):
         if not repetitions:
             continue
         began = time.monotonic()
-        proofs, runs, least, wrong = run(repetitions)
+        with beside():
+            proofs, runs, least, wrong = run(repetitions)
         minutes = (time.monotonic() - began) / 60
-        print(f"{name:<18}{f'≥ {runs}':>14}{f'≥ {least}':>16}{proofs:>9}{len(wrong):>7}{minutes:>9.1f}", flush=True)
-        failed += sorted(wrong)
+        print(f"{name:<32}{f'≥ {runs}':>14}{f'≥ {least}':>16}{proofs:>9}{len(wrong):>7}{minutes:>9.1f}", flush=True)
+        failed += [f"{each} ({name})" for each in sorted(wrong)]
     sys.exit("proven, though it wakes: " + "; ".join(failed) if failed else 0)
 
 

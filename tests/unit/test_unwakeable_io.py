@@ -76,6 +76,7 @@ def server_that_serves(start):
         writer.close()
 
     async def serve():
+        asyncio.current_task().set_name("serve")
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         registry.server = server
         try:
@@ -91,7 +92,7 @@ def server_that_serves(start):
             await asyncio.sleep(0.01)
         registry.server.close()
         for task in asyncio.all_tasks():
-            if "serve" in task.get_coro().__qualname__.rpartition(".")[2]:
+            if task.get_name() == "serve":
                 task.cancel()
 
     return wake
