@@ -1,27 +1,26 @@
 """Pictures to render, made by hand, so that every field has the value that a test wants."""
 
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
+from opentelemetry.instrumentation.concurrency.snapshot.tally import group_by_site, group_by_stack
 from opentelemetry.instrumentation.concurrency.snapshot.values import (
     CreationSite,
     LivePicture,
     Snapshot,
-    StackEntry,
-    group_by_site,
-    group_by_stack,
 )
 
 QUERY = CreationSite("shop.search.query", "/app/shop/search.py", 31)
 WORKERS = CreationSite("shop.search.Worker.start", "/app/shop/search.py", 52)
 ASK = (
-    StackEntry("shop.search.ask", "/app/shop/search.py", 24),
-    StackEntry("asyncio.queues.Queue.put", "/python/asyncio/queues.py", 140),
+    CodeLine("shop.search.ask", "/app/shop/search.py", 24),
+    CodeLine("asyncio.queues.Queue.put", "/python/asyncio/queues.py", 140),
 )
 WORK = (
-    StackEntry("shop.search.Worker.work", "/app/shop/search.py", 60),
-    StackEntry("asyncio.queues.Queue.get", "/python/asyncio/queues.py", 158),
+    CodeLine("shop.search.Worker.work", "/app/shop/search.py", 60),
+    CodeLine("asyncio.queues.Queue.get", "/python/asyncio/queues.py", 158),
 )
-SPAWN = StackEntry("shop.util.spawn", "/app/shop/util.py", 9)
+SPAWN = CodeLine("shop.util.spawn", "/app/shop/util.py", 9)
 SPAWNED = CreationSite(QUERY.function, QUERY.path, QUERY.line, "shop.search.ask", (SPAWN,))
-CREATION = (StackEntry("shop.app.handle", "/app/shop/app.py", 12), StackEntry(QUERY.function, QUERY.path, QUERY.line))
+CREATION = (CodeLine("shop.app.handle", "/app/shop/app.py", 12), CodeLine(QUERY.function, QUERY.path, QUERY.line))
 
 SPAWNED_CREATION = (*CREATION, SPAWN)
 
@@ -78,7 +77,7 @@ def thread(serial=1, **fields):
         "site": CreationSite("threading.MainThread", "", 0),
         "age_s": 1000.0,
         "creator": None,
-        "stack": (StackEntry("shop.__main__.<module>", "/app/shop/__main__.py", 3),),
+        "stack": (CodeLine("shop.__main__.<module>", "/app/shop/__main__.py", 3),),
         "wait_reason": "running",
         "verdict": None,
     }

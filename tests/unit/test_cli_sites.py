@@ -20,8 +20,9 @@ from opentelemetry.instrumentation.concurrency.cli.top_rows import Rows
 from opentelemetry.instrumentation.concurrency.cli.tree import tree_lines
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.wait_reason import WAIT_REASONS
 from opentelemetry.instrumentation.concurrency.diagnose.verdict.impact import NOT_MEASURED
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
-from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite
 
 SPAWN_FACTS = {"function": "shop.util.spawn", "path": "/app/shop/util.py", "line": 9}
 PLACE = {"kind": "task", "function": "shop.search.query", "path": "/app/shop/search.py", "line": 31}
@@ -109,9 +110,9 @@ class TestLeaks:
     def test_library_frames_are_hidden_until_full(self):
         """A line at the end says so."""
         stack = (
-            StackEntry("shop.main", "/app/main.py", 1),
-            *(StackEntry(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd"),
-            StackEntry("shop.handle", "/app/shop/app.py", 3),
+            CodeLine("shop.main", "/app/main.py", 1),
+            *(CodeLine(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd"),
+            CodeLine("shop.handle", "/app/shop/app.py", 3),
         )
         text = leaks_of(spawned(1, stack=stack))
         assert "    shop.main  /app/main.py:1\n" in text and "starlette" not in text
@@ -120,7 +121,7 @@ class TestLeaks:
         assert "starlette.routing.a" in full and "--full" not in full
 
     def test_stack_of_libraries_alone_shows_its_innermost_frame(self):
-        stack = tuple(StackEntry(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd")
+        stack = tuple(CodeLine(f"starlette.routing.{name}", LIBRARY, 5) for name in "abcd")
         text = leaks_of(spawned(1, stack=stack))
         assert "    starlette.routing.d  " in text and "starlette.routing.c" not in text
 
@@ -128,7 +129,7 @@ class TestLeaks:
         """No line is wider than the terminal; long names and paths are cut, sentences are wrapped."""
         deep = "/srv/company/src/company_checkout/handlers/orders/fulfilment.py"
         site = replace(SPAWNED, function="company_checkout.handlers.orders.fulfilment.fulfil_order", path=deep, line=13)
-        stack = (StackEntry("company_checkout.handlers.orders.fulfilment.reserve_stock_at_warehouse", deep, 5),)
+        stack = (CodeLine("company_checkout.handlers.orders.fulfilment.reserve_stock_at_warehouse", deep, 5),)
         reason = "what started it has ended, and nothing that still runs holds what it waits for"
         for width in (60, 80, 100):
             text = leaks_of(spawned(1, site=site, stack=stack, creation_stack=(), reason=reason), width=width)

@@ -4,11 +4,12 @@ import pytest
 from pictured import QUERY, healthy, leaked, spawned, thread
 from pprof_reading import packed, read_profile
 
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.render.pprof_profile import difference, pprof_profile, samples_of
 from opentelemetry.instrumentation.concurrency.render.protobuf import varint
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
-from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite
 
 SHOP = ProcessInfo(4711, "3.14.0", "shop", "0.1.0")
 LEAK = [leaked(number) for number in range(720, 723)]
@@ -119,7 +120,7 @@ def test_nothing_differs_from_itself():
 def test_hostile_names_are_escaped_and_cut():
     """Profiles are shown on terminals and pages."""
     site = CreationSite("\x1b[31m\ud800" + "x" * 10_000, "", 0)
-    picture = leaked(site=site, stack=(StackEntry("a\nb", "\x00", 1),), loop="\r")
+    picture = leaked(site=site, stack=(CodeLine("a\nb", "\x00", 1),), loop="\r")
     ((stack, _, labels),) = profile(samples_of(counted([picture]))).samples
     assert stack[0] == ("a\\nb", "\\x00", 1)
     assert labels["loop"] == "\\r"

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from pictured import ASK, QUERY, SPAWNED, SPAWNED_CREATION, healthy, leaked, spawned, thread
 
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.render.folded import folded
 from opentelemetry.instrumentation.concurrency.render.full_text import full_text
 from opentelemetry.instrumentation.concurrency.render.grouped_text import grouped_text
 from opentelemetry.instrumentation.concurrency.render.name_text import quoted, sanitize_name
 from opentelemetry.instrumentation.concurrency.snapshot.output import CompressedBuffer, write_text
 from opentelemetry.instrumentation.concurrency.snapshot.tally import tally
-from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite
 
 LEAK = [leaked(10 + number, stalled_s=float(number)) for number in range(720, 723)]
 TWIN = [healthy(number) for number in (3, 4)]
@@ -204,10 +205,10 @@ def test_a_chain_that_is_not_whole_says_so():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_breaks_a_line_or_reaches_the_terminal(name):
     """Names of tasks, functions and files are other people's text."""
-    site = CreationSite(name, f"/app/{name}.py", 1, name, (StackEntry(name, name, 3),))
-    picture = leaked(name=name, site=site, stack=(StackEntry(name, name, 2),), reason=name, note=name)
-    plain = CreationSite("x", "/app/x.py", 1, "x", (StackEntry("x", "x", 3),))
-    usual = leaked(site=plain, stack=(StackEntry("x", "x", 2),), reason="x", note="x")
+    site = CreationSite(name, f"/app/{name}.py", 1, name, (CodeLine(name, name, 3),))
+    picture = leaked(name=name, site=site, stack=(CodeLine(name, name, 2),), reason=name, note=name)
+    plain = CreationSite("x", "/app/x.py", 1, "x", (CodeLine("x", "x", 3),))
+    usual = leaked(site=plain, stack=(CodeLine("x", "x", 2),), reason="x", note="x")
     for render in (full, grouped, lambda pictures: "".join(folded(tally(pictures)))):
         text = render([picture])
         assert set(text) - {"\n", "\t"} == {each for each in text if each.isprintable()}
@@ -227,7 +228,7 @@ def test_huge_name_is_cut_with_a_note():
     assert sanitize_name("x" * 1_000_000) == "x" * 200 + "… (999800 more characters)"
     assert full([leaked(name="x" * 1_000_000)]).startswith(f'task 17 "{"x" * 200}"… (999800 more characters) [')
     huge = CreationSite("f" * 1_000_000, "/" + "p" * 1_000_000, 1)
-    assert len(grouped([leaked(site=huge, stack=(StackEntry(huge.function, huge.path, 1),))])) < 4000
+    assert len(grouped([leaked(site=huge, stack=(CodeLine(huge.function, huge.path, 1),))])) < 4000
 
 
 def test_folded_stacks_are_where_they_wait():
@@ -257,7 +258,7 @@ def test_folded_creations_show_spawners_and_function_once():
 
 def test_folded_stacks_hold_their_separators_alone():
     """A semicolon in a name would be a frame."""
-    (line,) = folded(tally([leaked(stack=(StackEntry("a;b c", "x", 0),))]))
+    (line,) = folded(tally([leaked(stack=(CodeLine("a;b c", "x", 0),))]))
     assert line == "a,b c;[queue.put] 1\n"
 
 

@@ -42,7 +42,13 @@ def test_shared_line_of_several_sites_stays_shared():
 def test_site_of_spawning_line_is_made_once_with_its_own_number():
     sites, other = SpawningSites(), SpawningLine(OUTER, "shop.job")
     made = sites.site_of(SPAWNING, site_at("first", spawning=SPAWNING))
-    assert (made.function, made.path, made.line, made.runs, made.kind) == (*KEEP, "shop.job", "task")
+    assert (made.function, made.path, made.line, made.runs, made.kind) == (
+        KEEP.function,
+        KEEP.path,
+        KEEP.line,
+        "shop.job",
+        "task",
+    )
     assert made.spawning is SPAWNING
     assert sites.site_of(SPAWNING, site_at("second", spawning=SPAWNING)) is made
     assert (made.number, sites.site_of(other, site_at("third")).number) == (-1, -2)

@@ -8,13 +8,14 @@ from hostile_agent import ESCAPES, with_hostile_texts
 from opentelemetry.instrumentation.concurrency.cli.connection import Answer
 from opentelemetry.instrumentation.concurrency.cli.failures import CommandError
 from opentelemetry.instrumentation.concurrency.cli.taken import Counted
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 from opentelemetry.instrumentation.concurrency.snapshot.tally import Tally
-from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite, StackEntry
+from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite
 
 pytest.importorskip("textual")
 
-FRAME = StackEntry(f"f{ESCAPES}", f"/f{ESCAPES}", 1)
+FRAME = CodeLine(f"f{ESCAPES}", f"/f{ESCAPES}", 1)
 FACTS = {
     "pid": 1,
     "service": "shop",

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from typing import Any, Final
 
+from ..record.naming import CodeLine
 from ..snapshot.process_info import this_process
 from ..snapshot.tally import Tally, tally
-from ..snapshot.values import CreationSite, StackEntry
+from ..snapshot.values import CreationSite
 from .answer_shapes import COUNT, check
 from .protocol import Reply, RequestError
 from .target import Target
@@ -62,7 +63,7 @@ def _pieces(counted: Iterable[Tally]) -> Iterator[str]:
         yield json.dumps(found) + "\n"
 
 
-def _frames(stack: Iterable[StackEntry]) -> list[list[Any]]:
+def _frames(stack: Iterable[CodeLine]) -> list[list[Any]]:
     return [[entry.function, entry.path, entry.line] for entry in stack]
 
 
@@ -84,8 +85,8 @@ def _tally(found: dict[str, Any]) -> Tally:
     names = {field.name for field in fields(Tally)}
     made = {"verdict": None, **{name: value for name, value in found.items() if name in names}}
     function, path, line = found["site"]
-    via = tuple(StackEntry(*entry) for entry in found.get("via", ()))
+    via = tuple(CodeLine(*entry) for entry in found.get("via", ()))
     made["site"] = CreationSite(function, path, line, found.get("runs", ""), via)
     for name in ("stack", "creation_stack"):
-        made[name] = tuple(StackEntry(*entry) for entry in found[name])
+        made[name] = tuple(CodeLine(*entry) for entry in found[name])
     return Tally(**made)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from ..snapshot.values import CreationSite, LivePicture, StackEntry
+from ..record.naming import CodeLine
+from ..snapshot.values import CreationSite, LivePicture
 from .failures import CommandError
 from .interpreter import run_beside
 from .processes import Process
@@ -45,7 +46,7 @@ def external_pictures(process: Process, timeout_s: float) -> list[LivePicture]:
 
 def _picture(number: int, task: list[Any]) -> LivePicture:
     _identity, name, frames = task
-    stack = tuple(StackEntry(str(function), str(path), int(line or 0)) for path, line, function in reversed(frames))
+    stack = tuple(CodeLine(str(function), str(path), int(line or 0)) for path, line, function in reversed(frames))
     return LivePicture(
         kind="task",
         serial=number,

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..durations import duration_text
+from ..record.naming import CodeLine
 from ..render.creation_text import callers_of_line, creation_heading
 from ..render.name_text import sanitize_name
 from ..render.place_text import age_text, created_by, function_text, position_text, state_text
-from ..snapshot.values import CreationSite, LivePicture, StackEntry, nearest_creation
+from ..snapshot.grouping import nearest_creation
+from ..snapshot.values import CreationSite, LivePicture
 from .fitting import place_lines, sentence_lines
 from .site_cells import site_of
 
@@ -81,7 +83,7 @@ def growing_block(
     if waits:
         yield f"  where its old {kind}s wait\n"
     for wait in waits:
-        entry = _entry(wait["at"]) if wait.get("at") else StackEntry("an unknown place", "", 0)
+        entry = _entry(wait["at"]) if wait.get("at") else CodeLine("an unknown place", "", 0)
         reason = f" [{sanitize_name(wait['wait_reason'])}]"
         width = max(form.width - len(reason), 20) if form.width else 0
         place = _place(f"    {wait['count']} at ", entry, width, gap=" ")
@@ -170,7 +172,7 @@ def _started(site: CreationSite, form: Form) -> Iterator[str]:
 
 
 def _creation(
-    kind: Any, site: CreationSite, creation: tuple[StackEntry, ...], form: Form, *, sampled: bool, of_one: bool
+    kind: Any, site: CreationSite, creation: tuple[CodeLine, ...], form: Form, *, sampled: bool, of_one: bool
 ) -> Iterator[str]:
     """Yield a creation stack, unless the first lines of the block already contain what it would show."""
     if any(form.full or not is_library(caller) for caller in callers_of_line(site, creation)):
@@ -179,7 +181,7 @@ def _creation(
         yield from _frames(creation, form)
 
 
-def _frames(stack: Sequence[StackEntry], form: Form) -> Iterator[str]:
+def _frames(stack: Sequence[CodeLine], form: Form) -> Iterator[str]:
     """Yield the frames of the application, innermost first; library frames only if ``full`` or if there are no others.
 
     The innermost frame of a stack without application frames still names what it waits for.
@@ -190,17 +192,17 @@ def _frames(stack: Sequence[StackEntry], form: Form) -> Iterator[str]:
         yield from _place("    ", entry, form.width)
 
 
-def has_hidden_frames(stacks: Iterable[Sequence[StackEntry]]) -> bool:
+def has_hidden_frames(stacks: Iterable[Sequence[CodeLine]]) -> bool:
     """Return whether stacks contain frames that are shown only by ``--full``."""
     return any(any(map(is_library, stack)) for stack in stacks)
 
 
-def is_library(entry: StackEntry) -> bool:
+def is_library(entry: CodeLine) -> bool:
     """Return whether a frame belongs to the standard library or an installed package."""
     return _LIBRARY.search(entry.path) is not None
 
 
-def _place(prefix: str, place: CreationSite | StackEntry, width: int, *, gap: str = "  ") -> Iterator[str]:
+def _place(prefix: str, place: CreationSite | CodeLine, width: int, *, gap: str = "  ") -> Iterator[str]:
     return place_lines(prefix, function_text(place), position_text(place), width, gap=gap)
 
 
@@ -208,9 +210,9 @@ def _counted(count: int, kind: str) -> str:
     return f"{count} {kind}{'' if count == 1 else 's'}"
 
 
-def _entries(frames: Iterable[dict[str, Any]] | None) -> tuple[StackEntry, ...]:
+def _entries(frames: Iterable[dict[str, Any]] | None) -> tuple[CodeLine, ...]:
     return tuple(map(_entry, frames or ()))
 
 
-def _entry(frame: dict[str, Any]) -> StackEntry:
-    return StackEntry(frame["function"], frame["path"], frame["line"])
+def _entry(frame: dict[str, Any]) -> CodeLine:
+    return CodeLine(frame["function"], frame["path"], frame["line"])

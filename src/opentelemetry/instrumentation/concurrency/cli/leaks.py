@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ..render.name_text import sanitize_name
+from ..snapshot.grouping import alike
 from ..snapshot.values import LivePicture
 from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND
@@ -250,9 +251,6 @@ def _plural(count: int) -> str:
 
 def groups_of(pictures: Iterable[LivePicture]) -> list[list[LivePicture]]:
     """Group pictures by kind, site, stack, wait reason and verdict: largest group first, oldest member first."""
-    alike: dict[object, list[LivePicture]] = {}
-    for picture in pictures:
-        key = (picture.kind, picture.site, picture.stack, picture.wait_reason, picture.verdict)
-        alike.setdefault(key, []).append(picture)
-    groups = sorted(alike.values(), key=len, reverse=True)
+    groups = alike(pictures, lambda one: (one.kind, one.site, one.stack, one.wait_reason, one.verdict))
+    groups.sort(key=len, reverse=True)
     return [sorted(group, key=lambda one: -one.age_s) for group in groups]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ..snapshot.values import StackEntry
+from ..record.naming import CodeLine
 from .fitting import place_lines
 from .leak_blocks import is_library
 
@@ -36,7 +36,7 @@ def readable_stacks(lines: Iterable[str], kind: str, width: int, *, full: bool) 
         elif state := _STATE.fullmatch(line):
             yield f"{count} {kind}{'' if count == 1 else 's'} {state[1]}\n"
         elif frame := _FRAME.fullmatch(line):
-            if full or not is_library(StackEntry(frame[1], frame[2], 0)):
+            if full or not is_library(CodeLine(frame[1], frame[2], 0)):
                 yield from place_lines("    ", frame[1], frame[2], width)
             else:
                 hidden = True

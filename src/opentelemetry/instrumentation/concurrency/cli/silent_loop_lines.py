@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ..durations import duration_text
+from ..record.naming import CodeLine
 from ..render.name_text import sanitize_name
 from ..render.place_text import function_text, position_text
-from ..snapshot.values import StackEntry
 
 REMEDY: Final = "Move the blocking call into a thread: await asyncio.to_thread(…)."
 _LIMIT: Final = 1000
@@ -31,6 +31,6 @@ def silent_loop_block(loop: Mapping[str, Any]) -> Iterator[str]:
     """Yield the sentence and the stack that blocks the loop, innermost frame first."""
     yield f"{silent_loop_sentence(loop)}\n"
     for function, path, line in reversed(loop.get("stack") or ()):
-        entry = StackEntry(str(function), str(path), int(line))
+        entry = CodeLine(str(function), str(path), int(line))
         yield f"    {function_text(entry)}  {position_text(entry)}\n"
     yield "\n"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from ..byte_sizes import size_text
+from ..record.naming import CodeLine
 from ..record.site import BEFORE_ATTACH
-from ..snapshot.values import CreationSite, StackEntry
+from ..snapshot.values import CreationSite
 from .tables import Column
 
 SITE_COLUMNS: Final = (
@@ -39,7 +40,7 @@ def memory_cell(facts: dict[str, Any]) -> str:
 
 def site_of(facts: dict[str, Any]) -> CreationSite:
     """Return the site that an agent describes; agents of earlier versions give only its line."""
-    via = tuple(StackEntry(line["function"], line["path"], line["line"]) for line in facts.get("via", ()))
+    via = tuple(CodeLine(line["function"], line["path"], line["line"]) for line in facts.get("via", ()))
     return CreationSite(facts["function"], facts["path"], facts["line"], facts.get("runs", ""), via)
 
 
@@ -52,5 +53,5 @@ def _function(site: CreationSite) -> str:
     return "before attach" if site.function == BEFORE_ATTACH else site.function
 
 
-def _with_line(place: StackEntry) -> str:
+def _with_line(place: CodeLine) -> str:
     return f"{place.function}:{place.line}" if place.line else place.function

@@ -12,7 +12,8 @@ from typing import Final
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..snapshot.process_info import ProcessInfo
-from ..snapshot.values import CreationSite, LivePicture, Snapshot, group_by_stack
+from ..snapshot.tally import group_by_stack
+from ..snapshot.values import CreationSite, LivePicture, Snapshot
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
 from .filters import add_filters, holds

@@ -10,6 +10,7 @@ from typing import Final
 
 from ..render.name_text import quoted, sanitize_name
 from ..render.place_text import created_by, function_text, position_text, state_text
+from ..snapshot.grouping import alike
 from ..snapshot.values import LivePicture
 from .filters import add_filters, holds
 from .fitting import fit_name, fit_path, shortest_path, terminal_width
@@ -107,12 +108,12 @@ def _forest(
     siblings: list[LivePicture], below: dict[int, list[LivePicture]], indent: str, path: tuple[int, ...], width: int
 ) -> Iterator[str]:
     """Yield siblings with their descendants; similar leaves are merged into one line."""
-    alike: dict[object, list[LivePicture]] = {}
-    for picture in siblings:
+
+    def key(picture: LivePicture) -> object:
         is_leaf = not below.get(picture.serial) and not picture.deadlock
-        key = (picture.site, picture.stack, picture.wait_reason, picture.verdict) if is_leaf else picture.serial
-        alike.setdefault(key, []).append(picture)
-    groups = list(alike.values())
+        return (picture.site, picture.stack, picture.wait_reason, picture.verdict) if is_leaf else picture.serial
+
+    groups = alike(siblings, key)
     for number, group in enumerate(groups):
         last = number == len(groups) - 1
         branch, deeper = ("", "") if not path else ("└── " if last else "├── ", "    " if last else "│   ")

@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 _COMPREHENSION: Final = re.compile(r"\.<(?:list|set|dict)comp>")
 _HAS_QUALNAME = sys.version_info >= (3, 11)
 
 
-class CodeLine(NamedTuple):
-    """A line of code as text: qualified function, absolute path, line number."""
+@dataclass(frozen=True, slots=True)
+class CodeLine:
+    """A line of code as text, such as a frame of a stack: qualified function, absolute path, line number."""
 
     function: str
     path: str

@@ -100,7 +100,7 @@ class Site:
         self.executor = False
         if own is None:
             own = code_line(code, lasti, module) if code is not None else CodeLine(module, "", 0)
-        self.function, self.path, self.line = own
+        self.function, self.path, self.line = own.function, own.path, own.line
         self.runs = runs
         self.via = via
         self.spawning = spawning or SpawningLine(own, runs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from ..snapshot.values import CreationSite, StackEntry
+from ..record.naming import CodeLine
+from ..snapshot.values import CreationSite
 from .name_text import sanitize_name
 from .place_text import function_text, position_text
 
@@ -34,7 +35,7 @@ def creation_heading(kind: Literal["task", "thread"], *, sampled: bool) -> str:
     return f"stack of another {kind} created at this line" if sampled else "creation stack"
 
 
-def callers_of_line(site: CreationSite, creation_stack: tuple[StackEntry, ...]) -> tuple[StackEntry, ...]:
+def callers_of_line(site: CreationSite, creation_stack: tuple[CodeLine, ...]) -> tuple[CodeLine, ...]:
     """Return the callers of the creating line in a creation stack, innermost last.
 
     The stack begins at the spawner's line. If the stack was cut and does not contain the creating line, all frames but
@@ -47,6 +48,6 @@ def callers_of_line(site: CreationSite, creation_stack: tuple[StackEntry, ...]) 
     return creation_stack[:-1]
 
 
-def creation_frames(site: CreationSite, creation_stack: tuple[StackEntry, ...]) -> tuple[StackEntry, ...]:
+def creation_frames(site: CreationSite, creation_stack: tuple[CodeLine, ...]) -> tuple[CodeLine, ...]:
     """Return the recorded creation stack, innermost last, or else the creating line and its spawners."""
-    return creation_stack or (StackEntry(site.function, site.path, site.line), *reversed(site.via))
+    return creation_stack or (CodeLine(site.function, site.path, site.line), *reversed(site.via))

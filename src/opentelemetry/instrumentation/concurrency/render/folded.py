@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
+from ..record.naming import CodeLine
 from ..snapshot.tally import Tally
-from ..snapshot.values import StackEntry
 from .creation_text import creation_frames
 from .name_text import sanitize_name
 
@@ -48,10 +48,10 @@ def of_other_creations(tallies: Iterable[Tally]) -> int:
 def _created(tally: Tally) -> list[str]:
     site = tally.site
     names = [_name(entry) for entry in creation_frames(site, tally.creation_stack)]
-    return [*names, _name(StackEntry(site.runs, "", 0))] if site.runs else names
+    return [*names, _name(CodeLine(site.runs, "", 0))] if site.runs else names
 
 
-def _name(entry: StackEntry) -> str:
+def _name(entry: CodeLine) -> str:
     name = _without_separator(entry.function)
     return f"{name}:{entry.line}" if entry.line else name
 

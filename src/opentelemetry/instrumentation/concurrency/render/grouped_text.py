@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
+from ..record.naming import CodeLine
 from ..snapshot.tally import Tally
-from ..snapshot.values import CreationSite, StackEntry
+from ..snapshot.values import CreationSite
 from .creation_text import started_lines
 from .name_text import sanitize_name
 from .place_text import created_by, function_text, position_text, state_text
@@ -62,7 +63,7 @@ class _Addresses:
     def __init__(self) -> None:
         self._made: dict[tuple[str, str, str, int], str] = {}
 
-    def of(self, entry: StackEntry | CreationSite, *, of_creation: bool = False) -> str:
+    def of(self, entry: CodeLine | CreationSite, *, of_creation: bool = False) -> str:
         """Return the address of a frame or site, the same in every process.
 
         Args:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ..durations import duration_text
+from ..record.naming import CodeLine
 from ..record.site import BEFORE_ATTACH
-from ..snapshot.values import CreationSite, LivePicture, StackEntry
+from ..snapshot.values import CreationSite, LivePicture
 from .name_text import NAME_LIMIT, sanitize_name
 
 _PATH_LIMIT = 1000
 
 
-def function_text(entry: StackEntry | CreationSite) -> str:
+def function_text(entry: CodeLine | CreationSite) -> str:
     """Return the function of a frame or site."""
     return sanitize_name(entry.function, NAME_LIMIT)
 
@@ -25,7 +26,7 @@ def age_text(picture: LivePicture) -> str:
     return f"{'at least ' if picture.before_attach else ''}{duration_text(picture.age_s)}"
 
 
-def position_text(entry: StackEntry | CreationSite) -> str:
+def position_text(entry: CodeLine | CreationSite) -> str:
     """Return ``path:line``; empty if only a name is known."""
     return f"{sanitize_name(entry.path, _PATH_LIMIT)}:{entry.line}" if entry.path else ""
 

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ..record.naming import CodeLine
 from ..snapshot.interned import Interned
 from ..snapshot.process_info import ProcessInfo
 from ..snapshot.tally import Tally
-from ..snapshot.values import CreationSite, StackEntry
+from ..snapshot.values import CreationSite
 from .name_text import sanitize_name
 from .protobuf import bytes_field, number_field, packed_field
 
@@ -114,8 +115,8 @@ class _Message:
         self._texts: Interned[str] = Interned()
         self._texts.number("")
         self._functions: Interned[tuple[str, str]] = Interned()
-        self._locations: Interned[StackEntry] = Interned()
-        self._stacks: dict[tuple[int, int], tuple[tuple[StackEntry, ...], CreationSite, bytes]] = {}
+        self._locations: Interned[CodeLine] = Interned()
+        self._stacks: dict[tuple[int, int], tuple[tuple[CodeLine, ...], CreationSite, bytes]] = {}
         self._name = name
 
     def sample(self, sample: Sample) -> bytes:
@@ -139,11 +140,11 @@ class _Message:
     def _stack(self, tally: Tally) -> bytes:
         """Return the locations of a stack and its creation, innermost first as the format requires."""
         # pprof drops samples without a location.
-        stack = tally.stack or (StackEntry(f"[{tally.wait_reason}]", "", 0),)
+        stack = tally.stack or (CodeLine(f"[{tally.wait_reason}]", "", 0),)
         site = tally.site
         known = self._stacks.get((id(stack), id(site)))
         if known is None:
-            creation = (*site.via, StackEntry(site.function, site.path, site.line))
+            creation = (*site.via, CodeLine(site.function, site.path, site.line))
             numbers = [self._locations.number(entry) + 1 for entry in (*reversed(stack), *creation)]
             # The object is kept as well, so that its identity is not reused.
             known = self._stacks[id(stack), id(site)] = (stack, site, packed_field(_LOCATION_ID, numbers))

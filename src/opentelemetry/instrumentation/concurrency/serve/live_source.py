@@ -13,7 +13,7 @@ from ..record.site import Site
 from ..snapshot.as_json import write_snapshot
 from ..snapshot.output import write_text
 from ..snapshot.process_info import this_process
-from ..snapshot.values import CreationSite, LivePicture, StackEntry
+from ..snapshot.values import CreationSite, LivePicture
 from .chunks import ChunkStream
 from .overview import Facts, Selection, SiteKey, neighbours, overview, snapshot_of
 
@@ -102,5 +102,4 @@ class LiveSource:
 
 
 def _key(site: Site) -> SiteKey:
-    via = tuple(StackEntry(*line) for line in site.via)
-    return site.kind, CreationSite(site.function, site.path, site.line, site.runs, via)
+    return site.kind, CreationSite(site.function, site.path, site.line, site.runs, site.via)

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from ..record.naming import CodeLine
 from ..record.threads import OWN_SITE
 from ..snapshot.interned import Interned
-from ..snapshot.tally import Tally
-from ..snapshot.values import CreationSite, LivePicture, Snapshot, StackEntry, group_by_site, group_by_stack
+from ..snapshot.tally import Tally, group_by_site, group_by_stack
+from ..snapshot.values import CreationSite, LivePicture, Snapshot
 
 MAX_SITES: Final = 10_000
 MAX_GROUPS: Final = 5_000
@@ -91,8 +92,8 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         tallies: The tallies of all live tasks and threads, largest first.
         facts: Other facts about the process.
     """
-    stacks: Interned[tuple[StackEntry, ...]] = Interned()
-    frames: Interned[StackEntry] = Interned()
+    stacks: Interned[tuple[CodeLine, ...]] = Interned()
+    frames: Interned[CodeLine] = Interned()
     sites = _site_rows(tallies, facts)
     numbers = {key: at for at, (key, _) in enumerate(sites)}
     groups = []

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ..record.naming import CodeLine
 from .interned import Interned
 from .output import CompressedBuffer, write_text
 from .process_info import ProcessInfo, this_process
 from .reading import SCHEMA_VERSION, read_process_info, read_snapshot
 from .tally import Tallies
-from .values import CreationSite, LiveGroup, LivePicture, Snapshot, StackEntry
+from .values import CreationSite, LiveGroup, LivePicture, Snapshot
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -103,7 +104,7 @@ class _Document:
         self._taken_at = taken_at
         self._process = process
         self._sites: Interned[CreationSite] = Interned()
-        self._stacks: Interned[tuple[StackEntry, ...]] = Interned()
+        self._stacks: Interned[tuple[CodeLine, ...]] = Interned()
 
     def picture(self, picture: LivePicture) -> str:
         """Return a task or thread as a JSON object."""
@@ -168,7 +169,7 @@ class _Document:
         yield from self._list("by_stack", _listed(self._group(group, with_stack=True) for group in by_stack))
         yield from self._list("tasks", tasks)
         yield from self._list("threads", threads)
-        frames: Interned[StackEntry] = Interned()
+        frames: Interned[CodeLine] = Interned()
         yield from self._list("sites", _listed(_compact(_site(site, frames)) for site in self._sites.values))
         stacks = _listed(_compact([frames.number(entry) for entry in stack]) for stack in self._stacks.values)
         yield from self._list("stacks", stacks)
@@ -198,7 +199,7 @@ def _totals(groups: Iterable[LiveGroup], kind: str) -> Mapping[str, int]:
     return totals
 
 
-def _site(site: CreationSite, frames: Interned[StackEntry]) -> dict[str, Any]:
+def _site(site: CreationSite, frames: Interned[CodeLine]) -> dict[str, Any]:
     made = _frame(site)
     if site.runs:
         made["runs"] = _cut(site.runs)
@@ -207,7 +208,7 @@ def _site(site: CreationSite, frames: Interned[StackEntry]) -> dict[str, Any]:
     return made
 
 
-def _frame(entry: StackEntry | CreationSite) -> dict[str, Any]:
+def _frame(entry: CodeLine | CreationSite) -> dict[str, Any]:
     return {"function": _cut(entry.function), "path": _cut(entry.path), "line": entry.line}
 
 

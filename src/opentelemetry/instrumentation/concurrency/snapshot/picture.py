@@ -33,18 +33,11 @@ from ..diagnose.verdict.observation import chain_note
 from ..record.creation_stack import CreationStack
 from ..record.internals.of_asyncio import thread_running
 from ..record.internals.of_threading import is_daemon, thread_ident, thread_native_id
-from ..record.naming import absolute_path, function_name, line_of
+from ..record.naming import CodeLine, absolute_path, function_name, line_of
 from ..record.site import Kind, Site
 from ..record.site_table import SiteTable
-from .values import (
-    CreationSite,
-    LivePicture,
-    Snapshot,
-    StackEntry,
-    TaskSummary,
-    group_by_site,
-    group_by_stack,
-)
+from .tally import group_by_site, group_by_stack
+from .values import CreationSite, LivePicture, Snapshot, TaskSummary
 
 
 def take_picture(census: Census, diagnosis: Diagnosis) -> Snapshot:
@@ -106,13 +99,13 @@ class SnapshotBuilder:
         self._now = census.clock.now()
         self._frames = frames
         self._sites: dict[Site, CreationSite] = {}
-        self._creations: dict[CreationStack, tuple[StackEntry, ...]] = {}
+        self._creations: dict[CreationStack, tuple[CodeLine, ...]] = {}
         self._latest_stacks: dict[Site, CreationStack | None] = {}
-        self._entries: dict[tuple[int, int], StackEntry] = {}
-        self._stacks: dict[tuple[StackEntry, ...], tuple[StackEntry, ...]] = {}
+        self._entries: dict[tuple[int, int], CodeLine] = {}
+        self._stacks: dict[tuple[CodeLine, ...], tuple[CodeLine, ...]] = {}
         # Frames of chains are shared objects; the values keep them alive, so that no id is reused. Each value also has
         # the stack and the library wait.
-        self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[StackEntry, ...], str | None]] = {}
+        self._chains: dict[tuple[int, ...], tuple[tuple[Frame, ...], tuple[CodeLine, ...], str | None]] = {}
         self._loops: dict[int, str] = {}
         self._serials = NumbersByAddress()
 
@@ -209,7 +202,7 @@ class SnapshotBuilder:
                 chain_note(chain),
             )
 
-    def _stack(self, chain: AwaitChain) -> tuple[tuple[StackEntry, ...], str | None]:
+    def _stack(self, chain: AwaitChain) -> tuple[tuple[CodeLine, ...], str | None]:
         frames = chain.frames
         key = tuple(map(id, frames))
         known = None if chain.truncated else self._chains.get(key)
@@ -276,7 +269,7 @@ class SnapshotBuilder:
         serial = self._serials.get(id(task))
         return serial if serial is not None else self._census.tasks.serial_of(task)
 
-    def _thread_stack(self, thread: Any, activity: ThreadActivity) -> tuple[tuple[StackEntry, ...], str]:
+    def _thread_stack(self, thread: Any, activity: ThreadActivity) -> tuple[tuple[CodeLine, ...], str]:
         frame: FrameType | None = self._frames.get(thread_ident(thread))
         if frame is None:
             return (), "unknown"
@@ -291,22 +284,20 @@ class SnapshotBuilder:
             frame = frame.f_back
         return tuple(reversed(entries)), waits_for
 
-    def _entry(self, code: Any, line: int, module: str) -> StackEntry:
+    def _entry(self, code: Any, line: int, module: str) -> CodeLine:
         entry = self._entries.get((id(code), line))
         if entry is None:
-            entry = StackEntry(function_name(code, module), absolute_path(code.co_filename), line)
+            entry = CodeLine(function_name(code, module), absolute_path(code.co_filename), line)
             self._entries[id(code), line] = entry
         return entry
 
     def _site(self, site: Site) -> CreationSite:
         made = self._sites.get(site)
         if made is None:
-            made = self._sites[site] = CreationSite(
-                site.function, site.path, site.line, site.runs, tuple(StackEntry(*line) for line in site.via)
-            )
+            made = self._sites[site] = CreationSite(site.function, site.path, site.line, site.runs, site.via)
         return made
 
-    def _creation(self, site: Site, found: object) -> tuple[tuple[StackEntry, ...], bool]:
+    def _creation(self, site: Site, found: object) -> tuple[tuple[CodeLine, ...], bool]:
         """Return the creation stack of a task or thread, else the latest of its site, and whether it is another's."""
         own = site.stack_of(found)
         stack = own or self._latest(site)

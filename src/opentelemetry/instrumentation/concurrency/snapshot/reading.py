@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from ..record.naming import CodeLine
 from .process_info import ProcessInfo
-from .values import CreationSite, LiveGroup, LivePicture, Snapshot, StackEntry
+from .values import CreationSite, LiveGroup, LivePicture, Snapshot
 
 SCHEMA_VERSION: Final = 2
 """Version of the format; later releases may add properties without changing it."""
@@ -147,7 +148,7 @@ class _Tables:
     """The values that the numbers in a document refer to."""
 
     def __init__(self, top: _Found) -> None:
-        frames = [StackEntry(*_place(found)) for found in top.objects("frames")]
+        frames = [CodeLine(*_place(found)) for found in top.objects("frames")]
         self._sites = [_site_of(found, frames) for found in top.objects("sites")]
         self._stacks = []
         for number, numbers in enumerate(top.items("stacks")):
@@ -160,7 +161,7 @@ class _Tables:
         site: CreationSite = _at(found, "site", found.take("site", int), self._sites, "site")
         return site
 
-    def _stack(self, found: _Found, name: str) -> tuple[StackEntry, ...]:
+    def _stack(self, found: _Found, name: str) -> tuple[CodeLine, ...]:
         number = found.take(name, int, None)
         return () if number is None else _at(found, name, number, self._stacks, "stack")
 
@@ -214,12 +215,12 @@ def _place(found: _Found) -> tuple[str, str, int]:
     return found.take("function", str), found.take("path", str), found.take("line", int)
 
 
-def _site_of(found: _Found, frames: list[StackEntry]) -> CreationSite:
+def _site_of(found: _Found, frames: list[CodeLine]) -> CreationSite:
     via = _frames(found, "via", found.items("via", ()), frames)
     return CreationSite(*_place(found), found.take("runs", str, ""), via)
 
 
-def _frames(found: _Found, name: str, numbers: Iterable[Any], frames: list[StackEntry]) -> tuple[StackEntry, ...]:
+def _frames(found: _Found, name: str, numbers: Iterable[Any], frames: list[CodeLine]) -> tuple[CodeLine, ...]:
     return tuple(_at(found, name, each, frames, "frame") for each in numbers)
 
 

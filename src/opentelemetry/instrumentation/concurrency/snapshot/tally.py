@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ..record.naming import CodeLine
+from .grouping import alike, most_first, nearest_creation
 from .interned import Interned
-from .values import (
-    CreationSite,
-    LiveGroup,
-    LivePicture,
-    StackEntry,
-    TaskSummary,
-    most_first,
-    nearest_creation,
-)
+from .values import CreationSite, LiveGroup, LivePicture, TaskSummary
 
 
 @dataclass(slots=True)
@@ -41,7 +35,7 @@ class Tally:
 
     kind: Literal["task", "thread"]
     site: CreationSite
-    stack: tuple[StackEntry, ...]
+    stack: tuple[CodeLine, ...]
     wait_reason: str
     verdict: str | None
     loop: str
@@ -49,7 +43,7 @@ class Tally:
     age_total_s: float = 0.0
     oldest_s: float = 0.0
     longest_stall_s: float | None = None
-    creation_stack: tuple[StackEntry, ...] = ()
+    creation_stack: tuple[CodeLine, ...] = ()
     creation_sampled: bool = False
     note: str = ""
 
@@ -64,7 +58,7 @@ class Tallies:
     def __init__(self, *, split_loops: bool = False) -> None:
         self._split_loops = split_loops
         self._sites: Interned[CreationSite] = Interned()
-        self._stacks: Interned[tuple[StackEntry, ...]] = Interned()
+        self._stacks: Interned[tuple[CodeLine, ...]] = Interned()
         self._tallies: dict[tuple[str, int, int, str, str | None, str], Tally] = {}
 
     def add(self, picture: LivePicture | TaskSummary) -> None:
@@ -95,27 +89,42 @@ class Tallies:
 
     def by_stack(self) -> tuple[LiveGroup, ...]:
         """Return one group per kind, creation site, stack, wait reason and verdict, as in a `Snapshot`."""
-        groups: dict[tuple[object, ...], list[Tally]] = {}
-        for tally in self._tallies.values():
+
+        def key(tally: Tally) -> Hashable:
             stack = self._stacks.number(tally.stack)
-            key = (tally.kind, self._sites.number(tally.site), stack, tally.wait_reason, tally.verdict)
-            groups.setdefault(key, []).append(tally)
-        return most_first(_group(alike, with_stack=True) for alike in groups.values())
+            return tally.kind, self._sites.number(tally.site), stack, tally.wait_reason, tally.verdict
+
+        return most_first(_group(each, with_stack=True) for each in alike(self._tallies.values(), key))
 
     def by_site(self) -> tuple[LiveGroup, ...]:
         """Return one group per kind and creation site, as in a `Snapshot`."""
-        groups: dict[tuple[object, ...], list[Tally]] = {}
-        for tally in self._tallies.values():
-            groups.setdefault((tally.kind, self._sites.number(tally.site)), []).append(tally)
-        return most_first(_group(alike, with_stack=False) for alike in groups.values())
+
+        def key(tally: Tally) -> Hashable:
+            return tally.kind, self._sites.number(tally.site)
+
+        return most_first(_group(each, with_stack=False) for each in alike(self._tallies.values(), key))
 
 
 def tally(pictures: Iterable[LivePicture | TaskSummary], *, split_loops: bool = False) -> list[Tally]:
     """Count pictures without keeping them, and return the counts, highest first in a stable order."""
+    return _tallies(pictures, split_loops=split_loops).most_first()
+
+
+def group_by_site(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
+    """Return one group per kind and creation site, largest first."""
+    return _tallies(pictures).by_site()
+
+
+def group_by_stack(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
+    """Return one group per kind, creation site, stack, wait reason and verdict, largest first."""
+    return _tallies(pictures).by_stack()
+
+
+def _tallies(pictures: Iterable[LivePicture | TaskSummary], *, split_loops: bool = False) -> Tallies:
     tallies = Tallies(split_loops=split_loops)
     for picture in pictures:
         tallies.add(picture)
-    return tallies.most_first()
+    return tallies
 
 
 def _order(tally: Tally) -> tuple[object, ...]:
@@ -134,19 +143,19 @@ def _order(tally: Tally) -> tuple[object, ...]:
     )
 
 
-def _group(alike: list[Tally], *, with_stack: bool) -> LiveGroup:
-    first = alike[0]
-    creation, sampled = nearest_creation((member.creation_stack, member.creation_sampled) for member in alike)
+def _group(members: list[Tally], *, with_stack: bool) -> LiveGroup:
+    first = members[0]
+    creation, sampled = nearest_creation((member.creation_stack, member.creation_sampled) for member in members)
     return LiveGroup(
         kind=first.kind,
-        count=sum(one.count for one in alike),
+        count=sum(one.count for one in members),
         site=first.site,
-        oldest_s=max(one.oldest_s for one in alike),
-        orphans=sum(one.count for one in alike if one.verdict is not None),
+        oldest_s=max(one.oldest_s for one in members),
+        orphans=sum(one.count for one in members if one.verdict is not None),
         stack=first.stack if with_stack else (),
         wait_reason=first.wait_reason if with_stack else "",
         verdict=first.verdict if with_stack else None,
-        longest_stall_s=max((one.longest_stall_s for one in alike if one.longest_stall_s is not None), default=None),
+        longest_stall_s=max((one.longest_stall_s for one in members if one.longest_stall_s is not None), default=None),
         creation_stack=creation,
         creation_sampled=sampled,
     )

@@ -6,20 +6,11 @@ meanwhile may or may not be included.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
-
-@dataclass(frozen=True, slots=True)
-class StackEntry:
-    """A frame of a stack: qualified function, absolute path, line number."""
-
-    function: str
-    path: str
-    line: int
+from ..record.naming import CodeLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ class CreationSite:
     path: str
     line: int
     runs: str = ""
-    via: tuple[StackEntry, ...] = field(default=(), compare=False)
+    via: tuple[CodeLine, ...] = field(default=(), compare=False)
 
     def matches(self, glob: str) -> bool:
         """Return whether a glob matches the creating function, its path, its ``path:line``, or the started function."""
@@ -84,13 +75,13 @@ class LivePicture:
     site: CreationSite
     age_s: float
     creator: int | None
-    stack: tuple[StackEntry, ...]
+    stack: tuple[CodeLine, ...]
     wait_reason: str
     verdict: str | None
     is_daemon: bool = False
     stalled_s: float | None = None
     reason: str = ""
-    creation_stack: tuple[StackEntry, ...] = ()
+    creation_stack: tuple[CodeLine, ...] = ()
     creation_sampled: bool = False
     waits_for: int | None = None
     owners: tuple[int, ...] = ()
@@ -107,12 +98,12 @@ class TaskSummary(NamedTuple):
     serial: int
     site: CreationSite
     age_s: float
-    stack: tuple[StackEntry, ...]
+    stack: tuple[CodeLine, ...]
     wait_reason: str
     verdict: str | None
     stalled_s: float | None
     reason: str
-    creation_stack: tuple[StackEntry, ...]
+    creation_stack: tuple[CodeLine, ...]
     creation_sampled: bool
     loop: str
     note: str
@@ -142,11 +133,11 @@ class LiveGroup:
     site: CreationSite
     oldest_s: float
     orphans: int
-    stack: tuple[StackEntry, ...] = ()
+    stack: tuple[CodeLine, ...] = ()
     wait_reason: str = ""
     verdict: str | None = None
     longest_stall_s: float | None = None
-    creation_stack: tuple[StackEntry, ...] = ()
+    creation_stack: tuple[CodeLine, ...] = ()
     creation_sampled: bool = False
 
 
@@ -169,67 +160,3 @@ class Snapshot:
     threads: tuple[LivePicture, ...]
     by_site: tuple[LiveGroup, ...]
     by_stack: tuple[LiveGroup, ...]
-
-
-def group_by_site(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
-    """Return one group per kind and creation site, largest first."""
-    return _grouped(pictures, lambda one: (one.kind, one.site), with_stack=False)
-
-
-def group_by_stack(pictures: Iterable[LivePicture]) -> tuple[LiveGroup, ...]:
-    """Return one group per kind, creation site, stack, wait reason and verdict, largest first."""
-    return _grouped(
-        pictures, lambda one: (one.kind, one.site, one.stack, one.wait_reason, one.verdict), with_stack=True
-    )
-
-
-def _grouped(
-    pictures: Iterable[LivePicture], key: Callable[[LivePicture], Hashable], *, with_stack: bool
-) -> tuple[LiveGroup, ...]:
-    groups: defaultdict[Hashable, list[LivePicture]] = defaultdict(list)
-    for picture in pictures:
-        groups[key(picture)].append(picture)
-    return most_first(_group_of(alike, with_stack=with_stack) for alike in groups.values())
-
-
-def _group_of(alike: list[LivePicture], *, with_stack: bool) -> LiveGroup:
-    first = alike[0]
-    creation, sampled = nearest_creation((member.creation_stack, member.creation_sampled) for member in alike)
-    return LiveGroup(
-        kind=first.kind,
-        count=len(alike),
-        site=first.site,
-        oldest_s=max(one.age_s for one in alike),
-        orphans=sum(one.verdict is not None for one in alike),
-        stack=first.stack if with_stack else (),
-        wait_reason=first.wait_reason if with_stack else "",
-        verdict=first.verdict if with_stack else None,
-        longest_stall_s=max((one.stalled_s for one in alike if one.stalled_s is not None), default=None),
-        creation_stack=creation,
-        creation_sampled=sampled,
-    )
-
-
-def nearest_creation(
-    stacks: Iterable[tuple[tuple[StackEntry, ...], bool]],
-) -> tuple[tuple[StackEntry, ...], bool]:
-    """Return the creation stack to show for a group: the first own stack of a member, or else another one of the site.
-
-    Args:
-        stacks: The creation stack of each member, and whether it belongs to another task or thread.
-    """
-    of_another: tuple[StackEntry, ...] = ()
-    for stack, sampled in stacks:
-        if stack and not sampled:
-            return stack, False
-        of_another = of_another or stack
-    return of_another, bool(of_another)
-
-
-def most_first(groups: Iterable[LiveGroup]) -> tuple[LiveGroup, ...]:
-    """Return groups with the largest first, and groups of equal size by creation site and function."""
-    return tuple(sorted(groups, key=_order))
-
-
-def _order(group: LiveGroup) -> tuple[object, ...]:
-    return -group.count, group.kind, group.site.function, group.site.line, group.site.runs

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ..snapshot.values import StackEntry
+from ..record.naming import CodeLine
 from .leak import Leak
 
 _GLOB_CHARACTERS: Final = frozenset("*?[")
@@ -89,7 +89,7 @@ def ignore_function(*patterns: str) -> Rule:
     matches = _function_matcher("ignore_function", patterns)
 
     def holds(leak: Leak) -> bool:
-        return matches(StackEntry(leak.runs, "", 0)) or any(matches(frame) for frame in leak.stack)
+        return matches(CodeLine(leak.runs, "", 0)) or any(matches(frame) for frame in leak.stack)
 
     return Rule(_call_text("ignore_function", patterns), holds)
 

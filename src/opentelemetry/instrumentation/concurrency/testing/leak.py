@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import linecache
 import threading
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -15,8 +14,10 @@ from ..diagnose.ownership.owners import is_owned
 from ..diagnose.verdict.observation import observe
 from ..durations import duration_text
 from ..record.creation_stack import CreationStack
+from ..record.naming import CodeLine
 from ..record.site import Kind, Site
-from ..snapshot.values import CreationSite, StackEntry
+from ..snapshot.grouping import alike
+from ..snapshot.values import CreationSite
 from .leftover import Leftover
 
 Ending = Literal["alive", "cancelled", "destroyed"]
@@ -91,7 +92,7 @@ class Leak:
         return f"{what} created by {site_text(self.site)} in {self.wait_reason}{verdict}, {_ENDINGS[self.ending]}"
 
 
-def site_text(site: CreationSite | StackEntry) -> str:
+def site_text(site: CreationSite | CodeLine) -> str:
     """Return a line as ``function (path:line)``, or only the name if nothing else is known."""
     return f"{site.function} ({site.path}:{site.line})" if site.path else site.function
 
@@ -120,16 +121,16 @@ def destroyed_leak(task: Any, site: Site, stack: CreationStack) -> Leak:
 
 def leak_texts(leaks: Iterable[Leak]) -> Iterator[str]:
     """Yield the lines of a report: one block per group of similar leaks, largest first, with both stacks in full."""
-    groups: defaultdict[Hashable, list[Leak]] = defaultdict(list)
-    for leak in leaks:
-        groups[leak.fingerprint, leak.site, leak.creation_stack, leak.stack, leak.verdict, leak.ending].append(leak)
-    for alike in sorted(groups.values(), key=lambda group: -len(group)):
-        yield from _block(alike)
+    groups = alike(
+        leaks, lambda one: (one.fingerprint, one.site, one.creation_stack, one.stack, one.verdict, one.ending)
+    )
+    for group in sorted(groups, key=len, reverse=True):
+        yield from _block(group)
 
 
-def _block(alike: list[Leak]) -> Iterator[str]:
-    leak = max(alike, key=lambda one: one.age_s)
-    more = f"  and {len(alike) - 1} more like it" if len(alike) > 1 else ""
+def _block(group: list[Leak]) -> Iterator[str]:
+    leak = max(group, key=lambda one: one.age_s)
+    more = f"  and {len(group) - 1} more like it" if len(group) > 1 else ""
     daemon = ", a daemon" if leak.is_daemon else ""
     yield f"* {leak.kind} {leak.name!r}{f' running {leak.runs}' if leak.runs else ''}{daemon}{more}"
     yield f"  {_ENDINGS[leak.ending]}; wait reason: {leak.wait_reason}; age: {duration_text(leak.age_s)}"
@@ -187,9 +188,7 @@ def _leak(
         serial=serial,
         name=observation.name,
         coroutine=coroutine,
-        site=CreationSite(
-            site.function, site.path, site.line, site.runs, tuple(StackEntry(*line) for line in site.via)
-        ),
+        site=CreationSite(site.function, site.path, site.line, site.runs, site.via),
         creation_stack=named_stack(stack),
         stack=observation.chain,
         note=_CLOSED if ending == "destroyed" and not observation.chain else observation.chain_note,

@@ -46,7 +46,8 @@ class SpawningSites:
         if site is None:
             # Numbers are negative, because the sites of the table count from zero.
             site = Site(like.kind, -1 - len(self._made), None, -2, "", runs=spawning.runs, spawning=spawning)
-            site.function, site.path, site.line = spawning.line
+            line = spawning.line
+            site.function, site.path, site.line = line.function, line.path, line.line
             self._made[spawning] = site
         return site
 
