@@ -76,7 +76,7 @@ class _Walk:
         return self.look_ahead(place, frame)
 
     def beyond_consumers(self, place: int, generator: FrameType) -> int:
-        """Return the position of the function that contains a comprehension, beyond those it was passed to."""
+        """Return the position of the function that contains a comprehension, after those that consume its generator."""
         for ahead in range(place + 1, place + _MAX_STEPS):
             outer = self.outward.at(ahead)
             if outer is None or not is_given_generator(outer, generator):
