@@ -39,6 +39,9 @@ def facts(verdict="unwakeable", wait_reason="queue.get", **more):
         (facts("orphaned", waits_on="shop.hub.queues[…]"), "Cancel the task when shop.query"),
         (facts("orphaned", "sleep"), "Cancel the task when shop.query, which started it, is done."),
         (facts("orphaned", "io.read"), "Close the connection when shop.query"),
+        (facts("growing", "lock.acquire"), "Release the lock on every path"),
+        (facts("growing", "queue.put"), "Start no more of these tasks"),
+        (facts("growing"), "Complete what these tasks wait for"),
     ],
 )
 def test_advice_on_pattern_is_one_sentence(leak, begins):
@@ -49,7 +52,9 @@ def test_advice_on_pattern_is_one_sentence(leak, begins):
 @pytest.mark.parametrize(
     "leak",
     [
-        facts("growing"),
+        facts("growing", "task"),
+        facts("growing", "sleep"),
+        facts("growing", "io.read"),
         facts("orphaned"),
         facts("orphaned", "event.wait", waits_on="shop.store.draining"),
         facts("orphaned", "lock.acquire"),

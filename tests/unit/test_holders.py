@@ -335,4 +335,6 @@ def test_leak_test_names_what_holds_the_task():
     (leak,) = caught.value.leaks
     assert (leak.held_by, leak.waits_on) == (f"{__name__}.tasks", f"{__name__}.kept.queues[…]")
     assert f"  held by: {__name__}.tasks\n" in str(caught.value)
+    assert leak.advice.startswith("Cancel the task when ") and leak.advice.endswith(f" from {__name__}.kept.queues[…].")
+    assert str(caught.value).endswith(f"\n  advice: {leak.advice}")
     del shop.tasks

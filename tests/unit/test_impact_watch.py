@@ -37,21 +37,24 @@ class Leak:
         await self.loop.create_future()
         return body
 
-    def grow(self, count):
+    async def _sleep(self, _body):
+        await asyncio.sleep(3600)
+
+    def grow(self, count, *, sleeping=False):
         for _ in range(count):
-            task = self.loop.create_task(self._hold(bytes(10_000)))
+            task = self.loop.create_task((self._sleep if sleeping else self._hold)(bytes(10_000)))
             self.tasks.append(task)
             self.rows.add(task, self.site, at=1.0)
         self.loop.run_until_complete(asyncio.sleep(0))
 
-    def group(self, kind="task"):
+    def group(self, kind="task", verdict="orphaned"):
         columns = self.rows.census.tasks
-        group = Group(self.site, "orphaned", len(columns), "", 0.0)
+        group = Group(self.site, verdict, len(columns), "", 0.0)
         group.members = Members(columns, range(len(columns)), self.rows.sites[kind])
         return group
 
-    def scan(self, at, **options):
-        group = self.group()
+    def scan(self, at, *, verdict="orphaned", **options):
+        group = self.group(verdict=verdict)
         self.watch.scan([group], self.rows.scan(at, **options), self.rows.census, lambda: None)
         return group.impact
 
@@ -114,6 +117,13 @@ def test_interval_of_zero_measures_on_request_only(monkeypatch):
     leak.grow(1)
     assert leak.scan(1.0) is NO_IMPACT
     leak.end()
+
+
+@pytest.mark.parametrize(("sleeping", "has_advice"), [(2, True), (3, False)])
+def test_growing_group_gets_advice_if_most_wait_alike(leak, sleeping, has_advice):
+    leak.grow(10 - sleeping)
+    leak.grow(sleeping, sleeping=True)
+    assert leak.scan(1.0, verdict="growing").advice.startswith("Complete what these tasks wait for") == has_advice
 
 
 def test_group_without_members_is_left_alone(leak):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.proof.wait_graph import awaited_tasks, deadlocks
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wait_graph import awaited_tasks, awaits_itself, deadlocks
 
 
 async def suspended(coro):
@@ -54,6 +54,28 @@ def test_waiting_for_the_first_of_several_is_not_an_edge():
         await cancel(waiting, one, two)
 
     asyncio.run(main())
+
+
+def test_awaits_itself_is_true_within_a_cycle_only():
+    async def main():
+        tasks, go = [], asyncio.Event()
+
+        async def begin():
+            await go.wait()
+            await asyncio.shield(tasks[0])
+
+        first = await suspended(begin())
+        tasks.append(await suspended(await_it(first)))
+        outside = await suspended(await_it(tasks[0]))
+        found = [awaits_itself(outside)]
+        go.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        found += [awaits_itself(task) for task in (first, *tasks, outside)]
+        await cancel(first, *tasks, outside)
+        return found
+
+    assert asyncio.run(main()) == [False, True, True, False]
 
 
 @pytest.mark.parametrize("strange", [None, 5, object(), lambda: None])

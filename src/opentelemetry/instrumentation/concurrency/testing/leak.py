@@ -53,6 +53,7 @@ class Leak:
         fingerprint: 16 hex digits, the same for the same bug in every process and release.
         held_by: Name of the variable that keeps the task alive; empty if none was found.
         waits_on: Name of the variable that holds what it waits for; empty if none was found.
+        advice: One sentence about what usually ends such a leak; empty if none is certain enough.
     """
 
     kind: Kind
@@ -73,6 +74,7 @@ class Leak:
     fingerprint: str
     held_by: str = ""
     waits_on: str = ""
+    advice: str = ""
 
     @property
     def waiting_at(self) -> NamedFrame | None:
@@ -148,6 +150,8 @@ def _block(group: list[Leak]) -> Iterator[str]:
         yield f"  waits on: {leak.waits_on}"
     if leak.note:
         yield f"    ({leak.note})"
+    if leak.advice:
+        yield f"  advice: {leak.advice}"
 
 
 def _frame_lines(frames: tuple[NamedFrame, ...]) -> Iterator[str]:

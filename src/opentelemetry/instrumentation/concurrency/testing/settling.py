@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 from asyncio import sleep as sleep_in_loop
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any, Final
 from weakref import ref
 
-from ..census.pace import no_pause
 from ..record.internals.of_asyncio import running_loop
-from ..record.interpreter import FREE_THREADED_BUILD
+from .impact import with_impact
 from .known_rules import KnownRule, is_known
 from .leak import Leak, leak_of
 from .leftover import Leftover
@@ -27,8 +25,6 @@ FIRST_PAUSE_S: Final = 0.0001
 LONGEST_PAUSE_S: Final = 0.1
 _STOPPED_FOR_S: Final = 0.1
 _PROVE_AFTER_S: Final = (0.25, 1.0, 2.0)
-_MOST_HELD: Final = 20
-"""Maximum number of leaks whose holders are sought."""
 
 
 class Patience:
@@ -116,31 +112,7 @@ def leaks_of(left: list[Leftover], *, proof: bool = True) -> list[Leak]:
         for one in left
         if (leak := leak_of(one, evidence=evidence.get(one.serial, "") if one.kind == "task" else "")) is not None
     ]
-    return with_holders(found, left) if proof else found
-
-
-def with_holders(leaks: list[Leak], left: list[Leftover]) -> list[Leak]:
-    """Return leaks with the names of what holds the tasks and what they wait for, for the first `_MOST_HELD`."""
-    references = {one.serial: one.reference for one in left if one.kind == "task"}
-    tasks = [leak.serial for leak in leaks if leak.kind == "task" and leak.serial in references][:_MOST_HELD]
-    if not tasks or FREE_THREADED_BUILD:
-        return leaks
-    from ..diagnose.impact.holders import find_holders
-    from ..diagnose.proof.closure import Cut
-    from ..diagnose.proof.wakeability import alive
-
-    census = recording().census
-    application = {leak.site.function.partition(".")[0] for leak in leaks}
-    groups = [[references[serial]] for serial in tasks]
-    others = alive(list(census.tasks.references))
-    holders, _ = find_holders(groups, others, census.loops, application, Cut(census.loops), no_pause)
-    by_serial = dict(zip(tasks, holders, strict=True))
-    return [
-        replace(leak, held_by=found.held_by, waits_on=found.waits_on)
-        if leak.kind == "task" and (found := by_serial.get(leak.serial)) is not None
-        else leak
-        for leak in leaks
-    ]
+    return with_impact(found, left) if proof else found
 
 
 def cancelled_leaks(
@@ -157,7 +129,7 @@ def cancelled_leaks(
         left = scan()
     evidence = proven(left)
     leaks = (leak_of(one, ending="cancelled", evidence=evidence.get(one.serial, "")) for one in left)
-    return with_holders([leak for leak in leaks if leak is not None], left)
+    return with_impact([leak for leak in leaks if leak is not None], left)
 
 
 async def settle_in_loop(scan: Callable[[], list[Any]], patience: Patience) -> list[Any]:

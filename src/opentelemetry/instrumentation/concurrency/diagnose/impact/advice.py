@@ -16,11 +16,15 @@ from ..introspection.chain_coroutines import coroutines_of
 from ..introspection.fields import is_a
 from ..introspection.known_waits import callbacks_of, is_pending, is_task, waiter_of
 from ..proof.closure import Cut
+from ..proof.wait_graph import awaits_itself
+from ..verdict.observation import observe
 from .holders import MASK
 
 _MOST_OBJECTS: Final = 1_000
 _MOST_STEPS: Final = 8
 """Maximum number of steps from a coroutine to a lock: through the frame, on 3.10, and the dictionaries of objects."""
+_LAST_FRAMES: Final = 3
+"""Number of innermost frames among which an ``async with`` block begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def _waits(facts: LeakFacts, verdict: str, *reasons: str) -> bool:
 
 
 _COMPLETED: Final = ("event.wait", "barrier.wait", "future")
+_WITHOUT_LIMIT: Final = ("queue.get", "condition.wait", *_COMPLETED)
 
 PATTERNS: Final = (
     Pattern(
@@ -146,7 +151,7 @@ PATTERNS: Final = (
     ),
     Pattern(
         "`orphaned`, waits for something that is registered in a collection",
-        lambda facts: _waits(facts, "orphaned", "queue.get", "condition.wait", *_COMPLETED) and MASK in facts.waits_on,
+        lambda facts: _waits(facts, "orphaned", *_WITHOUT_LIMIT) and MASK in facts.waits_on,
         frozenset({"cancel"}),
         "Cancel the task when {creator}, which started it, is done, and remove what it waits for from {waits_on}.",
     ),
@@ -161,6 +166,27 @@ PATTERNS: Final = (
         lambda facts: _waits(facts, "orphaned", "io.read", "io.write"),
         frozenset({"cancel"}),
         "Close the connection when {creator}, which started the task, is done.",
+    ),
+    Pattern(
+        "`growing`, most wait for a lock or semaphore",
+        lambda facts: _waits(facts, "growing", "lock.acquire", "semaphore.acquire"),
+        frozenset({"lock", "complete"}),
+        "Release the lock on every path, errors and cancellation included, and hold it for less time or start fewer of "
+        "these tasks: more begin to wait for it than it lets through.",
+    ),
+    Pattern(
+        "`growing`, most wait for room in a queue",
+        lambda facts: _waits(facts, "growing", "queue.put"),
+        frozenset({"drain"}),
+        "Start no more of these tasks than the consumer of the queue takes items, and make sure that it survives "
+        "errors.",
+    ),
+    Pattern(
+        "`growing`, most wait for an item, a condition, an event, a barrier or a future",
+        lambda facts: _waits(facts, "growing", *_WITHOUT_LIMIT),
+        frozenset({"complete", "cancel"}),
+        "Complete what these tasks wait for on every path, errors and cancellation included, and give the wait a "
+        "timeout: more of them begin to wait than end.",
     ),
 )
 """The table, in order."""
@@ -178,6 +204,40 @@ def advice_on(facts: LeakFacts) -> str:
         return ""
     # Not format(): names of functions may contain braces.
     return pattern.text.replace("{creator}", facts.creator).replace("{waits_on}", facts.waits_on)
+
+
+def facts_on(
+    task: Any,
+    verdict: str,
+    creator: str,
+    *,
+    waits_on: str,
+    leaked: Container[int],
+    cut: Cut,
+) -> LeakFacts:
+    """Return the facts on a leak that decide about advice.
+
+    Args:
+        task: Its representative.
+        verdict: The verdict.
+        creator: The function that created the tasks.
+        waits_on: Name of the variable that holds what they wait for; empty if none was found.
+        leaked: Addresses of all leaked tasks.
+        cut: Objects that are not searched.
+
+    Cost: one await chain, and a millisecond at most.
+    """
+    observation = observe("task", task)
+    return LeakFacts(
+        verdict,
+        observation.wait_reason,
+        creator,
+        waits_on,
+        observation.cancel_requests,
+        awaits_itself(task),
+        any(frame.function.endswith(".__aenter__") for frame in observation.chain[-_LAST_FRAMES:]),
+        keeps_lock(task, leaked, cut),
+    )
 
 
 def keeps_lock(task: Any, leaked: Container[int], cut: Cut) -> bool:

@@ -21,17 +21,16 @@ from ..proof.schedule import ProofSchedule
 from ..proof.wakeability import alive
 from ..verdict.group import Group
 from ..verdict.impact import Impact
-from ..verdict.observation import observe
 from ..verdict.representative import choose_representative
-from .advice import LeakFacts, advice_on, keeps_lock
+from .advice import advice_on, facts_on
 from .holders import find_holders
 from .memory import measure_memory
 
 _GROWN: Final = 1.25
 _MOST_AT_ONCE: Final = 50
 """Maximum number of groups per scan, or per request, the largest first."""
-_LAST_FRAMES: Final = 3
-"""Number of innermost frames among which an ``async with`` block begins."""
+_MOST: Final = 0.8
+"""Share of the tasks of a growing site that wait for the same reason, below which there is no advice."""
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class ImpactWatch:
 
     Args:
         interval_s: Seconds between two measurements of a group that does not grow; 0 for measurements on request only.
-        proofs: Provides the CPU time, and the await cycles.
+        proofs: Provides the CPU time.
     """
 
     def __init__(self, interval_s: float, proofs: ProofSchedule) -> None:
@@ -123,17 +122,16 @@ class ImpactWatch:
         task = None if group.representative is None else group.representative.reference()
         if task is None:
             return ""
-        observation = observe("task", task)
-        facts = LeakFacts(
+        facts = facts_on(
+            task,
             group.verdict,
-            observation.wait_reason,
             group.site.function,
-            waits_on,
-            observation.cancel_requests,
-            self._proofs.is_in_cycle(task),
-            any(frame.function.endswith(".__aenter__") for frame in observation.chain[-_LAST_FRAMES:]),
-            keeps_lock(task, leaked, cut),
+            waits_on=waits_on,
+            leaked=leaked,
+            cut=cut,
         )
+        if group.verdict == "growing" and not _wait_alike(group, facts.wait_reason):
+            return ""
         return advice_on(facts)
 
     def _set(self, group: Group) -> None:
@@ -151,6 +149,12 @@ def _largest(groups: Iterable[Group]) -> list[Group]:
         if group.site.kind == "task" and group.members is not None and group.members.are_current()
     ]
     return sorted(found, key=lambda group: -group.count)
+
+
+def _wait_alike(group: Group, reason: str) -> bool:
+    """Return whether most tasks of a growing site wait for one reason; the others would make the advice wrong."""
+    alike = sum(count for _, wait_reason, count in group.waits if wait_reason == reason)
+    return group.members is not None and alike >= _MOST * group.members.total
 
 
 def _references(group: Group) -> list[ReferenceType[Any]]:

@@ -286,10 +286,6 @@ class ProofSchedule:
         seen_stuck, states = ProofState.SEEN_STUCK, self._results.of(columns).proof
         return self._confirm_next and any(states[row] == seen_stuck for row in rows)
 
-    def is_in_cycle(self, task: Any) -> bool:
-        """Return whether a task is in an await cycle, as of the last proof."""
-        return id(task) in self._cycle_of
-
     def evidence(self, task: Any) -> str:
         """Return the evidence that a proven task can never wake, as a clause."""
         return evidence(self._cycle_of.get(id(task), ()))

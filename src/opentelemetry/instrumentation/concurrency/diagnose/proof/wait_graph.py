@@ -46,6 +46,19 @@ def awaited_tasks(task: object, *, behind_shields: bool = True) -> list[Any]:
     return found
 
 
+def awaits_itself(task: object) -> bool:
+    """Return whether a task is in an await cycle. Never raises. Cost: some microseconds per task that it awaits."""
+    pending, seen = awaited_tasks(task), set[int]()
+    while pending and len(seen) < _MAX_FUTURES:
+        found = pending.pop()
+        if found is task:
+            return True
+        if id(found) not in seen:
+            seen.add(id(found))
+            pending += awaited_tasks(found)
+    return False
+
+
 def deadlocks(edges: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
     """Return cycles of a wait-for graph, in which each task awaits the next and the last one awaits the first.
 
