@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from opentelemetry.instrumentation.concurrency.census.columns import Columns
 from opentelemetry.instrumentation.concurrency.census.loops import LoopRegistry
@@ -28,7 +28,9 @@ class Rows:
             tasks=Columns(task_is_finished),
             threads=Columns(thread_is_finished),
             loops=LoopRegistry(),
-            recorder=SimpleNamespace(task_sites=SimpleNamespace(sites=self.sites["task"])),
+            recorder=SimpleNamespace(
+                task_sites=SimpleNamespace(sites=self.sites["task"]), executor_sites=WeakKeyDictionary()
+            ),
         )
 
     def site(self, function: str = "shop.query", *, kind: Kind = "task", runs: str = "shop.ask") -> Site:

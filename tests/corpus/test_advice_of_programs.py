@@ -9,6 +9,7 @@ from corpus.fixes import FIXES, WITHOUT_ADVICE
 
 from opentelemetry.instrumentation.concurrency.diagnose.impact import named_walk
 from opentelemetry.instrumentation.concurrency.diagnose.impact.advice import PATTERNS
+from opentelemetry.instrumentation.concurrency.diagnose.impact.thread_advice import THREAD_PATTERNS
 
 WANTED = 40
 """The least number of programs with the right advice."""
@@ -16,7 +17,7 @@ WANTED = 40
 
 def actions_of(advice):
     """Return the kinds of fixes that a sentence of advice describes."""
-    for pattern in PATTERNS:
+    for pattern in (*PATTERNS, *THREAD_PATTERNS):
         parts = map(re.escape, re.split(r"\{\w+\}", pattern.text))
         if re.fullmatch("(?:.*)".join(parts), advice):
             return pattern.actions
@@ -24,7 +25,7 @@ def actions_of(advice):
 
 
 def advised(path, monkeypatch):
-    """Run a program and return the advice on its groups of leaked tasks."""
+    """Run a program and return the advice on its groups of leaked tasks and threads."""
     found = []
 
     def collect(installation):
@@ -71,6 +72,6 @@ def test_fixes_are_of_programs_that_exist():
 
 
 def test_patterns_describe_every_kind_of_fix():
-    known = {action for pattern in PATTERNS for action in pattern.actions}
+    known = {action for pattern in (*PATTERNS, *THREAD_PATTERNS) for action in pattern.actions}
     assert {action for fix in FIXES.values() for action in fix} - known == {"does not wait"}
     assert known <= {action for fix in FIXES.values() for action in fix}

@@ -1,6 +1,7 @@
 """When the impact of leaks is measured in the background, and what is known in between."""
 
 import asyncio
+import threading
 
 import pytest
 from census_rows import Rows
@@ -124,6 +125,19 @@ def test_growing_group_gets_advice_if_most_wait_alike(leak, sleeping, has_advice
     leak.grow(10 - sleeping)
     leak.grow(sleeping, sleeping=True)
     assert leak.scan(1.0, verdict="growing").advice.startswith("Complete what these tasks wait for") == has_advice
+
+
+def test_group_of_threads_gets_advice_without_memory(leak):
+    site, stop = leak.rows.site(kind="thread"), threading.Event()
+    thread = leak.rows.add(threading.Thread(target=stop.wait), site, at=1.0)
+    thread.start()
+    columns = leak.rows.census.threads
+    group = Group(site, "orphaned", 1, "", 0.0)
+    group.members = Members(columns, [0], leak.rows.sites["thread"])
+    leak.watch.scan([group], leak.rows.scan(1.0), leak.rows.census, lambda: None)
+    stop.set()
+    thread.join()
+    assert group.impact.advice.startswith("Set the event") and group.impact.memory is None
 
 
 def test_group_without_members_is_left_alone(leak):

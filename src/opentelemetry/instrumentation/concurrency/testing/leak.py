@@ -51,7 +51,8 @@ class Leak:
         created_by: Description of the task or thread that created it.
         is_daemon: Whether a thread is a daemon.
         fingerprint: 16 hex digits, the same for the same bug in every process and release.
-        held_by: Name of the variable that keeps the task alive; empty if none was found.
+        held_by: Name of the variable that keeps the task, or refers to the thread or its executor; empty if none was
+            found.
         waits_on: Name of the variable that holds what it waits for; empty if none was found.
         advice: One sentence about what usually ends such a leak; empty if none is certain enough.
     """

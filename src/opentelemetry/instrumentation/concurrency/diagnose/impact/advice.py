@@ -9,7 +9,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from ...record.raw_fields import attributes_of
 from ..introspection.chain_coroutines import coroutines_of
@@ -52,9 +52,12 @@ class LeakFacts:
     keeps_lock: bool = False
 
 
+F = TypeVar("F")
+
+
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """A row of the table.
+class Pattern(Generic[F]):
+    """A row of a table.
 
     Attributes:
         when: The condition, for the documentation.
@@ -62,11 +65,11 @@ class Pattern:
         actions: The kinds of fixes that the advice describes: ``cancel`` (end the task with its owner), ``complete``
             (complete the wait on every path), ``predicate`` (check it before waiting), ``self`` (not wait for what the
             task itself would complete), ``drain`` (put no more than is taken), ``lock``, ``cycle``, ``reraise``.
-        text: The sentence; ``{creator}`` and ``{waits_on}`` are replaced.
+        text: The sentence; ``{creator}``, ``{waits_on}`` and ``{library}`` are replaced.
     """
 
     when: str
-    fits: Callable[[LeakFacts], bool]
+    fits: Callable[[F], bool]
     actions: frozenset[str]
     text: str
 
@@ -78,7 +81,7 @@ def _waits(facts: LeakFacts, verdict: str, *reasons: str) -> bool:
 _COMPLETED: Final = ("event.wait", "barrier.wait", "future")
 _WITHOUT_LIMIT: Final = ("queue.get", "condition.wait", *_COMPLETED)
 
-PATTERNS: Final = (
+PATTERNS: Final[tuple[Pattern[LeakFacts], ...]] = (
     Pattern(
         "a task was asked to cancel and went on",
         lambda facts: facts.cancel_requests > 0,
@@ -189,10 +192,10 @@ PATTERNS: Final = (
         "timeout: more of them begin to wait than end.",
     ),
 )
-"""The table, in order."""
+"""The table of tasks, in order."""
 
 
-def pattern_of(facts: LeakFacts) -> Pattern | None:
+def pattern_of(facts: LeakFacts) -> Pattern[LeakFacts] | None:
     """Return the first pattern that a leak has; None if there is none."""
     return next((pattern for pattern in PATTERNS if pattern.fits(facts)), None)
 

@@ -93,7 +93,7 @@ def _find(
 
     walk.walk((task for task in others if id(task) not in targets), loops, is_done)
     holders = [
-        Holders(_name_of(walk, ids, ends_at_primitive=False), _name_of(walk, waiters, ends_at_primitive=True))
+        Holders(name_of(walk, ids, ends_at_primitive=False), name_of(walk, waiters, ends_at_primitive=True))
         for ids, waiters in zip(kept, awaited, strict=True)
     ]
     return [Holders(each.held_by or each.waits_on, each.waits_on) for each in holders], walk.addresses()
@@ -113,8 +113,14 @@ def _waiters_of(task: Any) -> Iterator[Any]:
                 pending.append(each)
 
 
-def _name_of(walk: NamedWalk, addresses: set[int], *, ends_at_primitive: bool) -> str:
-    """Return the name of what leads to most of the targets, the nearest first; empty if none was found."""
+def name_of(walk: NamedWalk, addresses: set[int], *, ends_at_primitive: bool) -> str:
+    """Return the name of what leads to most of the targets, the nearest first; empty if none was found.
+
+    Args:
+        walk: A walk that has ended.
+        addresses: Addresses of the targets.
+        ends_at_primitive: Whether a name ends at a queue, lock, event or stream on its path, and keeps its last index.
+    """
     names: Counter[str] = Counter()
     for address in sorted(addresses & walk.found.keys(), key=walk.found.__getitem__):
         path = walk.path_to(address)

@@ -7,7 +7,7 @@ average, times their number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import ReferenceType
@@ -16,6 +16,7 @@ from ...census.census import Census
 from ...census.scan import Scan
 from ...record.interpreter import FREE_THREADED_BUILD
 from ...record.site import Site
+from ..executors import living_executors
 from ..proof.closure import Cut
 from ..proof.schedule import ProofSchedule
 from ..proof.wakeability import alive
@@ -25,6 +26,8 @@ from ..verdict.representative import choose_representative
 from .advice import advice_on, facts_on
 from .holders import find_holders
 from .memory import measure_memory
+from .thread_advice import advice_on_thread, thread_facts_on
+from .thread_holders import find_thread_holders
 
 _GROWN: Final = 1.25
 _MOST_AT_ONCE: Final = 50
@@ -105,8 +108,14 @@ class ImpactWatch:
         if FREE_THREADED_BUILD:
             return
         cut = Cut(census.loops)
+        threads = [group for group in groups if group.site.kind == "thread"]
+        for group, impact in _impacts_of_threads(threads, census, cut, pause) if may_continue() else ():
+            self._known[group.site, group.verdict] = _Measured(impact, now, group.count)
+        groups = [group for group in groups if group.site.kind == "task"]
+        if not groups:
+            return
         references = [_references(group) for group in groups]
-        application = {group.site.function.partition(".")[0] for group in groups}
+        application = _application(groups)
         holders, live = find_holders(references, alive(census.tasks.references), census.loops, application, cut, pause)
         leaked = {id(task) for tasks in references for task in alive(tasks)}
         for group, tasks, holder in zip(groups, references, holders, strict=True):
@@ -142,17 +151,37 @@ class ImpactWatch:
 
 
 def _largest(groups: Iterable[Group]) -> list[Group]:
-    """Return the groups of tasks that can be measured, largest first."""
-    found = [
-        group
-        for group in groups
-        if group.site.kind == "task" and group.members is not None and group.members.are_current()
-    ]
+    """Return the groups that can be measured, largest first."""
+    found = [group for group in groups if group.members is not None and group.members.are_current()]
     return sorted(found, key=lambda group: -group.count)
 
 
+def _impacts_of_threads(
+    groups: Sequence[Group], census: Census, cut: Cut, pause: Callable[[], None]
+) -> Iterator[tuple[Group, Impact]]:
+    """Yield groups of leaked threads with their impact, without memory: no thread accounts for its stack."""
+    if not groups:
+        return
+    references = [_references(group) for group in groups]
+    executors = (executor for executor, _ in living_executors(census))
+    holders = find_thread_holders(references, executors, census.loops, _application(groups), cut, pause)
+    for group, holder in zip(groups, holders, strict=True):
+        choose_representative(group)
+        thread = None if group.representative is None else group.representative.reference()
+        advice = ""
+        if thread is not None:
+            facts = thread_facts_on(thread, group.verdict, group.site.function)
+            if group.verdict != "growing" or _wait_alike(group, facts.wait_reason):
+                advice = advice_on_thread(facts)
+        yield group, Impact(None, holder.held_by, holder.waits_on, advice)
+
+
+def _application(groups: Iterable[Group]) -> set[str]:
+    return {group.site.function.partition(".")[0] for group in groups}
+
+
 def _wait_alike(group: Group, reason: str) -> bool:
-    """Return whether most tasks of a growing site wait for one reason; the others would make the advice wrong."""
+    """Return whether most members of a growing site wait for one reason; the others would make the advice wrong."""
     alike = sum(count for _, wait_reason, count in group.waits if wait_reason == reason)
     return group.members is not None and alike >= _MOST * group.members.total
 

@@ -63,6 +63,7 @@ class NamedWalk:
         application: Names of top-level packages that count as application code besides modules outside libraries.
         cut: Library objects at which the walk stops.
         pause: Lets other threads run.
+        skipped: Identifiers of the threads whose variables do not count.
 
     Attributes:
         found: Places of the targets found so far, by address.
@@ -77,6 +78,7 @@ class NamedWalk:
         pause: Callable[[], None],
         *,
         max_work: int = MAX_WORK,
+        skipped: Container[int] = (),
     ) -> None:
         self.found: dict[int, int] = {}
         self.objects: list[Any] = []
@@ -86,6 +88,7 @@ class NamedWalk:
         self._application = application
         self._cut = cut
         self._pause = pause
+        self._skipped = skipped
         self._limits = (max_work - max_work // 4, max_work // 4)
         self._pace = Pace(pause, 0)
         self._modules: set[str] = set()
@@ -195,7 +198,7 @@ class NamedWalk:
             yield Root(name, variables)
         own = threading.get_ident()
         for thread, frame in list(sys._current_frames().items()):
-            if thread != own:
+            if thread != own and thread not in self._skipped:
                 yield from _of_frames(frame)
         for task in islice(tasks, _MOST_TASKS):
             for coroutine in coroutines_of(task):
