@@ -129,6 +129,8 @@ class Gateway:
             folder / "gateway.log",
             BACKEND=backend.endpoint,
             QUEUE_DIR=str(folder / "queue"),
+            # The speed of the disk is not what is measured here.
+            QUEUE_FSYNC="false",
             OTLP_GRPC=f"127.0.0.1:{self.grpc}",
             PROMETHEUS_ADDRESS=self.scraped,
             REPORTS_FILE=str(folder / "reports.jsonl"),

@@ -3,12 +3,19 @@
     shop, ten more services  ->  agent  ->  gateway 1 and 2  ->  backend (OTLP), file of reports
                                                              ->  Prometheus exporter  ->  Prometheus
 
-Prints what arrived where, compares the values, and kills one gateway under load: all records in its queue and in the
-agent's queue must arrive. Requires ``make collector``; Prometheus is skipped if it is not installed.
+Prints what arrived where, compares the values, and injects faults:
+
+* Gateway 1 is killed under load: all records in its queue and in the agent's queue must arrive.
+* Records above the limits: one that only the default limit of a receiver would drop, and one that the agent refuses.
+* The backend answers 503, then 401. The Collector drops data that is answered with 401; the reports are sent again from
+  the gateways' files.
+
+Requires ``make collector``; Prometheus is skipped if it is not installed.
 """
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -17,7 +24,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -29,6 +35,8 @@ from prometheus_server import prometheus
 
 SCOPE = "opentelemetry.instrumentation.concurrency"
 RECORDS, SERVICES, KILLED_AFTER, BACK_AFTER = 3_000, 10, 1_000, 2_000
+ACCEPTED_MIB, REFUSED_MIB, PER_FAULT = 16, 21, 100
+ROW = "{:<26} {:<34} {:>7}  {}"
 SETTINGS = {
     "OTEL_SERVICE_NAME": "shop",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -84,15 +92,32 @@ class Tiers:
                 each.stop()
 
 
-def numbered(number: int) -> bytes:
+def numbered(number: int, scope: str = "chain", body: str = "") -> bytes:
     """Return an export request with one log record that has a number."""
     request = ExportLogsServiceRequest()
     logs = request.resource_logs.add()
     name = logs.resource.attributes.add(key="service.name")
     name.value.string_value = f"load-{number % SERVICES}"
-    record = logs.scope_logs.add().log_records.add(event_name="chain.numbered")
+    scoped = logs.scope_logs.add()
+    scoped.scope.name = scope
+    record = scoped.log_records.add(event_name="chain.numbered")
     record.attributes.add(key="number").value.int_value = number
+    record.body.string_value = body
     return request.SerializeToString()
+
+
+def post(tiers: Tiers, data: bytes, content_type: str = "application/x-protobuf") -> int:
+    """Send log records to the agent and return the status of its answer, 0 without an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", tiers.http, timeout=30)
+    try:
+        # A server that refuses a large body may answer before it has read all of it.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", "/v1/logs", data, {"Content-Type": content_type})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 def load(tiers: Tiers) -> set[int]:
@@ -103,14 +128,8 @@ def load(tiers: Tiers) -> set[int]:
             tiers.gateways[0].kill()
         if number == BACK_AFTER:
             threading.Thread(target=tiers.gateways[0].start, args=(tiers.grpc[0],)).start()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{tiers.http}/v1/logs",
-            data=numbered(number),
-            headers={"Content-Type": "application/x-protobuf"},
-        )
-        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(request, timeout=30) as answer:
-            if answer.status == 200:
-                accepted.add(number)
+        if post(tiers, numbered(number)) == 200:
+            accepted.add(number)
         time.sleep(0.002)
     return accepted
 
@@ -135,10 +154,10 @@ class Table:
     def __init__(self) -> None:
         self.well = True
 
-    def row(self, where: str, what: str, got: object, expected: object) -> None:
+    def row(self, where: str, what: str, got: object, expected: object, verdict: str = "as sent") -> None:
         good = got == expected
         self.well = self.well and good
-        print(f"{where:<38} {what:<42} {got!s:>10}  {'as sent' if good else f'EXPECTED {expected}'}", flush=True)
+        print(ROW.format(where, what, str(got), verdict if good else f"EXPECTED {expected}"), flush=True)
 
 
 def compare(table: Table, receiver: OtlpReceiver, tiers: Tiers, server) -> None:
@@ -160,20 +179,15 @@ def compare(table: Table, receiver: OtlpReceiver, tiers: Tiers, server) -> None:
     table.row("backend, OTLP metrics", f"live tasks of {SITE}", at_backend(receiver), leaked)
     lines = {"code.line.number" in point.attributes for point in receiver.points if "task" in point.name}
     table.row("backend, OTLP metrics", "series by line", len([each for each in lines if each]), 0)
-    table.row("gateways, Prometheus exporter", f"live tasks of {SITE}", int(exporters()), leaked)
+    table.row("gateways, exporter", f"live tasks of {SITE}", int(exporters()), leaked)
     if server is not None:
         table.row("Prometheus", f"live tasks of {SITE}", int(from_prometheus() or 0), leaked)
     ids = {report_id(span.events[0][1]) for span in receiver.reports("python.asyncio.task.orphaned")}
     logged = {report_id(log.attributes) for log in receiver.logs if log.event_name == "python.asyncio.task.orphaned"}
+    table.row("backend, sampled traces", "reports that are also in the logs", len(ids & logged), len(logged))
+    wait(lambda: logged <= in_files(tiers))
     table.row(
-        "backend, traces after tail sampling", "reports that are also in the logs", len(ids & logged), len(logged)
-    )
-    wait(lambda: logged <= set(in_files(tiers)))
-    table.row(
-        "gateways, file of reports",
-        "reports that are also in the logs",
-        len(set(in_files(tiers)) & logged),
-        len(logged),
+        "gateways, file of reports", "reports that are also in the logs", len(in_files(tiers) & logged), len(logged)
     )
 
 
@@ -185,16 +199,72 @@ def report_id(attributes: dict) -> str:
     return attributes["python.leak.report.id"]
 
 
-def in_files(tiers: Tiers):
-    """Yield the ids of the reports on orphaned tasks in the gateways' files."""
-    for file in tiers.reports:
-        for line in file.read_text().splitlines() if file.exists() else ():
-            for resource in json.loads(line)["resourceLogs"]:
-                for scope in resource["scopeLogs"]:
-                    for record in scope["logRecords"]:
-                        values = {each["key"]: each["value"] for each in record["attributes"]}
-                        if record.get("eventName") == "python.asyncio.task.orphaned":
-                            yield values["python.leak.report.id"]["stringValue"]
+def lines(tiers: Tiers) -> list[str]:
+    """Return the lines of the gateways' files of reports, each an export request as JSON."""
+    return [line for file in tiers.reports if file.exists() for line in file.read_text().splitlines()]
+
+
+def in_files(tiers: Tiers) -> set[str | int]:
+    """Return the ids of reports and the numbers of numbered records in the gateways' files."""
+    found: set[str | int] = set()
+    for line in lines(tiers):
+        for resource in json.loads(line)["resourceLogs"]:
+            for scope in resource["scopeLogs"]:
+                for record in scope["logRecords"]:
+                    values = {each["key"]: each["value"] for each in record["attributes"]}
+                    if record.get("eventName") == "python.asyncio.task.orphaned":
+                        found.add(values["python.leak.report.id"]["stringValue"])
+                    elif record.get("eventName") == "chain.numbered":
+                        found.add(int(values["number"]["intValue"]))
+    return found
+
+
+def gateway_killed(table: Table, receiver: OtlpReceiver, tiers: Tiers) -> None:
+    """Kill gateway 1 under load."""
+    accepted = load(tiers)
+    wait(lambda: accepted <= set(arrived(receiver)), 120)
+    table.row("agent", "accepted, gateway 1 killed midway", len(accepted), RECORDS)
+    table.row("backend, OTLP logs", "of them", len(accepted & set(arrived(receiver))), len(accepted))
+    twice = len(arrived(receiver)) - len(set(arrived(receiver)))
+    print(ROW.format("backend, OTLP logs", "sent twice", twice, "").rstrip(), flush=True)
+
+
+def large_records(table: Table, receiver: OtlpReceiver, tiers: Tiers) -> None:
+    """Send a record above the default limit of gRPC receivers, and one above the agent's limit."""
+    table.row(
+        "agent", f"answer to a record of {ACCEPTED_MIB} MiB", post_large(tiers, -1, ACCEPTED_MIB), 200, "accepted"
+    )
+    wait(lambda: -1 in arrived(receiver))
+    table.row("backend, OTLP logs", f"record of {ACCEPTED_MIB} MiB", arrived(receiver).count(-1), 1)
+    table.row("agent", f"answer to a record of {REFUSED_MIB} MiB", post_large(tiers, -2, REFUSED_MIB), 400, "refused")
+
+
+def post_large(tiers: Tiers, number: int, mebibytes: int) -> int:
+    return post(tiers, numbered(number, body="x" * (mebibytes << 20)))
+
+
+def backend_refuses(table: Table, receiver: OtlpReceiver, tiers: Tiers) -> None:
+    """Send reports while the backend answers 503, then 401; then send the gateways' files of reports again."""
+    for status, first in ((503, RECORDS), (401, RECORDS + PER_FAULT)):
+        numbers = set(range(first, first + PER_FAULT))
+        receiver.refused.clear()
+        receiver.status = status
+        for number in numbers:
+            post(tiers, numbered(number, SCOPE))
+        # With 401, each request is answered once and dropped. With 503, ten are retried and the others wait.
+        wait(lambda status=status: receiver.refused["logs"] >= (PER_FAULT if status == 401 else 10))
+        receiver.status = 200
+        if status == 503:
+            wait(lambda numbers=numbers: numbers <= set(arrived(receiver)), 120)
+            table.row(
+                "backend, OTLP logs", "sent while it answered 503", len(numbers & set(arrived(receiver))), PER_FAULT
+            )
+    table.row("backend, OTLP logs", "sent while it answered 401", len(numbers & set(arrived(receiver))), 0, "dropped")
+    table.row("gateways, file of reports", "sent while it answered 401", len(numbers & in_files(tiers)), PER_FAULT)
+    for line in lines(tiers):
+        post(tiers, line.encode(), "application/json")
+    wait(lambda: numbers <= set(arrived(receiver)), 120)
+    table.row("backend, OTLP logs", "the same, file sent again", len(numbers & set(arrived(receiver))), PER_FAULT)
 
 
 def wait(found, limit_s: float = 60) -> bool:
@@ -221,18 +291,14 @@ def main() -> int:
         settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{tiers.http}"}
         process, port = start_service(settings, log)
         stack.callback(stop, process)
-        print(f"{'where':<38} {'what':<42} {'arrived':>10}")
+        print(ROW.format("where", "what", "arrived", "").rstrip())
         asyncio.run(drive(port))
         compare(table, receiver, tiers, server)
-        accepted = load(tiers)
-        wait(lambda: accepted <= set(arrived(receiver)), 120)
-        table.row("agent", "records accepted, gateway 1 killed midway", len(accepted), RECORDS)
-        table.row("backend, OTLP logs", "of them", len(accepted & set(arrived(receiver))), len(accepted))
-        print(
-            f"{'backend, OTLP logs':<38} {'sent twice':<42} {len(arrived(receiver)) - len(set(arrived(receiver))):>10}"
-        )
+        gateway_killed(table, receiver, tiers)
+        large_records(table, receiver, tiers)
+        backend_refuses(table, receiver, tiers)
         wait(lambda: at_backend(receiver) == REQUESTS["/query"])
-        table.row("backend, OTLP metrics", f"live tasks of {SITE}, still", at_backend(receiver), REQUESTS["/query"])
+        table.row("backend, OTLP metrics", "live tasks at the end", at_backend(receiver), REQUESTS["/query"])
         if os.environ.get("CHAIN_LOGS"):
             shutil.copytree(folder, os.environ["CHAIN_LOGS"], dirs_exist_ok=True)
     return 0 if table.well else 1

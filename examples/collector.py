@@ -1,6 +1,8 @@
 """A Collector process on loopback, configured with a file of ``collector-config``."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,9 +26,15 @@ def binary() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a free port below those that Linux gives to clients.
+
+    A client that dials a closed port of its own range may get that port for itself, and so connect to itself.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Collector:

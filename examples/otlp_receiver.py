@@ -5,6 +5,7 @@ import gzip
 import socket
 import threading
 import time
+from collections import Counter
 from concurrent import futures
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,6 +71,7 @@ class OtlpReceiver:
         self.spans: list[Span] = []
         self.logs: list[Log] = []
         self.exports = 0
+        self.refused: Counter[str] = Counter()
         self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
 
@@ -134,9 +136,11 @@ class OtlpReceiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
+                signal = self.path.rpartition("/")[2]
                 if receiver.status == 200:
-                    signal = self.path.rpartition("/")[2]
                     receiver.take(signal, REQUESTS[signal].FromString(body))
+                else:
+                    receiver.refused[signal] += 1
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -125,3 +125,52 @@ def test_every_component_left_out_is_used_by_the_file_beside_it():
         r"^\| `(\w+)` exporter \| \[([^\]]+)\]", (FOLDER / "README.md").read_text(), re.MULTILINE
     ):
         assert ("exporters", name) in set(components(FOLDER / file))
+
+
+TIERS = ("agent", "gateway")
+queues = pytest.mark.parametrize("tier", TIERS)
+
+
+def tier_content(tier):
+    return content(FOLDER / f"{tier}.yaml")
+
+
+def test_limits_of_record_sizes_match_along_the_chain():
+    """Data that the agent accepts over either protocol is below the limit of the gateways."""
+    agent = tier_content("agent")["receivers"]["otlp"]["protocols"]
+    gateway = tier_content("gateway")["receivers"]["otlp"]["protocols"]
+    accepted = agent["http"]["max_request_body_size"]
+    assert agent["grpc"]["max_recv_msg_size_mib"] << 20 == accepted
+    assert gateway["grpc"]["max_recv_msg_size_mib"] << 20 > accepted
+    assert f"{accepted >> 20} MiB" in (FOLDER / "README.md").read_text()
+
+
+@queues
+def test_queue_on_disk_survives_faults_and_shrinks(tier):
+    store = tier_content(tier)["extensions"]["file_storage"]
+    assert store["fsync"] == "${env:QUEUE_FSYNC:-true}"
+    assert store["recreate"] is True
+    limit = int(re.search(r":-(\d+)", store["max_size"])[1])
+    compaction = store["compaction"]
+    assert compaction["on_start"] and compaction["on_rebound"] and compaction["cleanup_on_start"]
+    assert compaction["directory"] == store["directory"], "a renamed file stays on its file system"
+    assert compaction["rebound_trigger_threshold_mib"] < compaction["rebound_needed_threshold_mib"] < limit >> 20
+
+
+@queues
+def test_every_exporter_with_a_queue_retries_without_end(tier):
+    exporter = tier_content(tier)["exporters"][{"agent": "load_balancing", "gateway": "otlp_http"}[tier]]
+    assert exporter["sending_queue"]["storage"] == "file_storage"
+    assert exporter["sending_queue"]["block_on_overflow"] is True
+    assert exporter["retry_on_failure"]["max_elapsed_time"] in ("0s", 0)
+
+
+def test_file_of_reports_survives_a_restart():
+    """Without ``rotation`` or ``append`` the exporter empties the file when it starts."""
+    assert tier_content("gateway")["exporters"]["file/reports"]["rotation"]["max_backups"] > 0
+
+
+def test_table_of_the_chain_is_readable_at_80_columns():
+    table = (ROOT / "benchmarks" / "results" / "chain.txt").read_text().splitlines()
+    assert max(map(len, table)) <= 80
+    assert any("401" in line for line in table) and any("MiB" in line for line in table)
