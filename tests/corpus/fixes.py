@@ -98,6 +98,7 @@ FIXES = {
     "sse_starlette_152_watcher_per_context": {"cancel"},
     "starlette_1028_unread_response_body": {"cancel", "drain"},
     "temporal_42_heartbeat_wins_no_race": {"cancel"},
+    "tenacity_529_retry_swallows_cancellation": {"reraise"},
     "threads_left_by_pool_jobs": {"cancel"},
     "uber_double_send": {"drain"},
     "uber_early_return": {"complete"},

@@ -140,7 +140,7 @@ class Run:
 
 
 def programs(folder: str) -> list[Path]:
-    """Return the programs of ``leaking`` or ``healthy``."""
+    """Return the programs of ``leaking``, ``healthy`` or ``further``."""
     return sorted(path for path in (HERE / folder).glob("*.py") if not path.stem.startswith("_"))
 
 
@@ -180,6 +180,7 @@ def run(
     *,
     peers: Sequence[Peer] = (),
     count: int | None = None,
+    entry: str = "main",
     during: Callable[[Coroutine[Any, Any, None]], AbstractContextManager[Any]] = nullcontext,
     **settings: Any,
 ) -> Run:
@@ -190,6 +191,7 @@ def run(
         loop: Which event loop.
         peers: Other tools to ask as well.
         count: How many requests come from minute 2 on; None for as many as the program asks for.
+        entry: The coroutine function of the program to run; programs with a healthy twin have two.
         during: Given the program's ``main``, what is entered while that runs.
         settings: Settings of the instrumentation, over those of the corpus.
     """
@@ -213,7 +215,7 @@ def run(
         async def main() -> None:
             for peer in peers:
                 await peer.start()
-            life = program.main(park)
+            life = getattr(program, entry)(park)
             with during(life):
                 await life
             result.flagged_at_end = await park.ask_peers()

@@ -17,6 +17,7 @@ PROGRAMS = {path.stem: path for path in runner.programs("leaking")}
     ("name", "requests"),
     [
         ("aredis_181_loop_swallows_cancellation", {1}),
+        ("tenacity_529_retry_swallows_cancellation", {1}),
         ("prefect_12346_subscriber_waits_on_empty_queue", {0}),
         ("uber_double_send", {0}),
         ("asyncio_107_wait_with_timeout_cancels_nothing", {0}),
