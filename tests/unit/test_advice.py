@@ -73,7 +73,8 @@ def test_advice_on_odd_names_keeps_them():
 
 
 def test_every_pattern_stands_on_the_page():
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE.read_text(), re.MULTILINE)
+    of_tasks, _, _ = PAGE.read_text().partition("Threads have a table of their own")
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", of_tasks, re.MULTILINE)
     assert [row for row in rows if row[0] in {pattern.when for pattern in PATTERNS}] == [
         (pattern.when, re.sub(r"\{(\w+)\}", r"*\1*", pattern.text)) for pattern in PATTERNS
     ]
