@@ -41,6 +41,7 @@ RECORDING, ALERTING = "recording_rules.yaml", "alerting_rules.yaml"
 PROVEN, SLOW, LOOP, RUSH = "a proven leak of two", "a slow leak", "a crash loop", "a rush of long-lived"
 COLLECTOR, STOPPED = "a Collector that fails", "a process that is stopped"
 LIMIT = "a leak that reaches the limit"
+FIRST = "a leak is that of the first release"
 SCOPED = "sum without (python_leak_verdict,"
 BROKEN = [
     (RECORDING, "min_over_time", "max_over_time", "a batch of 100"),
@@ -69,6 +70,13 @@ BROKEN = [
     (RECORDING, "[60m], 3 * 3600) > 1e9", "[60m], 3 * 3600) > 1e10", "leaks that hold a gigabyte"),
     (RECORDING, "deriv(job_instance_site:python_orphans:sum[30m])", "job_instance_site:python_orphans:sum", LIMIT),
     (ALERTING, "> 0.5", "> 0.9", COLLECTOR),
+    (RECORDING, "last_over_time(job_site_version:python_leak_first_seen:timestamp[1d])", "vector(-1)", FIRST),
+    (
+        RECORDING,
+        "code_function_name, python_asyncio_task_coroutine, python_thread_target, kind, service_version)",
+        "code_function_name, code_line_number, python_asyncio_task_coroutine, kind, service_version)",
+        FIRST,
+    ),
 ]
 
 

@@ -139,9 +139,14 @@ def test_clauses_by_line_keep_the_started_function():
 
 
 def test_legends_and_annotations_name_line_and_function():
-    """Wherever a function is named, its line and what it runs stand beside it."""
+    """Wherever a function is named, its line and what it runs stand beside it; lines differ between releases."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
-    legends = [target.get("legendFormat", "") for panel in panels for target in panel["targets"]]
+    legends = [
+        target.get("legendFormat", "")
+        for panel in panels
+        if panel["title"] != "First release of each leak"
+        for target in panel["targets"]
+    ]
     alerts = yaml.safe_load((RULES / "alerting_rules.yaml").read_text())["groups"][0]["rules"]
     summaries = [alert["annotations"]["summary"] for alert in alerts]
     naming = [text for text in (*legends, *summaries) if "code_function_name" in text]
