@@ -17,7 +17,7 @@ from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.site import Kind
 from ..snapshot.as_json import SnapshotWriter
 from .protocol import Reply
-from .site_facts import SiteKey, described, key_of, line_facts, sites_ended_badly
+from .site_facts import SiteKey, described, generators_left, key_of, line_facts, sites_ended_badly
 from .target import Target
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
@@ -61,6 +61,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         impacts=[_impact(group) for group in live.diagnosed.groups if group.impact is not NO_IMPACT],
         rates=_rates(live),
         stale_spans=stale,
+        generators_left=generators_left(live),
         finished_kept=[asdict(each) for each in kept],
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=sites_ended_badly(live),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from inspect import CO_ASYNC_GENERATOR
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ LIVE_LIMIT: Final = 200
 """Maximum number of sites with live tasks or threads in an answer."""
 ENDED_BADLY_LIMIT: Final = 50
 """Maximum number of sites in an answer with destroyed tasks or unretrieved exceptions."""
+GENERATORS_LIMIT: Final = 50
+"""Maximum number of functions in an answer whose asynchronous generators were left half way."""
+LEAST_GENERATORS: Final = 10
+"""Number of generators of one function from which on they are listed; a few are left by any `break`."""
 _PACKAGE: Final = f"{OWN_SITE}."
 
 SiteKey = tuple[Kind, str, str, int, str]
@@ -92,6 +97,22 @@ def top_sites(live: LiveProcess) -> list[dict[str, Any]]:
 def sites_ended_badly(live: LiveProcess) -> list[dict[str, Any]]:
     """Return the sites with destroyed tasks or unretrieved exceptions, most first, with their counters."""
     return [{**described(each.site), **_ending(each)} for each in _ended_badly(_counters(live))]
+
+
+def generators_left(live: LiveProcess) -> list[dict[str, Any]]:
+    """Return the functions whose asynchronous generators were left half way, most first, with their number.
+
+    The event loop closes such a generator in a task that no line creates, whose site is the generator function itself.
+    """
+    found: dict[SiteKey, dict[str, Any]] = {}
+    for site in list(live.recorder.task_sites.sites):
+        if site.lasti >= 0 or site.code is None or is_ours(site):
+            continue
+        if site.code.co_flags & CO_ASYNC_GENERATOR:
+            entry = found.setdefault(key_of(site), {**described(site), "count": 0})
+            entry["count"] += site.created
+    many = [entry for entry in found.values() if entry["count"] >= LEAST_GENERATORS]
+    return sorted(many, key=lambda entry: -entry["count"])[:GENERATORS_LIMIT]
 
 
 def _ended_badly(counters: Iterable[_Counters]) -> list[_Counters]:

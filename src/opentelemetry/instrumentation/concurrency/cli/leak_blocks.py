@@ -140,6 +140,18 @@ def stale_span_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     yield "\n"
 
 
+def generators_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
+    """Yield the block of a function whose asynchronous generators were left half way."""
+    site, count = site_of(facts), facts["count"]
+    text = f"{count} asynchronous generator{'' if count == 1 else 's'} left half way: {function_text(site)}"
+    yield from place_lines(text, "", position_text(site), form.width, gap=" ")
+    text = (
+        "  the event loop closed them later, in tasks of its own: close them with contextlib.aclosing() where you break"
+    )
+    yield from sentence_lines(text, form.width)
+    yield "\n"
+
+
 def _head(count: int, verdict: str, kind: str, site: CreationSite, form: Form) -> Iterator[str]:
     yield from creator_lines(f"{_counted(count, kind)} {verdict}: ", site, form.width)
     yield from _started(site, form)

@@ -22,6 +22,7 @@ from .leak_blocks import (
     Form,
     ended_badly_block,
     finished_block,
+    generators_block,
     growing_block,
     has_hidden_frames,
     leak_block,
@@ -106,6 +107,7 @@ def chosen_leaks(arguments: argparse.Namespace, taken: Taken, facts: dict[str, A
         "young_threads": young,
         "stale_spans": stale,
         "finished_kept": kept,
+        "generators_left": [each for each in facts.get("generators_left", ()) if _holds_stale(arguments, each)],
     }
     return replace(taken, snapshot=snapshot), {**facts, **more}
 
@@ -209,6 +211,7 @@ def leak_lines(
         *(ended_badly_block(site, form) for site in facts.get("ended_badly") or []),
         *(finished_block(each, form) for each in facts.get("finished_kept") or []),
         *(stale_span_block(site, form) for site in facts.get("stale_spans") or []),
+        *(generators_block(site, form) for site in facts.get("generators_left") or []),
         *(silent_loop_block(loop) for loop in silent_loops_of(facts)),
     ]
     if blocks:
