@@ -59,10 +59,11 @@ CONTRACT = {
 
 class TestTable:
     def test_every_default_is_the_one_of_the_contract(self):
-        """The table, the dataclass and the contract agree, and there is no setting besides."""
+        """The table, the dataclass and the contract agree; besides there are a folder and a counter that is off."""
         specs = {spec.name: spec for spec in SETTING_SPECS}
         assert {name: (specs[name].default_text, getattr(Settings(), name)) for name in CONTRACT} == CONTRACT
-        assert specs.keys() - CONTRACT.keys() == {"agent_dir"}
+        assert specs.keys() - CONTRACT.keys() == {"agent_dir", "count_unawaited"}
+        assert specs["count_unawaited"].default_text == "false" and Settings().count_unawaited is False
 
     @pytest.mark.skipif(os.name == "nt", reason="there is no agent on Windows")
     def test_agent_dir_is_that_of_the_user(self):

@@ -212,6 +212,13 @@ OTEL_PYTHON_CONCURRENCY_EVENTLOOP_DELAY_DISABLED = "OTEL_PYTHON_CONCURRENCY_EVEN
 Disables the event-loop delay and the reports on blocked loops. Default: ``false``.
 """
 
+OTEL_PYTHON_CONCURRENCY_COUNT_UNAWAITED = "OTEL_PYTHON_CONCURRENCY_COUNT_UNAWAITED"
+"""
+.. envvar:: OTEL_PYTHON_CONCURRENCY_COUNT_UNAWAITED
+
+Counts coroutines that were never awaited, by function and line; ``leaks`` lists them. Default: ``false``.
+"""
+
 OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS = "OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS"
 """
 .. envvar:: OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS

@@ -108,6 +108,7 @@ class Installation:
             spawners=settings.spawners,
             application=settings.application,
             recorder=settings.recorder,
+            count_unawaited=settings.count_unawaited,
         )
         self.census = Census(
             self.recorder,

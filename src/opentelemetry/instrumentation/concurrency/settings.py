@@ -154,6 +154,12 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
     SettingSpec("report_names", "true", "task and thread names in reports", BOOLEAN),
     SettingSpec("proof_interval", "10m", "time between two proofs; 0 = only on request", _AGE_OR_ZERO),
     SettingSpec("eventloop_delay_disabled", "false", "no event-loop delay", BOOLEAN),
+    SettingSpec(
+        "count_unawaited",
+        "false",
+        "counts coroutines that were never awaited, for `leaks`, by function and line",
+        BOOLEAN,
+    ),
     SettingSpec("debug_address", "", "address of the debug endpoint", ADDRESS, closed=_NO_ENDPOINT),
     SettingSpec("debug_token", "", "token of the debug endpoint", TEXT, closed=_NO_ENDPOINT, is_secret=True),
     SettingSpec("debug_token_file", "", "file with the token of the debug endpoint", PATH, closed=_NO_ENDPOINT),
@@ -233,6 +239,7 @@ class Settings:
     report_names: bool = _default("report_names")
     proof_interval: float = _default("proof_interval")
     eventloop_delay_disabled: bool = _default("eventloop_delay_disabled")
+    count_unawaited: bool = _default("count_unawaited")
     debug_address: str = _default("debug_address")
     debug_token: str = field(default=_default("debug_token"), repr=False)
     debug_token_file: str = _default("debug_token_file")

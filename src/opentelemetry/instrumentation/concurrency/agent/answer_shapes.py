@@ -119,6 +119,7 @@ _LEAKS: Final = {
     "finished_kept?": [{**_FRAME, "held_by": str, "count": int, "before": int, "over_s": float}],
     "stale_spans?": [{**_SITE, "count": int, "span": str, "ended_s": float}],
     "generators_left?": [{**_SITE, "count": int}],
+    "never_awaited?": [{"kind": str, **_FRAME, "dropped": _FRAME, "count": int}],
     "rates?": [{**_SITE, "per_hour": float, "over_s": float}],
     "memory_note?": str,
     "examined?": int,

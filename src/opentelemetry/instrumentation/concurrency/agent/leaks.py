@@ -17,7 +17,7 @@ from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.site import Kind
 from ..snapshot.as_json import SnapshotWriter
 from .protocol import Reply
-from .site_facts import SiteKey, described, generators_left, key_of, line_facts, sites_ended_badly
+from .site_facts import SiteKey, described, generators_left, key_of, line_facts, never_awaited, sites_ended_badly
 from .target import Target
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
@@ -62,6 +62,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         rates=_rates(live),
         stale_spans=stale,
         generators_left=generators_left(live),
+        never_awaited=never_awaited(live),
         finished_kept=[asdict(each) for each in kept],
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=sites_ended_badly(live),

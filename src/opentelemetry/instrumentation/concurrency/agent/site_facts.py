@@ -23,6 +23,8 @@ GENERATORS_LIMIT: Final = 50
 """Maximum number of functions in an answer whose asynchronous generators were left half way."""
 LEAST_GENERATORS: Final = 10
 """Number of generators of one function from which on they are listed; a few are left by any `break`."""
+UNAWAITED_LIMIT: Final = 50
+"""Maximum number of functions in an answer whose coroutines were never awaited."""
 _PACKAGE: Final = f"{OWN_SITE}."
 
 SiteKey = tuple[Kind, str, str, int, str]
@@ -113,6 +115,20 @@ def generators_left(live: LiveProcess) -> list[dict[str, Any]]:
             entry["count"] += site.created
     many = [entry for entry in found.values() if entry["count"] >= LEAST_GENERATORS]
     return sorted(many, key=lambda entry: -entry["count"])[:GENERATORS_LIMIT]
+
+
+def never_awaited(live: LiveProcess) -> list[dict[str, Any]]:
+    """Return the functions whose coroutines were never awaited, most first, with the line that dropped most of them.
+
+    Empty unless the setting `COUNT_UNAWAITED` is on.
+    """
+    unawaited = live.recorder.unawaited
+    counts = {} if unawaited is None else dict(unawaited.counts)
+    found: dict[CodeLine, dict[str, Any]] = {}
+    for place, count in sorted(counts.items(), key=lambda item: -item[1]):
+        first = {"kind": "task", **line_facts(place.function), "dropped": line_facts(place.dropped), "count": 0}
+        found.setdefault(place.function, first)["count"] += count
+    return sorted(found.values(), key=lambda entry: -entry["count"])[:UNAWAITED_LIMIT]
 
 
 def _ended_badly(counters: Iterable[_Counters]) -> list[_Counters]:

@@ -152,6 +152,19 @@ def generators_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
     yield "\n"
 
 
+def unawaited_block(facts: dict[str, Any], form: Form) -> Iterator[str]:
+    """Yield the block of a function whose coroutines were never awaited."""
+    count = facts["count"]
+    text = f"{count} coroutine{'' if count == 1 else 's'} never awaited: "
+    yield from _place(text, _entry(facts), form.width, gap=" ")
+    if facts["dropped"]["path"]:
+        yield from _place(
+            f"  {'most of them' if count > 1 else 'it was'} dropped in ", _entry(facts["dropped"]), form.width
+        )
+    yield from sentence_lines("  await the call, or start a task with it", form.width)
+    yield "\n"
+
+
 def _head(count: int, verdict: str, kind: str, site: CreationSite, form: Form) -> Iterator[str]:
     yield from creator_lines(f"{_counted(count, kind)} {verdict}: ", site, form.width)
     yield from _started(site, form)

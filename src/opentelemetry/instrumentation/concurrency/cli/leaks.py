@@ -27,6 +27,7 @@ from .leak_blocks import (
     has_hidden_frames,
     leak_block,
     stale_span_block,
+    unawaited_block,
 )
 from .rate_lines import Rates
 from .several import Asked
@@ -101,7 +102,9 @@ def chosen_leaks(arguments: argparse.Namespace, taken: Taken, facts: dict[str, A
     young = [site for site in facts.get("young_threads", ()) if _holds_young(arguments, site)]
     stale = [site for site in facts.get("stale_spans", ()) if _holds_stale(arguments, site)]
     kept = [each for each in facts.get("finished_kept", ()) if _holds_stale(arguments, each)]
+    unawaited = [each for each in facts.get("never_awaited", ()) if _holds_stale(arguments, each)]
     more = {
+        "never_awaited": unawaited,
         "growing": growing,
         "ended_badly": ended_badly,
         "young_threads": young,
@@ -208,11 +211,7 @@ def leak_lines(
             for site in growing
         ),
         *(growing_block(site, form, verdict="young") for site in young),
-        *(ended_badly_block(site, form) for site in facts.get("ended_badly") or []),
-        *(finished_block(each, form) for each in facts.get("finished_kept") or []),
-        *(stale_span_block(site, form) for site in facts.get("stale_spans") or []),
-        *(generators_block(site, form) for site in facts.get("generators_left") or []),
-        *(silent_loop_block(loop) for loop in silent_loops_of(facts)),
+        *_further_blocks(facts, form),
     ]
     if blocks:
         yield "\n"
@@ -221,6 +220,16 @@ def leak_lines(
     stacks = [stack for group in groups for stack in (group[0].stack, group[0].creation_stack)]
     if not form.full and has_hidden_frames(stacks):
         yield "Frames of libraries are hidden; --full shows them.\n"
+
+
+def _further_blocks(facts: dict[str, Any], form: Form) -> Iterator[Iterator[str]]:
+    """Yield the blocks about what is not a leak by itself."""
+    yield from (ended_badly_block(site, form) for site in facts.get("ended_badly") or [])
+    yield from (finished_block(each, form) for each in facts.get("finished_kept") or [])
+    yield from (stale_span_block(site, form) for site in facts.get("stale_spans") or [])
+    yield from (generators_block(site, form) for site in facts.get("generators_left") or [])
+    yield from (unawaited_block(each, form) for each in facts.get("never_awaited") or [])
+    yield from (silent_loop_block(loop) for loop in silent_loops_of(facts))
 
 
 def by_site(groups: Sequence[list[LivePicture]]) -> list[list[LivePicture]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import wrapt
@@ -23,6 +23,9 @@ from .site_table import MAX_SITES_KNOWN, SiteTable
 from .tasks import task_is_finished, threadsafe_hook
 from .threads import executor_init_hook, thread_is_finished, thread_start_hook
 from .young import YoungList
+
+if TYPE_CHECKING:
+    from .unawaited import UnawaitedCoroutines
 
 _logger = own_logger()
 
@@ -67,7 +70,13 @@ class Recorder:
         spawners: Iterable[str] = (),
         application: Iterable[str] = (),
         recorder: str = "auto",
+        count_unawaited: bool = False,
     ) -> None:
+        self.unawaited: UnawaitedCoroutines | None = None
+        if count_unawaited:
+            from .unawaited import UnawaitedCoroutines
+
+            self.unawaited = UnawaitedCoroutines()
         self.task_recorder = choose_recorder(recorder)
         self._is_recorder_checked = False
         own = ApplicationCode(application, spawners)
@@ -99,6 +108,10 @@ class Recorder:
         if self not in _active:
             _active.append(self)
         self.collections.install()
+        if self.unawaited is not None and not self.unawaited.install():
+            _logger.warning(
+                "Coroutines that were never awaited are not counted: this Python reports them in another way."
+            )
         self._add(
             threading.Thread,
             "start",
@@ -129,6 +142,8 @@ class Recorder:
             patch.remove()
         self._patches.clear()
         self.collections.uninstall()
+        if self.unawaited is not None:
+            self.unawaited.uninstall()
         forget_latest_span()
 
     def patch_loop_class(self, loop_class: type) -> None:
@@ -193,6 +208,8 @@ class Recorder:
     def start_empty(self) -> None:
         """Drop all records in a forked child: sites and hooks stay, counters restart."""
         self.collections.forget()
+        if self.unawaited is not None:
+            self.unawaited.start_empty()
         self.young_tasks.forget()
         self.young_threads.forget()
         self.task_sites.start_empty()
