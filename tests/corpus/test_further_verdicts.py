@@ -1,4 +1,4 @@
-"""The further verdicts on real libraries: what carries an ended request's span, what keeps finished tasks.
+"""The further verdicts on real libraries: spans of ended requests, finished tasks, generators left half way.
 
 Each program of ``further/`` has two entries: ``main`` with the bug, and its healthy ``twin``.
 """
@@ -6,12 +6,13 @@ Each program of ``further/`` has two entries: ``main`` with the bug, and its hea
 import pytest
 from corpus import detectors, runner
 
+from opentelemetry.instrumentation.concurrency.agent.site_facts import generators_left
 from opentelemetry.instrumentation.concurrency.census.pace import no_pause
 from opentelemetry.instrumentation.concurrency.diagnose.impact import named_walk
 from opentelemetry.instrumentation.concurrency.diagnose.stale_spans import stale_spans
 from opentelemetry.instrumentation.concurrency.record.interpreter import FREE_THREADED
 
-WANTED = {"finished", "stale span"}
+WANTED = {"finished", "stale span", "generators"}
 
 
 def found_by(installation):
@@ -24,6 +25,7 @@ def found_by(installation):
         return {
             *(("finished", each.held_by) for each in installation.live.finished_tasks()),
             *(("stale span", function.partition(".")[2]) for function in stale),
+            *(("generators", each["function"]) for each in generators_left(installation.live)),
         }
 
 
@@ -57,7 +59,10 @@ def test_bug_is_found_and_its_twin_is_silent(path, entry, monkeypatch):
     if FREE_THREADED and kind == "finished":
         pytest.skip("finished tasks are not searched in free-threaded builds")
     found, leaks = run(path, entry, monkeypatch)
-    assert found == ({(kind, runner.constant(path, "AT", ""))} if entry == "main" else set())
+    if entry == "main":
+        assert (kind, runner.constant(path, "AT", "")) in found and {each for each, _ in found} == {kind}
+    else:
+        assert found == set()
     assert leaks == []
 
 

@@ -9,6 +9,7 @@ from corpus.detectors import DETECTORS, VERDICTS, orphaned
 from corpus.lines import marked_lines
 from corpus.park import SCAN_STEP_S, Park
 
+from opentelemetry.instrumentation.concurrency.agent.site_facts import generators_left
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 
 PROGRAMS = runner.programs("healthy")
@@ -48,6 +49,7 @@ def ever_flagged(monkeypatch):
         with live.census.locked():
             found.update(("span of an ended request", each.site.function) for each in live.stale_spans())
             found.update(("finished tasks", each.held_by, each.count) for each in live.finished_tasks())
+            found.update(("generators left half way", each["function"]) for each in generators_left(live))
 
     monkeypatch.setattr(Park, "_pass", pass_and_note)
     return found

@@ -153,10 +153,13 @@ def test_warning_goes_to_whatever_warns_now(counter, monkeypatch):
 
 
 def test_failure_to_count_keeps_the_warning(counter, monkeypatch):
+    failures = []
     monkeypatch.setattr(module, "_line_of", lambda _: 1 / 0)
-    with pytest.warns(RuntimeWarning, match="never awaited"):
+    monkeypatch.setattr(sys, "unraisablehook", failures.append)
+    with pytest.warns(RuntimeWarning, match="never awaited") as caught:
         forget_to_await()
-    assert not counter.counts
+    assert len(caught) == 1 and caught[0].lineno == forget_to_await.__code__.co_firstlineno + 1
+    assert not counter.counts and not failures
 
 
 def test_function_that_others_replaced_meanwhile_is_kept(monkeypatch):
