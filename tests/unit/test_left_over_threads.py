@@ -130,6 +130,9 @@ def test_young_leaks_show_on_request_and_are_called_young(by_hand, released):
     assert _has_more(reply.facts)
     assert "\n\n30 threads young: created by " in reply.lines()
     assert "30 young threads that outlived their creators (" in reply.lines()
+    (impact,) = reply.facts["impacts"]
+    assert impact["verdict"] == "young" and impact["memory"] is None and impact["advice"].startswith("Set the event")
+    assert f"  advice: {impact['advice']}\n" in reply.lines()
 
 
 def test_threads_of_just_ended_jobs_are_work_in_progress(by_hand, released):

@@ -6,7 +6,7 @@ in memory at once. Between slices of a millisecond, the caller's ``pause`` lets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .census.census import Census
@@ -121,13 +121,17 @@ class LiveProcess:
         """
         return self.diagnosis.finished.search(self.census, self.census.clock.now(), pause)
 
-    def measure_impact(self, pause: Callable[[], None] = no_pause) -> None:
+    def measure_impact(self, pause: Callable[[], None] = no_pause, more: Iterable[Group] = ()) -> None:
         """Measure the impact of the leaks of the last scan. The caller holds the census' lock.
+
+        Args:
+            pause: Called often between slices of work, to let the event loop run.
+            more: Further groups to measure.
 
         Cost: a second per group at most.
         """
         census, diagnosed = self.census, self.diagnosed
-        self.diagnosis.impacts.measure_now(diagnosed.groups, census.clock.now(), census, pause)
+        self.diagnosis.impacts.measure_now([*diagnosed.groups, *more], census.clock.now(), census, pause)
         diagnosed.note_memory()
 
     def check_internals(self, *, timeout_s: float = -1) -> list[InternalsCheck]:

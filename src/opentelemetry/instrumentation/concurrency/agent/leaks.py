@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from ..census.scan import Scan
 from ..diagnose.introspection.fingerprint import NamedFrame
 from ..diagnose.stale_spans import StaleSpan
 from ..diagnose.verdict.finding import Finding
@@ -48,17 +47,21 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))
                 elif picture.verdict is not None:
                     writer.add(picture)
-        live.measure_impact(pause)
         kept = live.finished_tasks(pause)[:_MOST_GROWING]
         stale = [_stale(each) for each in live.stale_spans(pause)[:_MOST_GROWING]]
         growing = _growing(live, live.diagnosed.groups)
-        young = _young(live, scan, target.settings.resident_limit)
+        young_groups = live.diagnosis.young_threads(census, scan)
+        live.measure_impact(pause, young_groups)
+        young = _young(live, young_groups, target.settings.resident_limit)
     reply.facts.update(
         examined=proven.examined,
         undecided=proven.undecided,
         growing=growing,
         young_threads=young,
-        impacts=[_impact(group) for group in live.diagnosed.groups if group.impact is not NO_IMPACT],
+        impacts=[
+            *(_impact(group, group.verdict) for group in live.diagnosed.groups if group.impact is not NO_IMPACT),
+            *(_impact(group, "young") for group in young_groups if group.impact is not NO_IMPACT),
+        ],
         rates=_rates(live),
         stale_spans=stale,
         generators_left=generators_left(live),
@@ -71,12 +74,12 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
     writer.write(reply)
 
 
-def _impact(group: Group) -> dict[str, Any]:
+def _impact(group: Group, verdict: str) -> dict[str, Any]:
     """Return what a leak costs as plain values."""
     memory = group.impact.memory
     return {
         **described(group.site),
-        "verdict": group.verdict,
+        "verdict": verdict,
         "memory": None if memory is None else memory.bytes,
         "memory_text": "" if memory is None else memory.text,
         "memory_note": "" if memory is None else memory.note,
@@ -122,10 +125,10 @@ def _growing(live: LiveProcess, groups: Iterable[Group]) -> list[dict[str, Any]]
     return list(described.values())
 
 
-def _young(live: LiveProcess, scan: Scan, resident_limit: int) -> list[dict[str, Any]]:
+def _young(live: LiveProcess, groups: Iterable[Group], resident_limit: int) -> list[dict[str, Any]]:
     """Describe young threads by site, largest first; ``counts`` is true if there are too many for residents."""
     described: list[dict[str, Any]] = []
-    for group in sorted(live.diagnosis.young_threads(live.census, scan), key=lambda group: -group.count):
+    for group in sorted(groups, key=lambda group: -group.count):
         finding = live.describe(group)
         if finding is not None and len(described) < _MOST_GROWING:
             described.append({**_finding(finding), "counts": group.count > resident_limit})

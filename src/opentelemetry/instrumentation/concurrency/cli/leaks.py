@@ -210,7 +210,10 @@ def leak_lines(
             growing_block(site, form, impact=impacts.lines_of(site_of(site), "growing") + rates.lines_of_growing(site))
             for site in growing
         ),
-        *(growing_block(site, form, verdict="young") for site in young),
+        *(
+            growing_block(site, form, verdict="young", impact=impacts.lines_of(site_of(site), "young"))
+            for site in young
+        ),
         *_further_blocks(facts, form),
     ]
     if blocks:
