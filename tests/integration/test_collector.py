@@ -31,7 +31,7 @@ FILES = sorted(
 FILES.remove(CONFIGS / "builder.yaml")
 # AWS' library looks for credentials while the file is read; nothing may ask another machine.
 AWS = {"AWS_ACCESS_KEY_ID": "an-id", "AWS_SECRET_ACCESS_KEY": "a-secret", "AWS_EC2_METADATA_DISABLED": "true"}
-LEFT_OUT = re.findall(r"^\| `(\w+)` exporter \|", (CONFIGS / "README.md").read_text(), re.MULTILINE)
+LEFT_OUT = re.findall(r"^\| `(\w+)` (exporter|extension) \|", (CONFIGS / "README.md").read_text(), re.MULTILINE)
 SCOPE = "opentelemetry.instrumentation.concurrency"
 OTHERS, REPORTS = 1_000, 50
 # The smallest limit that the thresholds of compaction allow.
@@ -63,20 +63,32 @@ def validate(config: Path, environ: dict[str, str]) -> str:
     return done.stderr if done.returncode else ""
 
 
-@pytest.mark.parametrize("config", FILES, ids=lambda path: path.stem)
-def test_file_is_valid(config, tmp_path):
-    """But for the components that the README names as left out, for which ``debug`` stands in."""
-    text = config.read_text()
-    environ = values(text, tmp_path)
-    left_out = [name for name in LEFT_OUT if name in yaml.safe_load(text)["exporters"]]
-    if left_out:
-        (name,) = left_out
-        assert f'unknown type: "{name}"' in validate(config, environ)
-        content = yaml.safe_load(text)
+def without(content: dict, name: str, kind: str) -> None:
+    """Replace an exporter by ``debug``, or remove an extension that authenticates."""
+    if kind == "exporter":
         content["exporters"] = {**content["exporters"], "debug": {}}
         del content["exporters"][name]
         for pipeline in content["service"]["pipelines"].values():
             pipeline["exporters"] = ["debug" if each == name else each for each in pipeline["exporters"]]
+        return
+    content["service"]["extensions"].remove(name)
+    del content["extensions"][name]
+    for exporter in content["exporters"].values():
+        if exporter.get("auth") == {"authenticator": name}:
+            del exporter["auth"]
+
+
+@pytest.mark.parametrize("config", FILES, ids=lambda path: path.stem)
+def test_file_is_valid(config, tmp_path):
+    """Except for the components that the README names as left out."""
+    text = config.read_text()
+    environ = values(text, tmp_path)
+    content = yaml.safe_load(text)
+    left_out = [(name, kind) for name, kind in LEFT_OUT if name in content.get(f"{kind}s", {})]
+    if left_out:
+        ((name, kind),) = left_out
+        assert f'unknown type: "{name}"' in validate(config, environ)
+        without(content, name, kind)
         config = tmp_path / "rest.yaml"
         config.write_text(yaml.safe_dump(content))
     assert validate(config, environ) == ""

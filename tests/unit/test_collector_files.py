@@ -25,9 +25,13 @@ OLD_NAMES = {
     "otlphttp": "otlp_http",
     "loadbalancing": "load_balancing",
     "azuremonitor": "azure_monitor",
+    "cumulativetodelta": "cumulative_to_delta",
 }
 KINDS = {kind: kind[:-1] for kind in ("receivers", "processors", "exporters", "connectors", "extensions")}
-left_out = set(re.findall(r"^\| `(\w+)` exporter \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
+LEFT_OUT = re.findall(
+    r"^\| `(\w+)` (exporter|extension) \| \[([^\]]+)\]", (FOLDER / "README.md").read_text(), re.MULTILINE
+)
+left_out = {name for name, _, _ in LEFT_OUT}
 built = {
     (kind, re.sub(rf"({singular}| v[\d.]+)", "", each["gomod"].rsplit("/", 1)[1]))
     for kind, singular in KINDS.items()
@@ -75,7 +79,7 @@ def test_components_are_in_the_build_or_named_as_left_out(path):
 @every_file
 def test_no_old_name_and_no_deprecated_part(path):
     for kind, name in components(path):
-        assert kind != "exporters" or name not in OLD_NAMES, f"{name} is called {OLD_NAMES.get(name)} now"
+        assert kind == "receivers" or name not in OLD_NAMES, f"{name} is called {OLD_NAMES.get(name)} now"
         assert (kind, name) != ("processors", "batch"), "exporters batch in their own queue"
 
 
@@ -121,10 +125,26 @@ def test_readme_names_each_file():
 
 
 def test_every_component_left_out_is_used_by_the_file_beside_it():
-    for name, file in re.findall(
-        r"^\| `(\w+)` exporter \| \[([^\]]+)\]", (FOLDER / "README.md").read_text(), re.MULTILINE
-    ):
-        assert ("exporters", name) in set(components(FOLDER / file))
+    assert LEFT_OUT
+    for name, kind, file in LEFT_OUT:
+        assert (f"{kind}s", name) in set(components(FOLDER / file))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("vendors/*.yaml")), ids=lambda path: path.stem)
+def test_vendor_file_names_the_date_of_its_check(path):
+    """Endpoints and limits of vendors change."""
+    (year,) = re.findall(
+        r"^# Checked against the vendor's documentation on (\d{4})-\d\d-\d\d\.$", path.read_text(), re.M
+    )
+    assert int(year) >= 2026
+
+
+@pytest.mark.parametrize("vendor", ["datadog", "dynatrace", "elastic"])
+def test_backends_that_need_delta_histograms_get_them(vendor):
+    file = content(FOLDER / "vendors" / f"{vendor}.yaml")
+    assert "cumulative_to_delta" in file["service"]["pipelines"]["metrics"]["processors"]
+    types = (file["processors"]["cumulative_to_delta"] or {}).get("include", {}).get("metric_types", ["histogram"])
+    assert "histogram" in types
 
 
 TIERS = ("agent", "gateway")

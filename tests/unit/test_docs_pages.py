@@ -43,6 +43,14 @@ def test_commands_and_queries_are_found():
     assert sum(block.language == "promql" for block in found) >= 5
 
 
+def test_queries_find_events_by_the_attribute():
+    """Most backends do not store a record's own event name yet; ``otel.event.name`` they do."""
+    queries = [block.text for page in PAGES for block in blocks(page) if block.language in ("logql", "query")]
+    named = [name for text in queries for name in re.findall(r"[\w.@]*event[._]name", text)]
+    assert len(named) >= 4
+    assert {re.sub(r"[._@]", "", name) for name in named} == {"oteleventname"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_query_says_where_it_runs(page):
     """PromQL is asked a real Prometheus; any other query needs a server that is not here."""
