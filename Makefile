@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test coverage faults mutation collector chain lint workflows docs bench transparency clean
+.PHONY: help demo test coverage faults mutation collector prometheus chain lint workflows docs bench transparency clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -59,6 +59,14 @@ build/otelcol: collector-config/builder.yaml
 	@mv build/collector/otelcol $@
 
 collector: build/otelcol ## the Collector that collector-config is checked with, by Go
+
+build/prometheus3/prometheus:
+	@command -v go >/dev/null || { echo "Needed: Go >= 1.26 (go.dev/dl), for Prometheus 3 is built from its modules."; exit 1; }
+	@echo "Building Prometheus 3 from its Go modules, once; that takes some minutes"
+	@GOBIN="$(CURDIR)/build/prometheus3" CGO_ENABLED=0 go install -tags remove_all_sd \
+		github.com/prometheus/prometheus/cmd/prometheus@v0.316.0 github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+
+prometheus: build/prometheus3/prometheus ## Prometheus 3, by Go, beside an installed one; the tests of rules and dashboard run with both
 
 chain: $(VENV)/.demo build/otelcol ## services, agent, gateways, Prometheus and a backend, with real programs
 	@$(BIN)/python examples/chain.py

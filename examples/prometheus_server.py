@@ -12,7 +12,8 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-RULES = Path(__file__).parent.parent / "collector-config" / "prometheus"
+ROOT = Path(__file__).parent.parent
+RULES = ROOT / "collector-config" / "prometheus"
 _MINUTES = re.compile(r"(?<=[\[ :])(\d+)m(?=[\]) :\n])")
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -24,15 +25,22 @@ scrape_configs:
 """
 
 
+def program(name: str, *, built: bool) -> str | None:
+    """Return the path of ``prometheus`` or ``promtool``, or None: the installed one, or that of ``make prometheus``."""
+    return shutil.which(name, path=str(ROOT / "build" / "prometheus3") if built else None)
+
+
 class Prometheus:
     """A running server.
 
     Args:
         address: Its host and port.
+        otlp: Translation strategy with which it accepts OTLP; empty if it accepts none.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, otlp: str = "") -> None:
         self.address = address
+        self.otlp = otlp
 
     def query(self, expression: str, **when: float) -> list[dict]:
         """Return the current result of an expression, or its range with ``start``, ``end`` and ``step``."""
@@ -54,7 +62,13 @@ class Prometheus:
 
 @contextlib.contextmanager
 def prometheus(
-    port: int, targets: dict[str, str], *, said: Sequence[str] = (), seconds_for_minutes: bool = False
+    port: int,
+    targets: dict[str, str],
+    *,
+    said: Sequence[str] = (),
+    seconds_for_minutes: bool = False,
+    built: bool = False,
+    otlp: str = "",
 ) -> Iterator[Prometheus]:
     """Run Prometheus until the end of the block.
 
@@ -63,9 +77,12 @@ def prometheus(
         targets: Addresses to scrape, by job.
         said: Addresses whose samples have their own job and instance, such as the Collector's exporter.
         seconds_for_minutes: Whether to treat every minute in the rules as a second, to shorten a test.
+        built: Whether to run the Prometheus 3 of ``make prometheus`` rather than the installed one.
+        otlp: Translation strategy with which the server accepts OTLP; empty to accept none. Needs Prometheus 3.
     """
-    if shutil.which("prometheus") is None:
-        raise FileNotFoundError("No prometheus on PATH: install Debian's package prometheus.")
+    executable = program("prometheus", built=built)
+    if executable is None:
+        raise FileNotFoundError("No prometheus: install Debian's package prometheus, or run `make prometheus`.")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name in ("recording_rules.yaml", "alerting_rules.yaml"):
@@ -77,12 +94,15 @@ def prometheus(
         for job, target in targets.items():
             config += f"      - targets: [{json.dumps(target)}]\n        labels: {{job: {json.dumps(job)}}}\n"
         config += f"      - targets: {json.dumps(list(said))}\n"
+        if otlp:
+            config += f"otlp: {{translation_strategy: {otlp}}}\n"
         (folder / "prometheus.yaml").write_text(config)
-        command = ["prometheus", f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
+        command = [executable, f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
+        command += ["--web.enable-otlp-receiver"] if otlp else []
         with (folder / "log").open("w") as log:
             process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stderr=log, stdout=log)
             try:
-                server = Prometheus(f"127.0.0.1:{port}")
+                server = Prometheus(f"127.0.0.1:{port}", otlp)
                 _wait_until_ready(server, process, folder / "log")
                 yield server
             finally:

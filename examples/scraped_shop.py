@@ -1,4 +1,4 @@
-"""The shop with the SDK's Prometheus exporter, under traffic, as a context manager."""
+"""The shop under traffic, scraped or pushing its metrics, as a context manager."""
 
 import contextlib
 import os
@@ -24,12 +24,13 @@ SETTINGS = {
 
 
 @contextlib.contextmanager
-def scraped_shop(path_at: Callable[[float], str], stop: threading.Event) -> Iterator[str]:
+def scraped_shop(path_at: Callable[[float], str], stop: threading.Event, **settings: str) -> Iterator[str]:
     """Run the shop with five requests per second; yields the address to scrape.
 
     Args:
         path_at: Returns the path to request, given the seconds since the start.
         stop: Ends the traffic; set at the end of the block.
+        settings: Variables of its environment, in place of those for the SDK's Prometheus exporter.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -38,7 +39,7 @@ def scraped_shop(path_at: Callable[[float], str], stop: threading.Event) -> Iter
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, "-m", "shop.service"],
         cwd=Path(__file__).parent,
-        env={**clean, **SETTINGS, "OTEL_EXPORTER_PROMETHEUS_PORT": str(port)},
+        env={**clean, **SETTINGS, "OTEL_EXPORTER_PROMETHEUS_PORT": str(port), **settings},
         stdout=subprocess.PIPE,
         text=True,
     )
