@@ -96,8 +96,22 @@ OF_OTHERS = {
 """Sent by Prometheus, by the Collector about itself, by prometheus_client and by the instrumentation system-metrics."""
 
 
+RULES_TEXT = (RULES / "recording_rules.yaml").read_text()
+DECLARED = set(re.findall(r"^ +# - record: (\S+)$", RULES_TEXT, re.M))
+"""Recorded by a rule that the reader uncomments."""
+
+
+def test_rules_to_uncomment_are_rules():
+    """Each is a record with an expression and the labels of a service."""
+    text = re.sub(r"^(      )# (- record|  expr|  labels|    job)", r"\1\2", RULES_TEXT, flags=re.M)
+    rules = {rule["record"]: rule for rule in yaml.safe_load(text)["groups"][0]["rules"] if "record" in rule}
+    assert DECLARED
+    for name in DECLARED:
+        assert rules[name]["expr"] and rules[name]["labels"]["job"]
+
+
 def unknown(expression):
-    return asked(expression) - RECORDED - OF_OTHERS - {name for names in SENT.values() for name in names}
+    return asked(expression) - RECORDED - DECLARED - OF_OTHERS - {name for names in SENT.values() for name in names}
 
 
 @pytest.mark.parametrize(("where", "expression"), list(expressions()))
