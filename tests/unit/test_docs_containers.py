@@ -1,6 +1,8 @@
 """The files for Docker, Compose and the Operator: they parse, pin what they take, and name what exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,9 +113,9 @@ def test_examples_compress_what_they_send():
 
 
 def test_compose_has_the_whole_chain():
-    """Service, Collector, Prometheus, Grafana, Jaeger; what depends on something names a service."""
+    """Service, Collector, Prometheus, Grafana, Jaeger, Loki; what depends on something names a service."""
     services = COMPOSE["services"]
-    assert {"shop", "collector", "prometheus", "grafana", "jaeger"} <= services.keys()
+    assert {"shop", "collector", "prometheus", "grafana", "jaeger", "loki"} <= services.keys()
     for name, service in services.items():
         assert set(service.get("depends_on", ())) <= services.keys(), name
         assert ("image" in service) != ("build" in service), name
@@ -121,6 +123,23 @@ def test_compose_has_the_whole_chain():
             assert PINNED.fullmatch(service["image"]), service["image"]
     assert settings_of(services["shop"]["environment"]) == []
     assert Settings().task_age > 5
+
+
+def test_compose_file_is_valid_by_its_schema():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE_FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_of_compose_has_the_dashboard_and_its_sources():
+    """Nothing is to be imported by hand; the dashboard chooses a data source by its type."""
+    mounts = dict(mount.rsplit(":", 2)[:2] for mount in COMPOSE["services"]["grafana"]["volumes"])
+    provider = yaml.safe_load((COMPOSE_FILE.parent / "dashboards.yaml").read_text())["providers"][0]
+    (folder,) = [source for source, target in mounts.items() if target == provider["options"]["path"]]
+    assert (COMPOSE_FILE.parent / folder / "dashboard.json").resolve().is_file()
+    sources = yaml.safe_load((COMPOSE_FILE.parent / "datasource.yaml").read_text())["datasources"]
+    assert {"prometheus", "loki", "jaeger"} == {source["type"] for source in sources}
+    assert [source["type"] for source in sources if source.get("isDefault")] == ["prometheus"]
 
 
 def test_compose_publishes_on_loopback_alone():
@@ -152,5 +171,6 @@ def test_parts_of_compose_name_each_other():
     assert collector["exporters"]["otlp_grpc"]["endpoint"].split(":")[0] in COMPOSE["services"]
     rules = ROOT / "collector-config" / "prometheus"
     assert all((rules / Path(name).name).is_file() for name in prometheus["rule_files"])
-    source = yaml.safe_load((EXAMPLES / "compose" / "datasource.yaml").read_text())["datasources"][0]
-    assert source["url"].split("//")[1].split(":")[0] in COMPOSE["services"]
+    assert collector["exporters"]["otlp_http/loki"]["endpoint"].split("//")[1].split(":")[0] in COMPOSE["services"]
+    for source in yaml.safe_load((EXAMPLES / "compose" / "datasource.yaml").read_text())["datasources"]:
+        assert source["url"].split("//")[1].split(":")[0] in COMPOSE["services"]
