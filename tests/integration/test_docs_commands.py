@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from debug_endpoint import free_port, wait_for
 from docs_blocks import PAGES, blocks, lacks
-from prometheus_server import _MINUTES, prometheus
+from prometheus_server import _MINUTES, program, prometheus
 from scraped_shop import scraped_shop
 
 ROOT = Path(__file__).parents[2]
@@ -129,16 +129,17 @@ QUERIES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server():
-    """Prometheus over a leaking shop that is asked all the time."""
+@pytest.fixture(scope="module", params=[False, True], ids=["installed", "built"])
+def server(request):
+    """Prometheus over a leaking shop that is asked all the time: the installed one, and that of ``make prometheus``."""
+    if program("prometheus", built=request.param) is None:
+        pytest.skip("needs make prometheus" if request.param else "needs Debian's package prometheus")
     stop = threading.Event()
     with ExitStack() as stack:
         targets = {"shop": stack.enter_context(scraped_shop(lambda _: "/query", stop))}
-        yield stack.enter_context(prometheus(free_port(), targets, seconds_for_minutes=True))
+        yield stack.enter_context(prometheus(free_port(), targets, seconds_for_minutes=True, built=request.param))
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Debian's package prometheus")
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_of_the_page_finds_data(query, server):
     """As it stands there, but that minutes are read as seconds."""
