@@ -53,9 +53,10 @@ class UnawaitedCoroutines:
     def install(self) -> bool:
         """Install the counting function; return whether this interpreter allows it."""
         original = unawaited_report()
-        if self._copy is not None or original is None or _LOOKED_UP not in original.__code__.co_names:
+        if self._copy is not None or original is None:
             return self._copy is not None
-        if original.__closure__ is not None or not _may_have_mappings_as_globals():
+        is_as_expected = _LOOKED_UP in original.__code__.co_names and original.__closure__ is None
+        if not is_as_expected or not _may_have_mappings_as_globals():
             return False
         names = _Names(original.__globals__, self._count)
         self._copy = FunctionType(original.__code__, names, original.__name__, original.__defaults__)
@@ -98,7 +99,7 @@ class _Names(dict[str, Any]):
     """
 
     def __init__(self, module: dict[str, Any], on_report: Any) -> None:
-        super().__init__({"__builtins__": module["__builtins__"], "__name__": module["__name__"]})
+        super().__init__({name: module[name] for name in ("__builtins__", "__name__") if name in module})
         self._module = module
         self._on_report = on_report
 
