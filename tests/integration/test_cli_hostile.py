@@ -41,11 +41,17 @@ GROWING = {
     "creation_stack": [{"function": "f", "path": "/f.py", "line": 7}],
     "creation_sampled": True,
 }
+IMPACT = {"held_by": "shop.kept", "waits_on": "shop.lock", "advice": "Release the lock."}
 MORE = {
     "silent_loops": [{"thread": "main", "silent_s": 9.0, "waiting_at": "f (f.py:1)", "stack": [["f", "/f.py", 1]]}],
     "growing": [GROWING],
     "young_threads": [{**GROWING, "kind": "thread", "counts": True}],
     "ended_badly": [{**GROWING, "created": 3, "destroyed": 1, "unretrieved": 1}],
+    "impacts": [{**GROWING, "verdict": "growing", "memory": 3, "memory_text": "3 B", "memory_note": "", **IMPACT}],
+    "finished_kept": [{**GROWING, "held_by": "shop.kept", "before": 100, "over_s": 600.0}],
+    "stale_spans": [{**GROWING, "span": "GET /first", "ended_s": 300.0}],
+    "generators_left": [GROWING],
+    "never_awaited": [{**GROWING, "dropped": {"function": "f", "path": "/f.py", "line": 7}}],
     "undecided": "a loop of another library",
     "delays": {"main": 0.001},
     "reports_dropped": {"limit": 3},
