@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 SHAPES = {"no tasks": 0, "1,000 sleeping tasks": 1_000, "100,000 sleeping tasks": 100_000}
-SETTLE_S = 90.0
-"""The first scans enter everything, and the proof has its allowance of three seconds."""
+SETTLE_S = 240.0
+"""The first scans enter everything and prove it; idle scans begin once age changes no verdict any more."""
+SECONDS = 360.0
+"""Longer than the longest gap between two scans, so that at least one is counted."""
 
 
 def serve(state: str, tasks: int) -> None:
@@ -33,21 +35,32 @@ def serve(state: str, tasks: int) -> None:
     asyncio.run(main())
 
 
-def measured(state: str, tasks: int, seconds: float, settle_s: float) -> tuple[float, float]:
-    """Return wake-ups and milliseconds of CPU time per second of one process."""
-    command = [sys.executable, __file__, "--serve", state, str(tasks)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+def started(state: str, tasks: int) -> subprocess.Popen[bytes]:
+    """Start one process and wait until all its tasks sleep."""
+    process = subprocess.Popen([sys.executable, __file__, "--serve", state, str(tasks)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def measured(rows: list[tuple[str, int]], seconds: float, settle_s: float) -> list[tuple[float, float]]:
+    """Return wake-ups and milliseconds of CPU time per second of each process; all of them run at the same time."""
+    processes = []
     try:
-        assert process.stdout is not None
-        process.stdout.readline()
+        for state, tasks in rows:
+            processes.append(started(state, tasks))
         time.sleep(settle_s)
-        before, began = counted(process.pid), time.monotonic()
+        before, began = [counted(each.pid) for each in processes], time.monotonic()
         time.sleep(seconds)
-        after, elapsed = counted(process.pid), time.monotonic() - began
+        after, elapsed = [counted(each.pid) for each in processes], time.monotonic() - began
     finally:
-        process.kill()
-        process.wait()
-    return (after[0] - before[0]) / elapsed, 1000 * (after[1] - before[1]) / elapsed
+        for each in processes:
+            each.kill()
+            each.wait()
+    return [
+        ((new[0] - old[0]) / elapsed, 1000 * (new[1] - old[1]) / elapsed)
+        for old, new in zip(before, after, strict=True)
+    ]
 
 
 def counted(pid: int) -> tuple[int, float]:
@@ -63,7 +76,7 @@ def counted(pid: int) -> tuple[int, float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--settle", type=float, default=SETTLE_S)
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -74,9 +87,10 @@ def main() -> None:
     print(f"CPython {sys.version.split()[0]}, {options.seconds:g} s each, load {load:.1f} on {os.cpu_count()} cores")
     print(f"{'':24}{'wake-ups per second':>26}{'CPU time, ms per second':>28}")
     print(f"{'':24}{'bare':>13}{'recorded':>13}{'bare':>14}{'recorded':>14}")
+    rows = [(state, tasks) for tasks in SHAPES.values() for state in ("bare", "recorded")]
+    found = dict(zip(rows, measured(rows, options.seconds, options.settle), strict=True))
     for name, tasks in SHAPES.items():
-        bare = measured("bare", tasks, options.seconds, options.settle)
-        recorded = measured("recorded", tasks, options.seconds, options.settle)
+        bare, recorded = found["bare", tasks], found["recorded", tasks]
         print(f"{name:24}{bare[0]:13.2f}{recorded[0]:13.2f}{bare[1]:14.3f}{recorded[1]:14.3f}", flush=True)
 
 

@@ -36,7 +36,7 @@ _CUT: Final = (
 )  # fmt: skip
 _PRIMITIVES: Final = frozenset({"asyncio", "uvloop", "anyio"})
 """Packages whose queues, events, locks, streams and transports hold futures of their users."""
-_CONTAINERS: Final = (list, tuple, set, frozenset, dict)
+_CONTAINERS: Final = (set, frozenset, dict)
 _COROUTINES_AND_LOOPS: Final = ("cr_frame", "run_forever")
 _function_of: Final[Any] = functools.partial.__dict__["func"].__get__
 _arguments_of: Final[Any] = functools.partial.__dict__["args"].__get__
@@ -179,6 +179,9 @@ def _held_directly(found: Any) -> list[Any]:
     if issubclass(kind, _CUT) or is_future(found):
         return []
     # Compared by identity: a metaclass may define its own equality.
+    if kind is list or kind is tuple:
+        # A gather of a hundred thousand tasks has them in a list, which is met again at each of them.
+        return list(found[:_REACH_LIMIT])
     if any(kind is each for each in _CONTAINERS):
         return gc.get_referents(found)[:_REACH_LIMIT]
     if type_module(kind).partition(".")[0] in _PRIMITIVES:
