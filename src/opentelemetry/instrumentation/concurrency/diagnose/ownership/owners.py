@@ -180,7 +180,7 @@ def _held_directly(found: Any) -> list[Any]:
         return []
     # Compared by identity: a metaclass may define its own equality.
     if kind is list or kind is tuple:
-        # A gather of a hundred thousand tasks has them in a list, which is met again at each of them.
+        # A gather of a hundred thousand tasks has them in a list, which each of them leads to.
         return list(found[:_REACH_LIMIT])
     if any(kind is each for each in _CONTAINERS):
         return gc.get_referents(found)[:_REACH_LIMIT]
