@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 
 import pytest
 from corpus import detectors, runner
@@ -38,7 +39,12 @@ def advised(path, monkeypatch):
             )
         return set()
 
-    # In a whole run, hundreds of test modules use up the limit of the walk to the holders.
+    # In a whole run, hundreds of test modules, and threads of the test runner that hold them, use up the limit of the
+    # walk to the holders.
+    running, current_frames = sys._current_frames().keys() - {threading.get_ident()}, sys._current_frames
+    monkeypatch.setattr(
+        sys, "_current_frames", lambda: {each: top for each, top in current_frames().items() if each not in running}
+    )
     modules = named_walk.application_modules
     monkeypatch.setattr(
         named_walk,

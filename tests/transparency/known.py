@@ -19,6 +19,11 @@ KNOWN: dict[str, str] = {
         "It replaces sys.stderr.flush and expects the first call during finalization. Once logging is imported, as by "
         "OpenTelemetry's API, logging.shutdown calls it earlier; with an SDK the test fails bare as well."
     ),
+    "tests/sync/test_connection.py::ServerConnectionTests::test_writing_in_recv_events_fails": (
+        "Of websockets. It passes only if the main thread closes one direction before the thread that it has just "
+        "started begins to read. Recording the start takes microseconds, in which that thread begins. Bare, the test "
+        "fails now and then, and always if the main thread waits for 10 ms first."
+    ),
 }
 
 APART = (f"{_POOL}.test_python_finalization_error",)
