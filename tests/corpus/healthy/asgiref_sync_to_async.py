@@ -1,6 +1,7 @@
 """Django's bridge runs synchronous views in one thread that all of them share; it idles between requests.
 
-The thread was started by the first request, belongs to an executor that nobody shuts down, and waits.
+The thread was started by the first request, belongs to an executor that nobody shuts down, and waits. The line of the
+executor is that of the import, or of the first request if something else has imported the library before.
 
 Source: https://docs.djangoproject.com/en/stable/topics/async/#asgiref.sync.sync_to_async
 """
@@ -20,7 +21,7 @@ async def main(park):
         names.add(threading.current_thread().name)
 
     async def handle(number):
-        await sync_to_async(view)()
+        await sync_to_async(view)()  # innocent
 
     await park.requests(handle, 6, patience=1.0)
     await park()
