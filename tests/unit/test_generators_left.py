@@ -74,7 +74,9 @@ def pages_of_this_test():
 
 def test_generators_left_half_way_are_counted_by_function(instrumented, pages_of_this_test):
     found = left_after(instrumented, leave, pages_of_this_test, MANY)
-    assert found == {f"{__name__}.pages_of_this_test.pages": MANY}
+    # Before 3.11, code objects have no qualified name; a function of the module has the same name.
+    qualified = "pages_of_this_test.pages" if sys.version_info >= (3, 11) else "pages"
+    assert found == {f"{__name__}.{qualified}": MANY}
 
 
 @pytest.mark.parametrize("use", [finish, close, close_in_task])

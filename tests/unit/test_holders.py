@@ -38,6 +38,10 @@ class Slotted:
     __slots__ = ("inner",)
 
 
+def limit_work(monkeypatch, max_work):
+    monkeypatch.setitem(named_walk.NamedWalk.__init__.__kwdefaults__, "max_work", max_work)
+
+
 def modules_here():
     return ((name, vars(sys.modules[name])) for name in (__name__, "lying") if name in sys.modules)
 
@@ -46,7 +50,9 @@ def modules_here():
 def variable(monkeypatch):
     """Remove what a test put into a variable of this module, the only one of the application besides those in /srv."""
     monkeypatch.setattr(named_walk, "is_application_path", lambda path: path.startswith(("/srv/", __file__)))
-    # Hundreds of test modules, and threads of the test runner that hold them, would use up the limit of a walk.
+    # Hundreds of test modules, threads of the test runner that hold them, and functions of modules that a test has
+    # unloaded would use up the limit of a walk.
+    limit_work(monkeypatch, 100 * named_walk.MAX_WORK)
     monkeypatch.setattr(named_walk, "application_modules", lambda _application: modules_here())
     running, current_frames = set(sys._current_frames()), sys._current_frames
     monkeypatch.setattr(
@@ -254,7 +260,7 @@ class TestLimits:
         assert asyncio.run(main()).held_by == f"{__name__}.kept"
 
     def test_limit_ends_the_walk(self, monkeypatch):
-        monkeypatch.setattr(named_walk.NamedWalk.__init__, "__kwdefaults__", {"max_work": 0})
+        limit_work(monkeypatch, 0)
         assert waits_on(hub_with) == ""
 
     def test_failure_names_nothing(self, monkeypatch):
