@@ -30,7 +30,9 @@ def owners_in_a_gather_of(count, look):
 
 
 def test_task_of_a_large_gather_is_owned():
-    assert owners_in_a_gather_of(1_000, lambda task, outer: is_owned(task) and list(owners_of(task)) == [outer])
+    # From 3.14 on, asyncio names the owner itself as well.
+    found = owners_in_a_gather_of(1_000, lambda task, outer: is_owned(task) and {*owners_of(task)} == {outer})
+    assert found
 
 
 def test_list_of_a_large_gather_is_never_copied_whole(monkeypatch):
