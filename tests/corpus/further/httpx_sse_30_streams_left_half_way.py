@@ -14,6 +14,7 @@ from starlette.routing import Route
 FOUND = "generators"
 AT = "httpx._models.Response.aiter_lines"
 NEEDS = ("httpx", "starlette")
+SINCE = (3, 11)  # code objects have no qualified name before
 
 
 async def prices(request):
