@@ -35,6 +35,8 @@ MAY_LACK = {
         "python.thread.daemon",
         "python.thread.target",
     },
+    # The threads of the program are held by nothing that has a name.
+    "python.thread.orphaned": {"python.leak.held_by"},
     # The garbage collector may take the frames before the task.
     "python.asyncio.task.destroyed": {"python.leak.waiting_at"},
 }
