@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 
 import pytest
 from pictured import snapshot
@@ -241,3 +241,12 @@ def test_leaks_shows_function_number_and_line():
     lines = "".join(leak_lines(Taken(snapshot([]), ProcessInfo(4711)), {"never_awaited": [entry]}))
     assert "120 coroutines never awaited: shop.audit /srv/shop.py:7\n" in lines
     assert "  most of them dropped in shop.handle  /srv/shop.py:31\n" in lines
+
+
+def test_coroutines_beyond_the_limits_are_summed_as_other(counter):
+    forget_to_await()
+    counter.others = 7
+    (first, rest) = never_awaited(SimpleNamespace(recorder=SimpleNamespace(unawaited=counter)))
+    assert first["count"] == 1 and (rest["function"], rest["count"]) == ("_OTHER", 7)
+    text = "".join(leak_lines(Taken(snapshot([]), ProcessInfo(4711)), {"never_awaited": [first, rest]}))
+    assert "7 coroutines never awaited: _OTHER" in text

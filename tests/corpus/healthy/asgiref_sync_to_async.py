@@ -1,6 +1,6 @@
 """Django's bridge runs synchronous views in one thread that all of them share; it idles between requests.
 
-The thread was started by the first request, belongs to an executor that nobody shuts down, and waits. The line of the
+The thread was started by the first request, belongs to an executor that is never shut down, and waits. The line of the
 executor is that of the import, or of the first request if something else has imported the library before.
 
 Source: https://docs.djangoproject.com/en/stable/topics/async/#asgiref.sync.sync_to_async

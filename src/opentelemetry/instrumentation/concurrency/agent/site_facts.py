@@ -120,15 +120,21 @@ def generators_left(live: LiveProcess) -> list[dict[str, Any]]:
 def never_awaited(live: LiveProcess) -> list[dict[str, Any]]:
     """Return the functions whose coroutines were never awaited, most first, with the line that dropped most of them.
 
-    Empty unless the setting `COUNT_UNAWAITED` is on.
+    Empty unless the setting `COUNT_UNAWAITED` is on. Those beyond a limit are summed as ``_OTHER``, the last entry.
     """
     unawaited = live.recorder.unawaited
-    counts = {} if unawaited is None else dict(unawaited.counts)
+    if unawaited is None:
+        return []
+    counts = dict(unawaited.counts)
     found: dict[CodeLine, dict[str, Any]] = {}
     for place, count in sorted(counts.items(), key=lambda item: -item[1]):
         first = {"kind": "task", **line_facts(place.function), "dropped": line_facts(place.dropped), "count": 0}
         found.setdefault(place.function, first)["count"] += count
-    return sorted(found.values(), key=lambda entry: -entry["count"])[:UNAWAITED_LIMIT]
+    most_first = sorted(found.values(), key=lambda entry: -entry["count"])
+    others = unawaited.others + sum(entry["count"] for entry in most_first[UNAWAITED_LIMIT:])
+    rest = line_facts(CodeLine("_OTHER", "", 0))
+    folded = [{"kind": "task", **rest, "dropped": rest, "count": others}] if others else []
+    return most_first[:UNAWAITED_LIMIT] + folded
 
 
 def _ended_badly(counters: Iterable[_Counters]) -> list[_Counters]:
