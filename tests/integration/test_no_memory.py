@@ -67,8 +67,10 @@ async def main():
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
     made = errors = 0
+    # Made here, as there may be no memory for a list later.
+    chain = [None]
     for _ in range(5):
-        chain = [exhaust()]
+        chain[0] = exhaust()
         for _ in range(200):
             try:
                 task = asyncio.create_task(forever())
