@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 SHAPES = {"no tasks": 0, "1,000 sleeping tasks": 1_000, "100,000 sleeping tasks": 100_000}
-SETTLE_S = 240.0
+SETTLE_S = 420.0
 """The first scans enter everything and prove it; idle scans begin once age changes no verdict any more."""
-SECONDS = 360.0
+SECONDS = 1_860.0
 """Longer than the longest gap between two scans, so that at least one is counted."""
 
 

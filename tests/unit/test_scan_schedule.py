@@ -14,8 +14,15 @@ class Time:
         self.now = 1000.0
         self.others_s = 50.0
 
-    def schedule(self, interval_s=5.0):
-        return ScanSchedule(interval_s, lambda: self.now, lambda: self.others_s)
+    def schedule(self, interval_s=5.0, has_creations=False):
+        return ScanSchedule(interval_s, lambda: self.now, lambda: self.others_s, lambda: has_creations)
+
+    def pass_until_due(self, schedule):
+        """Return the seconds that passed."""
+        began = self.now
+        while (left := schedule.left_s()) > 0:
+            self.now += left
+        return self.now - began
 
 
 @pytest.fixture
@@ -38,25 +45,70 @@ def test_cost_of_a_scan_stretches_the_gap_to_one_per_cent(time):
     assert schedule.left_s() == schedule.expected_gap_s == 20
 
 
-def test_scan_in_an_idle_process_is_postponed_to_a_tenth_of_that(time):
+def test_scan_in_an_idle_process_is_postponed_to_a_twentieth_of_that(time):
     schedule = time.schedule()
     schedule.scanned(0.055)
-    waited = 0.0
-    while (left := schedule.left_s()) > 0:
-        time.now += left
-        waited += left
-    assert 55 <= waited <= 65
+    waited = time.pass_until_due(schedule)
+    assert 110 <= waited <= 120
     assert schedule.expected_gap_s == pytest.approx(waited)
 
 
-def test_scan_of_idle_process_is_postponed_by_five_minutes(time):
+def test_scan_of_idle_process_is_postponed_by_what_its_proofs_took_too(time):
+    """Proofs have a budget of their own, so that they do not delay the scans of a busy process."""
+    schedule = time.schedule()
+    schedule.scanned(0.01, 0.045)
+    assert schedule.left_s() == 5
+    assert 110 <= time.pass_until_due(schedule) <= 120
+
+
+def test_scan_of_idle_process_is_postponed_by_half_an_hour(time):
     schedule = time.schedule()
     schedule.scanned(1.0)
-    waited = 0.0
-    while (left := schedule.left_s()) > 0:
-        time.now += left
-        waited += left
-    assert 300 <= waited <= 305
+    assert 1800 <= time.pass_until_due(schedule) <= 1805
+
+
+def test_scan_is_postponed_by_five_minutes_if_a_task_was_created(time):
+    schedule = time.schedule(has_creations=True)
+    schedule.scanned(1.0)
+    assert 300 <= time.pass_until_due(schedule) <= 305
+
+
+def test_scan_is_postponed_by_five_minutes_if_a_site_is_suspected(time):
+    """Only further scans can say that it has stopped growing."""
+    schedule = time.schedule()
+    schedule.has_suspects = True
+    schedule.scanned(1.0)
+    assert 300 <= time.pass_until_due(schedule) <= 305
+
+
+def test_creation_and_suspicion_reach_the_schedule(run, monkeypatch):
+    import asyncio
+
+    from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+    from opentelemetry.instrumentation.concurrency.diagnose.diagnosis import Diagnosed
+    from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+
+    async def main():
+        census.scan()
+        assert not schedule.has_news()
+        task = asyncio.create_task(asyncio.Event().wait())
+        assert schedule.has_news()
+        census.scan()
+        assert not schedule.has_news()
+        site = census.recorder.task_sites.sites[-1]
+        monkeypatch.setattr(installation.diagnosis, "scan", lambda *_: Diagnosed(suspects={site}))
+        census.scan()
+        assert schedule.has_news()
+        task.cancel()
+
+    ConcurrencyInstrumentor().instrument(scan_interval=1000)
+    try:
+        installation = current_installation()
+        census = installation.census
+        schedule = census.schedule
+        run(main)
+    finally:
+        ConcurrencyInstrumentor().uninstrument()
 
 
 def test_scan_in_a_busy_process_is_not_postponed(time):

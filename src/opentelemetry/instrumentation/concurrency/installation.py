@@ -117,7 +117,7 @@ class Installation:
             between_scans=self._between_scans,
         )
         # Twice the age: the creator may end late, and two scans and two proofs must agree.
-        self.census.schedule.settle_s = 2 * settings.task_age + 10 * settings.scan_interval
+        self.census.schedule.settle_s = max(2 * settings.task_age, settings.thread_age) + 10 * settings.scan_interval
         self._meter_type = f"{type(meter).__module__}.{type(meter).__qualname__}"
         self._histograms = self._instruments(meter)
         self._start_empty()
@@ -303,6 +303,7 @@ class Installation:
         proofs = self.diagnosis.proofs.spent_s
         diagnosed = self.live.diagnosed = self.diagnosis.scan(self.census, scan, pause)
         self.census.not_counted_s += self.diagnosis.proofs.spent_s - proofs
+        self.census.schedule.has_suspects = bool(diagnosed.suspects)
         if not scan.after_gap:
             recorder = self.recorder
             sites = recorder.task_sites.sites, recorder.thread_sites.sites

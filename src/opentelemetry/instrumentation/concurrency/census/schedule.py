@@ -1,9 +1,9 @@
 """Due times of scans, from the interval, the cost of scans and process activity.
 
 - A due scan remains due while the scan thread is suspended for a fork, however often that happens.
-- Scanning uses at most one per cent of one core. It uses a tenth of that once the process has been idle for so long
-  that age changes no verdict of a task, because a scan would find the same as the one before. The gap between two scans
-  never exceeds five minutes.
+- Scanning uses at most one per cent of one core. Once the process has been idle for so long that age changes no
+  verdict, a scan would find the same as the one before: scans and proofs together then use a twentieth of that. The gap
+  between two scans never exceeds half an hour, and five minutes if something was created or a site is under suspicion.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from typing import Final
 
 _CPU_SHARE: Final = 0.01
-_IDLE_CPU_SHARE: Final = 0.001
+_IDLE_CPU_SHARE: Final = 0.0005
 _SHARE_OF_ACTIVITY: Final = 0.1
 """CPU time that scanning may use, as a share of the CPU time of the rest of the process."""
 _SMALL_SCAN_S: Final = 0.005
 """CPU time of a scan that is never postponed: 0.1 % of the default interval."""
-_LONGEST_IDLE_GAP_S: Final = 300.0
+_LONGEST_IDLE_GAP_S: Final = 1_800.0
+_LONGEST_GAP_WITH_NEWS_S: Final = 300.0
 _IDLE_BELOW: Final = 0.01
 _ACTIVE_ABOVE: Final = 0.001
 """CPU time of the process, as a share of one core, above which verdicts may still change with age."""
@@ -40,11 +41,13 @@ class ScanSchedule:
         interval_s: Minimum number of seconds between two scans.
         monotonic: A clock, in seconds.
         cpu_of_others: Returns the CPU time of the process without the calling thread, in seconds.
+        has_creations: Returns whether something that may still be live was created since the last scan.
 
     Attributes:
         expected_gap_s: Expected seconds between the last scan and the next, without the time for judging.
         judging_s: Seconds that judging the last scan took, as far as its CPU time explains them.
-        settle_s: Seconds of idleness after which scans are postponed: until all live tasks have been judged.
+        settle_s: Seconds of idleness after which scans are postponed: until everything live has been judged.
+        has_suspects: Whether a site is suspected of growing, which further scans may refute.
     """
 
     def __init__(
@@ -52,31 +55,35 @@ class ScanSchedule:
         interval_s: float,
         monotonic: Callable[[], float] = time.monotonic,
         cpu_of_others: Callable[[], float] = lambda: time.process_time() - time.thread_time(),
+        has_creations: Callable[[], bool] = lambda: False,
     ) -> None:
         self._interval_s = interval_s
         self._monotonic = monotonic
         self._cpu_of_others = cpu_of_others
+        self._has_creations = has_creations
         self.expected_gap_s = interval_s
         self.judging_s = 0.0
         self.settle_s = 0.0
+        self.has_suspects = False
         self._active_at = 0.0
         self._due_at: float | None = None
         self._scanned_at = 0.0
         self._others_at = 0.0
-        self._spent_s = 0.0
+        self._spent_s = self._spent_with_proofs_s = 0.0
 
     def begin(self) -> None:
         """Note that the scan thread is running. The first call determines when a scan is due."""
         if self._due_at is None:
-            self._note(0.0)
+            self._note(0.0, 0.0)
 
-    def scanned(self, spent_s: float) -> None:
+    def scanned(self, spent_s: float, proofs_s: float = 0.0) -> None:
         """Note, in the scanning thread, that a scan has ended.
 
         Args:
-            spent_s: The CPU time of the scan in seconds.
+            spent_s: The CPU time of the scan in seconds, without proofs.
+            proofs_s: The CPU time of its proofs in seconds, which have a budget of their own.
         """
-        self._note(spent_s)
+        self._note(spent_s, proofs_s)
 
     @contextmanager
     def judging(self) -> Iterator[None]:
@@ -89,8 +96,8 @@ class ScanSchedule:
         """Start anew in a forked child."""
         self._due_at = None
 
-    def _note(self, spent_s: float) -> None:
-        self._spent_s = spent_s
+    def _note(self, spent_s: float, proofs_s: float) -> None:
+        self._spent_s, self._spent_with_proofs_s = spent_s, spent_s + proofs_s
         now, others = self._monotonic(), self._cpu_of_others()
         if self._due_at is None or others - self._others_at > _ACTIVE_ABOVE * (now - self._scanned_at):
             self._active_at = now
@@ -103,20 +110,24 @@ class ScanSchedule:
         if self._due_at is None:
             return 0.0
         left_s = self._due_at - self._monotonic()
-        if left_s > 0 or self._spent_s <= _SMALL_SCAN_S:
+        if left_s > 0 or self._spent_with_proofs_s <= _SMALL_SCAN_S:
             return left_s
         elapsed_s = self._monotonic() - self._scanned_at
         activity_s = self._cpu_of_others() - self._others_at
         if (
-            elapsed_s >= _LONGEST_IDLE_GAP_S
+            elapsed_s >= (_LONGEST_GAP_WITH_NEWS_S if self.has_news() else _LONGEST_IDLE_GAP_S)
             or self._monotonic() - self._active_at < self.settle_s
-            or elapsed_s * _IDLE_CPU_SHARE + activity_s * _SHARE_OF_ACTIVITY >= self._spent_s
+            or elapsed_s * _IDLE_CPU_SHARE + activity_s * _SHARE_OF_ACTIVITY >= self._spent_with_proofs_s
         ):
             return left_s
         # The age clock must know that this gap is intended.
         self._due_at = self._monotonic() + self._interval_s
         self.expected_gap_s = self._due_at - self._scanned_at
         return self._interval_s
+
+    def has_news(self) -> bool:
+        """Return whether the next scan may find what the last one did not, apart from what age changes."""
+        return self.has_suspects or self._has_creations()
 
     def process_is_idle(self) -> bool:
         """Return whether the process has been almost idle since the last scan, so that pauses are unnecessary."""

@@ -217,6 +217,10 @@ class Recorder:
         self.hook_failures = 0
         forget_latest_span()
 
+    def has_young(self) -> bool:
+        """Return whether a creation since the last scan may still be live."""
+        return bool(self.young_tasks.entries or self.young_threads.entries)
+
     def wake(self) -> None:
         """Let the next creation take the slow path, which starts the census."""
         self.task_sites.forget_paths()
