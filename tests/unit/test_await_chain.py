@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import types
 
 import pytest
 from suspended_tasks import abandon, middle, names, outer, outer_agen, pause, suspended
 
+from opentelemetry.instrumentation.concurrency.diagnose.introspection import await_chain
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.await_chain import walk_await_chain
 
 uvloop = pytest.importorskip("uvloop")
@@ -271,3 +273,34 @@ def test_frames_are_shared_between_chains(run):
         assert all(itertools.starmap(lambda left, right: left is right, pairs))
 
     run(main)
+
+
+class FutureIter:
+    """Has the name of asyncio's iterator, but is the application's."""
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+
+
+def test_wrapper_of_the_application_leads_to_its_only_coroutine(run):
+    async def main():
+        async with suspended(outer(asyncio.get_running_loop().create_future())) as task:
+            coroutine = task.get_coro()
+            assert await_chain._wrapped(FutureIter(coroutine)) is coroutine
+            assert await_chain._wrapped(FutureIter(3)) is None
+
+    run(main)
+
+
+def test_callback_releases_the_waiter_that_it_was_given():
+    """That of ``asyncio.wait_for`` up to 3.11, not any callback of the future."""
+
+    def release(waiter, _future):
+        """Be a callback."""
+
+    waiter, other = object(), object()
+    assert await_chain._releases(functools.partial(release, waiter), waiter) is True
+    assert await_chain._releases(functools.partial(release, other), waiter) is False
+    assert await_chain._releases(functools.partial(release), waiter) is False
+    assert await_chain._releases(functools.partial(print, waiter), waiter) is False
+    assert await_chain._releases(release, waiter) is False

@@ -158,7 +158,9 @@ def test_pace_pauses_after_so_much_work_and_ends_at_the_limit():
     assert pauses == []
     pace.work(1)
     assert pauses == [True]
-    pace.work(5_000)
+    pace.work(4_999)
+    assert pauses == [True]
+    pace.work(1)
     assert pauses == [True, True]
     with pytest.raises(TooMuchWorkError):
         pace.work(1)

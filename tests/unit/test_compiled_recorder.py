@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
-from opentelemetry.instrumentation.concurrency.record import compiled
+from opentelemetry.instrumentation.concurrency.record import compiled, recorder_check
 from opentelemetry.instrumentation.concurrency.record.compiled import INTERFACE, checked_recorder, choose_recorder
 from opentelemetry.instrumentation.concurrency.record.recorder_check import difference_from_python
+from opentelemetry.instrumentation.concurrency.record.tasks import create_task_hook
 from opentelemetry.instrumentation.concurrency.record.young import WIDTH
 
 CHOSEN = choose_recorder("auto")
@@ -115,6 +116,15 @@ def test_self_check_uses_no_task_name_and_leaves_no_task():
     loop.close()
     gc.collect()
     assert not [found for found in gc.get_objects() if isinstance(found, asyncio.Task) and "self-check" in repr(found)]
+
+
+def test_self_check_tasks_end_without_a_word(monkeypatch):
+    """A pending task tells its loop when it is destroyed, unless it is told not to."""
+    told = []
+    monkeypatch.setattr(recorder_check._Loop, "call_exception_handler", lambda _, context: told.append(context), False)
+    assert recorder_check.difference_from_python(create_task_hook) is None
+    gc.collect()
+    assert told == []
 
 
 def test_self_check_recorder_that_loses_tasks_is_replaced(caplog):

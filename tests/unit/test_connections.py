@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.connections import (
+    _is_open_transport,
     belongs_to_connection,
     connection_side,
 )
@@ -154,3 +155,37 @@ def test_side_of_a_task_without_connection_is_none(loop):
         return found
 
     assert loop.run_until_complete(ask()) == "none"
+
+
+class Transport:
+    """Has the name, but is the application's."""
+
+    asked = False
+
+    def is_closing(self):
+        self.asked = True
+        return False
+
+
+def test_transport_of_the_application_is_never_asked():
+    found = Transport()
+    assert _is_open_transport(found) is False
+    assert not found.asked
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_transport_is_open_until_it_is_closed(new_loop):
+    async def main():
+        server = await asyncio.get_running_loop().create_server(Link, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, _ = await asyncio.get_running_loop().create_connection(Link, "127.0.0.1", port)
+        found = [_is_open_transport(transport), _is_open_transport(server)]
+        transport.close()
+        found.append(_is_open_transport(transport))
+        server.close()
+        return found
+
+    loop = new_loop()
+    assert loop.run_until_complete(main()) == [True, False, False]
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()

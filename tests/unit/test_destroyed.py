@@ -1,6 +1,7 @@
 """Destroyed tasks: which sites have a group, with which observation, and until when."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from census_rows import Rows
@@ -116,3 +117,9 @@ def test_destroyed_tasks_that_show_no_wait_are_inspected_32x(site, ended, monkey
     for _ in range(100):
         tasks.note(site, ended)
     assert len(observed) == 32
+
+
+@pytest.mark.parametrize(("chain", "note", "is_whole"), [((1,), "", True), ((1,), "cut", False), ((), "", False)])
+def test_observation_with_a_chain_and_no_note_is_whole(chain, note, is_whole):
+    observation = SimpleNamespace(chain=chain, chain_note=note)
+    assert destroyed_module._is_whole(observation) is is_whole

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from opentelemetry.instrumentation.concurrency.record.fork import application_has_threads, only_own_threads_are_left
 from opentelemetry.instrumentation.concurrency.serve import http
 from opentelemetry.instrumentation.concurrency.settings import load_settings
 
@@ -99,3 +101,23 @@ def test_endpoint_stays_closed_where_no_thread_can_be_started(tmp_path, monkeypa
     http.DebugServer(settings, None).open()
     assert "stays closed: no thread could be started" in caplog.text
     assert not path.exists()
+
+
+def test_application_has_threads_besides_the_calling_one():
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    try:
+        assert application_has_threads() is True
+        assert only_own_threads_are_left() is False
+    finally:
+        release.set()
+        thread.join()
+
+
+def test_application_has_no_threads_besides_those_of_this_package(monkeypatch):
+    current = threading.current_thread()
+    monkeypatch.setattr(threading, "enumerate", lambda: [current])
+    assert application_has_threads() is False
+    monkeypatch.setattr(threading, "enumerate", list)
+    assert only_own_threads_are_left() is True

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.growth.growth import GrowthWatch, growth_clause
+from opentelemetry.instrumentation.concurrency.diagnose.growth.growth import (
+    _DAYS_REMEMBERED,
+    GrowthWatch,
+    _Scale,
+    growth_clause,
+)
 
 spec = importlib.util.spec_from_file_location("growth", Path(__file__).parents[2] / "benchmarks" / "growth.py")
 simulation = importlib.util.module_from_spec(spec)
@@ -143,3 +148,24 @@ def test_rise_within_three_standard_deviations_is_chance(rise, is_suspected):
     counts = [10_001, 10_001, *(10_000 + rise * number // 12 for number in range(13)), 10_000 + rise]
     found = [watch.scan(60.0 * number, {"site": [old, 10_000, *[0] * 4]}) for number, old in enumerate(counts)]
     assert any(found) is is_suspected
+
+
+def test_growth_that_falls_back_by_half_of_what_it_needed_ends_suspicion():
+    """From 100 to 130, of which it gave back all but four: not half of the rise to the highest count of the week."""
+    watch = GrowthWatch(window_s=60.0, scans=5, minimum=20)
+    scale = _Scale(0.0, 60.0, 5, 100)
+    for last, is_suspected in ((120, True), (104, False)):
+        scale.since, scale.rise, scale.last = 1.0, (100, 130, 6), last
+        watch._judge(scale, last, 2.0, slow=False)
+        assert (scale.since is not None) is is_suspected
+
+
+def test_peak_is_forgotten_after_so_many_days():
+    day = 86_400.0
+    scale = _Scale(0.0, 60.0, 5, 0)
+    scale._remember_peak(1.0, 100)
+    scale._remember_peak(2.0, 90)
+    scale._remember_peak((_DAYS_REMEMBERED - 1) * day, 5)
+    assert scale.highest_before() == 100
+    scale._remember_peak(_DAYS_REMEMBERED * day, 6)
+    assert scale.highest_before() == 6

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from opentelemetry.instrumentation.concurrency.census import pace
-from opentelemetry.instrumentation.concurrency.census.pace import SLICE, in_slices, paced
+from opentelemetry.instrumentation.concurrency.census.pace import SLICE, in_slices, paced, rows_marked
 
 
 @pytest.fixture
@@ -40,3 +40,8 @@ def test_in_slices_of_quick_items_makes_no_pause(pauses):
     assert list(in_slices([1, 2], lambda: pauses.append(True), 60.0)) == [1, 2]
     assert pauses == []
     assert pace.SLICE_S < 0.005
+
+
+def test_rows_marked_are_all_of_them_in_order():
+    assert list(rows_marked(bytearray((1, 1, 0, 1, 2, 1)), 1)) == [0, 1, 3, 5]
+    assert list(rows_marked(bytearray(3), 1)) == []

@@ -11,6 +11,7 @@ from healthy_waits import LOOPS, end, new_future, on, proven_among, run_on
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallMark
 from opentelemetry.instrumentation.concurrency.diagnose.proof import closure, wakeability
 from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import (
+    Proof,
     ProofMemory,
     evidence,
     proof_on_demand,
@@ -128,6 +129,72 @@ def test_loop_that_hides_its_timers_gives_no_verdict_and_says_so():
     proof = loop.run_until_complete(main())
     loop.close()
     assert proof.unwakeable == () and "HidingLoop" in proof.undecided
+
+
+def test_task_whose_loop_hides_its_timers_counts_as_left_out():
+    class HidingLoop(asyncio.SelectorEventLoop):
+        def call_at(self, *args, **kwargs):
+            return super().call_at(*args, **kwargs)
+
+    async def main():
+        task = asyncio.ensure_future(on(new_future()))
+        await asyncio.sleep(0)
+        proof = prove(iter([task]))
+        await end({task})
+        return proof, id(task)
+
+    loop = HidingLoop()
+    (proof, address) = loop.run_until_complete(main())
+    loop.close()
+    assert (proof.examined, proof.left_out) == (0, {address})
+
+
+def test_loop_without_the_examined_tasks_leaves_the_proof_whole():
+    """Its timers count as well; those of the loops of the tasks are not asked twice."""
+    other = asyncio.new_event_loop()
+
+    async def main():
+        task = asyncio.ensure_future(on(new_future()))
+        await asyncio.sleep(0)
+        proof = proof_on_demand([task], loops=[other, asyncio.get_running_loop()])
+        await end({task})
+        return proof
+
+    proof = asyncio.run(main())
+    other.close()
+    assert (len(proof.unwakeable), proof.undecided) == (1, "")
+
+
+def test_timer_of_another_loop_wakes_the_task():
+    other = asyncio.new_event_loop()
+
+    async def main():
+        future = new_future()
+        task = asyncio.ensure_future(on(future))
+        await asyncio.sleep(0)
+        timer = other.call_later(3600, future.cancel)
+        del future
+        proof = proof_on_demand([task], loops=[other])
+        timer.cancel()
+        await end({task})
+        return proof
+
+    proof = asyncio.run(main())
+    other.close()
+    assert proof.unwakeable == ()
+
+
+def test_task_that_only_the_second_proof_left_out_counts_as_not_examined(monkeypatch):
+    """Only what both proofs examined has a result, however the first left a task out."""
+    proofs = iter(
+        [
+            Proof(examined=1, left_out=frozenset({1}), not_reached=frozenset({2, 3})),
+            Proof(examined=2, left_out=frozenset({3}), not_reached=frozenset({1})),
+        ]
+    )
+    monkeypatch.setattr(wakeability, "prove", lambda *_, **_options: next(proofs))
+    # The second proof examined task 2, which the first had not reached, and one more that both examined.
+    assert proof_on_demand([]).examined == 1
 
 
 def test_interpreter_without_lock_gives_no_verdict_and_says_so(monkeypatch):

@@ -113,3 +113,11 @@ def test_residents_of_main_came_at_once_and_long_ago(memory):
     assert not memory.filled_once(births, 39.0 + WINDOW / 2)
     assert not memory.filled_once([*births, 2 * WINDOW], 10 * WINDOW)
     assert not ResidentMemory(0, WINDOW).filled_once(births, 10 * WINDOW)
+
+
+def test_residents_to_be_are_none_above_the_limit_or_without_one():
+    site = make_site("shop.listen")
+    births = [100.0 * number for number in range(3)]
+    assert ResidentMemory(3, WINDOW).would_be_residents(site, births) is True
+    assert ResidentMemory(2, WINDOW).would_be_residents(site, births) is False
+    assert ResidentMemory(0, WINDOW).would_be_residents(site, []) is False

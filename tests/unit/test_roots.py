@@ -5,6 +5,7 @@ import ctypes
 import gc
 import weakref
 from array import array
+from contextvars import Context
 
 import pytest
 
@@ -192,3 +193,31 @@ def test_hung_on_tasks_slot_with_the_waiter_is_found(loop):
     assert hung_on_tasks([task], {id(future): 1}) == []
     task.future = future
     assert hung_on_tasks([task], {id(future): 1}) == [1]
+
+
+def test_hung_on_tasks_callbacks_of_a_task_are_not_attributes(suspended):
+    """From the second on, a C task keeps its callbacks in a list."""
+    task = suspended()
+    for _ in range(2):
+        task.add_done_callback(ignore)
+    lists = [each for each in gc.get_referents(task) if type(each) is list]
+    assert lists
+    assert hung_on_tasks([task], {id(each): 1 for each in lists}) == []
+
+
+def test_hung_on_tasks_other_list_is_an_attribute(suspended):
+    class Slots(asyncio.Task):
+        __slots__ = ("own",)
+
+    task = suspended(Slots)
+    for _ in range(2):
+        task.add_done_callback(ignore)
+    task.own = [(ignore, 3)]
+    assert hung_on_tasks([task], {id(task.own): 1}) == [1]
+
+
+def test_hung_on_tasks_context_is_not_an_attribute(suspended):
+    task = suspended()
+    contexts = [each for each in gc.get_referents(task) if type(each) is Context]
+    assert contexts
+    assert hung_on_tasks([task], {id(each): 1 for each in contexts}) == []

@@ -176,3 +176,14 @@ def test_mark_of_an_earlier_cut_is_counted_on():
     frames = fitted.count("  File ")
     assert fitted.startswith(f"  ... {20 - frames} outer frames cut\n")
     assert fitted.endswith("in shop.layer_19")
+
+
+def test_stack_that_is_too_long_by_one_frame_loses_that_frame():
+    fitted = fit({"code.stacktrace": STACK}, Limits(length=len(STACK) - 1))["code.stacktrace"]
+    assert fitted.startswith("  ... 1 outer frame cut\n")
+    assert fitted.count("  File ") == 19
+
+
+def test_stack_fills_the_limit_to_the_last_character():
+    cut = fit({"code.stacktrace": STACK}, Limits(length=500))["code.stacktrace"]
+    assert fit({"code.stacktrace": STACK}, Limits(length=len(cut)))["code.stacktrace"] == cut

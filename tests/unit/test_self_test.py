@@ -356,3 +356,23 @@ def test_helpers_of_assumptions_find_names_and_codes():
     assert [code.co_name for code in codes_named(module, "run")] == ["run"]
     assert mentions(threading.Event.__init__, "_flag") and not mentions(threading.Event.__init__, "_other")
     assert [library_of(name) for name in ("asyncio.tasks", "queue", "anyio.x")] == ["asyncio", "Python", "anyio"]
+
+
+def test_executors_of_greenlets_are_not_looked_into(monkeypatch):
+    """The queues of gevent show nothing."""
+    shown = {each.what for each in of_threads.assumptions_on_threads() if each.library == "concurrent.futures"}
+    monkeypatch.setattr(of_threads, "threads_are_greenlets", lambda: True)
+    with_greenlets = {each.what for each in of_threads.assumptions_on_threads() if each.library == "concurrent.futures"}
+    assert shown - with_greenlets == {
+        "ThreadPoolExecutor._threads, _max_workers and _work_queue",
+        "objects in queue.SimpleQueue",
+    }
+
+
+def test_fields_of_threads_are_name_and_daemon(monkeypatch):
+    assert of_threads._fields()
+    monkeypatch.setattr(of_threads, "is_daemon", lambda _: False)
+    assert not of_threads._fields()
+    monkeypatch.undo()
+    monkeypatch.setattr(of_threads, "name_field", lambda _: "")
+    assert not of_threads._fields()

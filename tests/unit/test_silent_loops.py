@@ -49,9 +49,16 @@ class Service:
         done.wait()
 
 
+class SlowService(Service):
+    """Each look at the answer takes two seconds."""
+
+    def sleep(self, seconds):
+        super().sleep(2.0)
+
+
 @contextmanager
-def service(**options):
-    made = Service(**options)
+def service(kind=Service, **options):
+    made = kind(**options)
     try:
         made.let_answer()
         yield made
@@ -115,6 +122,11 @@ def test_question_of_a_scan_counts():
 def test_looking_alone_asks_nothing():
     with service() as made, blocked(made):
         assert made.scan() == []
+
+
+def test_loop_that_answers_late_but_answers_is_not_silent():
+    with service(SlowService) as made:
+        assert made.ask() == []
 
 
 def test_idle_and_busy_loops_that_answer_are_not_silent():

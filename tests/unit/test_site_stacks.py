@@ -163,3 +163,9 @@ def test_coroutine_handed_over_and_dropped_is_forgotten(instrumented):
         del coroutine
         gc.collect()
     assert reference() is None
+
+
+def test_site_is_shown_with_number_line_and_what_runs():
+    site = Site("task", 7, None, -2, "shop.query", runs="shop.ask")
+    site.path, site.line = "/srv/shop.py", 12
+    assert repr(site) == "<Site 7 shop.query /srv/shop.py:12 runs shop.ask>"

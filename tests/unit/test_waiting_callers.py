@@ -37,6 +37,27 @@ async def ready(*, task_status):
     await job()
 
 
+def callback():
+    """Have the name of the callback of ``run_coroutine_threadsafe``."""
+
+
+@pytest.mark.parametrize(
+    ("consulted", "expected"),
+    [
+        ([(asyncio.events.Handle._run.__code__, 0)], True),
+        ([(job.__code__, 0), (callback.__code__, 0)], True),
+        ([(job.__code__, 0), (asyncio.events.Handle._run.__code__, 0)], False),
+        ([(None, 0), (job.__code__, 0)], False),
+        ([], False),
+    ],
+    ids=["a callback of the loop", "handed to a loop", "a loop further out", "other code", "nothing"],
+)
+def test_task_made_in_a_callback_may_come_from_another_thread(consulted, expected):
+    coroutine = job()
+    assert waiting_callers.is_handed_over(coroutine, consulted) is expected
+    coroutine.close()
+
+
 def start_soon(portal):
     portal.start_task_soon(job)
 
