@@ -116,15 +116,6 @@ def test_site_that_comes_later_joins_the_series_with_its_attributes():
     assert service.value("asyncio.task.created", "shop.query") == 7
 
 
-def test_publication_is_unread_until_an_exporter_reads_it():
-    """Only what was read may be left out of a series that begins later."""
-    service = Service()
-    service.site(created=3)
-    service.scan()
-    assert not service.allocator._publication.was_read
-    assert service.allocator.read().was_read
-
-
 def test_one_line_running_two_coroutines_has_two_series():
     service = Service()
     service.site(runs="shop.ask", created=3)
