@@ -112,3 +112,11 @@ def test_awaited_calls_of_any_code_are_names_of_variables(module):
     source = inspect.getsource(importlib.import_module(module))
     for code in codes_of(compile(source, module, "exec")):
         assert awaited_calls(code) <= {*code.co_varnames, *code.co_freevars, *code.co_cellvars}
+
+
+def test_awaited_calls_are_read_once_per_code():
+    async def ask(make):
+        await make()
+
+    assert awaited_calls(ask.__code__) is awaited_calls(ask.__code__)
+    assert awaited_calls(ask.__code__) == {"make"}

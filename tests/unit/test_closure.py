@@ -115,6 +115,21 @@ def test_account_tells_weak_references(pace):
     assert kept() is node
 
 
+def test_account_work_is_counted_by_references():
+    """So that other threads run meanwhile, and the limit ends it."""
+    pauses = []
+    counting = Pace(lambda: pauses.append(True))
+    shared = [Node() for _ in range(100)]
+    objects = [Node(*shared) for _ in range(300)]
+    gc.disable()
+    try:
+        found = closure_of(objects, Pace(lambda: None)).objects
+        assert account(found, 0, counting) is not None
+    finally:
+        gc.enable()
+    assert pauses
+
+
 def test_closure_reaches_referents(pace):
     inner = Node()
     found = closure_of([Node([{"key": inner}])], pace)

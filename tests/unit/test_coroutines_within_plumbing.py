@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.record.started import without_plumbing
+from opentelemetry.instrumentation.concurrency.record.started import (
+    _module_of_path,
+    module_of,
+    name_of_call,
+    without_plumbing,
+)
 
 
 async def job():
@@ -52,3 +57,22 @@ def test_awaitable_that_asyncio_wraps_is_found():
 @pytest.mark.parametrize("found", [3, None, sys])
 def test_object_that_is_no_coroutine_is_itself(found):
     assert without_plumbing(found) is found
+
+
+def test_module_of_a_coroutine_is_that_of_its_code():
+    inner, sleeping = job(), asyncio.sleep(1)
+    assert module_of(inner) == __name__
+    assert module_of(sleeping) == "asyncio.tasks"
+    closing(inner, sleeping)
+    assert module_of(inner) == ""
+    assert module_of(3) == ""
+
+
+def test_module_of_a_path_is_the_one_loaded_from_it():
+    assert _module_of_path(sys.modules[__name__].__file__) == __name__
+    assert _module_of_path("/nowhere.py") == ""
+
+
+@pytest.mark.parametrize("item", [{"fn": job, "args": ()}, {"task": (job, (), {})}, {"task": (job, ())}])
+def test_call_of_an_executor_is_named_in_both_forms(item):
+    assert name_of_call(item) == f"{__name__}.job"

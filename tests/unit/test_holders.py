@@ -232,6 +232,35 @@ class TestNames:
         text = path_text([Root("shop", {"hub": first}), *path], keeps_index=True)
         assert text.count(".state") == 11 and ".…" in text
 
+    def test_dictionaries_of_objects_are_no_steps(self):
+        first = Hub()
+        first.state = Hub()
+        first.state.queue = Hub()
+        path = [first, first.__dict__, first.state, first.state.__dict__, first.state.queue]
+        text = path_text([Root("shop", {"hub": first}), *path], keeps_index=True)
+        assert text == "shop.hub.state.queue"
+
+    def test_path_of_the_longest_length_is_not_cut(self, monkeypatch):
+        monkeypatch.setattr(holders_module, "_MOST_STEPS", 3)
+        first = Hub()
+        first.state = Hub()
+        first.state.queue = Hub()
+        root, path = Root("shop", {"hub": first}), [first, first.state, first.state.queue]
+        assert path_text([root, *path], keeps_index=True) == "shop.hub.state.queue"
+        monkeypatch.setattr(holders_module, "_MOST_STEPS", 2)
+        assert ".…" in path_text([root, *path], keeps_index=True)
+
+    def test_attributes_of_a_state_are_entries_of_its_own_dictionary(self):
+        class State:
+            """As Starlette has one."""
+
+        State.__module__ = "starlette.datastructures"
+        state, other, entries = State(), Hub(), {"hub": 1}
+        state._state = other._state = entries
+        assert holders_module._has_attributes_in(state, entries)
+        assert not holders_module._has_attributes_in(state, {"hub": 1})
+        assert not holders_module._has_attributes_in(other, entries)
+
 
 class TestLimits:
     def test_large_collection_is_compared_with_all_its_entries(self):

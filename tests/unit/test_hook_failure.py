@@ -10,6 +10,7 @@ import pytest
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.record import failure as failure_module
 from opentelemetry.instrumentation.concurrency.record import recorder as recorders
 from opentelemetry.instrumentation.concurrency.record.failure import HookFailure
 from opentelemetry.instrumentation.concurrency.record.site_table import SiteTable
@@ -42,6 +43,16 @@ def test_error_of_the_applications_state_leaves_the_hook(error, caplog):
     failure = HookFailure("create_task", counted.append)
     assert failure(error, lambda: disarmed.append(True), "task") == "task"
     assert (counted, disarmed, caplog.records) == (["create_task"], [], [])
+
+
+def test_error_that_cannot_be_judged_stays_within_the_hook(monkeypatch):
+    """As where the stack is exhausted: the application gets its task."""
+
+    def fail(_error):
+        raise RecursionError
+
+    monkeypatch.setattr(failure_module, "_is_of_signal_handler", fail)
+    assert HookFailure("create_task", lambda _: None)(ValueError(), lambda: None, "task") == "task"
 
 
 class AlarmError(Exception):

@@ -324,3 +324,10 @@ def test_leak_memory_says_what_it_lacks():
         "not counted is the memory that these own: 2 zlib.Compress"
     )
     assert found.of_tasks(6).bytes == 3_000
+
+
+def test_memory_is_an_estimate_only_where_tasks_were_left_out():
+    assert LeakMemory(1000, tasks=3, measured=3).text == "1.0 kB"
+    assert LeakMemory(1000, tasks=3, measured=2).text == "about 1.0 kB"
+    assert LeakMemory(1000, tasks=3, measured=3).note == ""
+    assert LeakMemory(1000, tasks=3, measured=2).note == "estimated from 2 of 3 tasks"

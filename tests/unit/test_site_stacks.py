@@ -10,7 +10,8 @@ import pytest
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record.creation_stack import CreationStack
-from opentelemetry.instrumentation.concurrency.record.site import Site
+from opentelemetry.instrumentation.concurrency.record.naming import CodeLine
+from opentelemetry.instrumentation.concurrency.record.site import Site, SpawningLine
 
 
 class Thing:
@@ -169,3 +170,8 @@ def test_site_is_shown_with_number_line_and_what_runs():
     site = Site("task", 7, None, -2, "shop.query", runs="shop.ask")
     site.path, site.line = "/srv/shop.py", 12
     assert repr(site) == "<Site 7 shop.query /srv/shop.py:12 runs shop.ask>"
+
+
+def test_spawning_line_is_shown_with_its_line_and_what_runs():
+    line = CodeLine("shop.start", "/srv/shop.py", 8)
+    assert repr(SpawningLine(line, "shop.ask")) == "<SpawningLine shop.start /srv/shop.py:8 runs shop.ask>"

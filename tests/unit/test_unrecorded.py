@@ -80,6 +80,17 @@ def test_among_gives_those_without_a_row(unrecorded, columns):
     assert [reference() for reference in found] == [unknown]
 
 
+def test_among_gives_all_of_many_and_pauses_in_between(unrecorded, columns, monkeypatch):
+    monkeypatch.setattr(unrecorded_module, "SLICE", 1)
+    tasks, pauses = [Task() for _ in range(5)], []
+    for task in tasks[::2]:
+        columns.add(task, ref(task), SITE, 1.0, None, None)
+    found = unrecorded.among(tasks, columns, lambda: pauses.append(True))
+    assert [reference() for reference in found] == tasks[1::2]
+    # One for the rows, one for each two objects.
+    assert len(pauses) == 4
+
+
 def test_are_sought_among_few_always(unrecorded, columns, monkeypatch):
     assert unrecorded.are_sought(columns)
     monkeypatch.setattr(unrecorded_module, "_SOUGHT_ALWAYS_BELOW", 1)
