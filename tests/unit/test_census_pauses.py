@@ -41,3 +41,23 @@ def test_scan_of_another_thread_pauses_whatever_the_scan_thread_found(census):
     census._thread = None
     census.scan()
     assert census._wake
+
+
+def test_scan_thread_that_ran_before_a_fork_runs_after_it(census):
+    census._wake = threading.Event()
+    census.open()
+    census.ensure_running()
+    census.suspend()
+    assert census._thread is None
+    census.resume()
+    try:
+        assert census._thread is not None
+    finally:
+        census.close()
+
+
+def test_scan_thread_that_did_not_run_before_a_fork_is_not_started(census):
+    census.open()
+    census.suspend()
+    census.resume()
+    assert census._thread is None

@@ -103,3 +103,17 @@ def test_unrecorded_tasks_found_early_are_found_at_scale(searches):
         return await strangers_found(made, release)
 
     assert asyncio.run(main()) == 2
+
+
+def test_unrecorded_task_counts_as_created_once(searches):
+    async def main():
+        release = asyncio.Event()
+        task = asyncio.Task(blocked(release))
+        await scan(3)
+        created = [site.created for site in current_installation().recorder.task_sites.sites if site.created]
+        release.set()
+        await task
+        return created
+
+    assert asyncio.run(main()).count(1) >= 1
+    assert all(site.created < 2 for site in current_installation().recorder.task_sites.sites)

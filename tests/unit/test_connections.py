@@ -1,9 +1,11 @@
 """Which tasks belong to an open connection."""
 
 import asyncio
+import socket
 
 import pytest
 
+from opentelemetry.instrumentation.concurrency.diagnose.introspection import connections
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.connections import (
     _is_open_transport,
     belongs_to_connection,
@@ -189,3 +191,28 @@ def test_transport_is_open_until_it_is_closed(new_loop):
     assert loop.run_until_complete(main()) == [True, False, False]
     loop.run_until_complete(asyncio.sleep(0.01))
     loop.close()
+
+
+def test_side_of_what_is_gone_is_accepted():
+    """It is accused of nothing."""
+    assert connection_side(None) == "accepted"
+
+
+@pytest.mark.parametrize(("is_tornado", "side"), [(False, "reads"), (True, "accepted")])
+def test_side_of_a_reader_without_transport_is_known_for_tornado(monkeypatch, is_tornado, side):
+    """Its accepted connections have no transport either."""
+    monkeypatch.setattr(connections, "stream_wait", lambda _: "io.read" if is_tornado else None)
+
+    async def main():
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        task = asyncio.create_task(asyncio.get_running_loop().sock_recv(ours, 1))
+        await asyncio.sleep(0)
+        found = connection_side(task)
+        task.cancel()
+        await asyncio.wait([task])
+        ours.close()
+        theirs.close()
+        return found
+
+    assert asyncio.run(main()) == side

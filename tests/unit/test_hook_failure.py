@@ -45,6 +45,14 @@ def test_error_of_the_applications_state_leaves_the_hook(error, caplog):
     assert (counted, disarmed, caplog.records) == (["create_task"], [], [])
 
 
+def test_error_of_the_hook_is_not_a_signal_handlers(monkeypatch):
+    try:
+        raise ValueError
+    except ValueError as error:
+        assert failure_module._is_of_signal_handler(error) is False
+    assert failure_module._is_of_signal_handler(MemoryError()) is False
+
+
 def test_error_that_cannot_be_judged_stays_within_the_hook(monkeypatch):
     """As where the stack is exhausted: the application gets its task."""
 

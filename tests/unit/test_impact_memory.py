@@ -331,3 +331,20 @@ def test_memory_is_an_estimate_only_where_tasks_were_left_out():
     assert LeakMemory(1000, tasks=3, measured=2).text == "about 1.0 kB"
     assert LeakMemory(1000, tasks=3, measured=3).note == ""
     assert LeakMemory(1000, tasks=3, measured=2).note == "estimated from 2 of 3 tasks"
+
+
+def test_task_that_two_await_is_measured_once():
+    async def wait(inner):
+        await inner
+
+    async def main():
+        inner = asyncio.ensure_future(asyncio.Event().wait())
+        tasks = [asyncio.ensure_future(wait(inner)) for _ in range(2)]
+        await asyncio.sleep(0)
+        found = exclusive_module._with_awaited(tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait([inner, *tasks])
+        return found == [*tasks, inner]
+
+    assert asyncio.run(main())

@@ -1,6 +1,7 @@
 """Which rows are orphans: how often they must be seen, and which unsampled requests a verdict extends to."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from census_rows import Rows
@@ -153,3 +154,25 @@ def test_unsampled_requests_alone_are_no_orphans(rows, task):
     for at in (100.0, 200.0, 300.0):
         assert orphans(search, rows, at) == {}
     assert not kept.done()
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_many_old_tasks_are_leaks_without_record_only(rows, task, is_recorded):
+    """A task without a known creator is judged by the number of such tasks; one with a living creator is none."""
+    search, site, creator = make_search(), rows.site(), task()
+    kept = [rows.add(task(), site, at=1.0, creator=creator if is_recorded else None)]
+    orphans(search, rows, 100.0)
+    kept += [rows.add(task(), site, at=200.0, creator=creator if is_recorded else None) for _ in range(20)]
+    found = [orphans(search, rows, at) for at in (500.0, 600.0, 700.0)][-1]
+    assert found == ({} if is_recorded else {"shop.query": 21})
+    assert not any(each.done() for each in kept)
+
+
+@pytest.mark.parametrize(("received", "are_in_use"), [((), False), ((True, False), False), ((True, True), True)])
+def test_connections_are_in_use_if_most_received_something_late(rows, task, received, are_in_use):
+    search, site = make_search(), rows.site()
+    kept = [rows.add(task(), site, at=1.0) for _ in received]
+    since = [1.0 + (3 if late else 1) * AGE for late in received]
+    serials = dict(zip(rows.census.tasks.serials, since, strict=True))
+    search._stalls = SimpleNamespace(since=serials.get)
+    assert search._are_in_use(rows.census.tasks, list(range(len(kept)))) is are_in_use

@@ -89,3 +89,13 @@ def test_coroutine_handed_over_is_found_at_the_line_that_did_so(table, coroutine
     table.expect(coroutines[0], sys._getframe())
     _, site, _ = table._expected[id(coroutines[0])]
     assert table.find(None, coroutines[0]) is site
+
+
+def test_predecessor_is_sought_only_where_sites_can_be_located(table, monkeypatch):
+    """Without a census that knows where a finished task was created there is no answer."""
+    ended = object()
+    monkeypatch.setattr(site_table, "ended_task_given_to", lambda outward: outward)
+    assert table._predecessor_site(ended) is None
+    table.locate = {ended: "its site"}.get
+    assert table._predecessor_site(ended) == "its site"
+    assert table._predecessor_site(None) is None
