@@ -75,7 +75,8 @@ def _growing(group: Group) -> Iterable[str]:
         shown = group.callers[:_MOST_CALLERS]
         lines = ", ".join(f"{count} by {line_text(line)}" for line, count in shown)
         more = len(group.callers) - len(shown)
-        yield f"No creating line stands out: {lines}{f' and others by {more} more lines' if more else ''}."
+        others = f" and others by {more} more line{'' if more == 1 else 's'}" if more else ""
+        yield f"No creating line stands out: {lines}{others}."
     else:
         yield f"The number of live {kind}s started at this line keeps growing: {group.evidence}."
     if group.waits:
