@@ -28,6 +28,10 @@ def with_keywords(loop, main):
     return loop.run_forever(main, debug=True)
 
 
+def with_all(loop, *mains):
+    return loop.run_until_complete(*mains)
+
+
 def nested(loop, main):
     return str(loop.run_until_complete(main)) == "True"
 
@@ -46,6 +50,7 @@ def before(loop, make):
 def test_frame_in_the_call_that_runs_a_loop_stands_in_it():
     assert plain(Loop(), None) is True
     assert with_keywords(Loop(), None) is True
+    assert with_all(Loop(), None) is True
     assert nested(Loop(), None) is True
 
 

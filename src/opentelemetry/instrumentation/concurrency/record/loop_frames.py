@@ -14,6 +14,8 @@ from types import CodeType
 from typing import Any, Final
 
 _RUN_CALLS: Final = frozenset({"run_forever", "run_until_complete"})
+_ATTRIBUTE_MAY_BE_METHOD: Final = sys.version_info >= (3, 12)
+"""Since 3.12, the lowest bit of LOAD_ATTR says what LOAD_METHOD said before."""
 
 
 def may_run_loop(code: CodeType) -> bool:
@@ -27,7 +29,7 @@ def stands_in_run_call(code: CodeType, lasti: int) -> bool:
     for place in range(len(instructions) - 1, -1, -1):
         each = instructions[place]
         if each.argval in _RUN_CALLS and each.opname.startswith(("LOAD_METHOD", "LOAD_ATTR")):
-            return _consumes(instructions[place + 1 :])
+            return _calls(instructions[place + 1 :], 2 if _pushes_self(each) else 1)
     return False
 
 
@@ -36,14 +38,20 @@ def is_handle_run(code: CodeType) -> bool:
     return code.co_name == "_run" and code.co_filename == _handle_path()
 
 
-def _consumes(following: list[dis.Instruction]) -> bool:
-    """Return whether the last instruction calls the method that was on the stack before the first."""
-    depth = 0
+def _pushes_self(load: dis.Instruction) -> bool:
+    """Return whether loading a method has put both it and its object (or NULL) on the stack."""
+    return load.opname.startswith("LOAD_METHOD") or (_ATTRIBUTE_MAY_BE_METHOD and bool((load.arg or 0) & 1))
+
+
+def _calls(following: list[dis.Instruction], size: int) -> bool:
+    """Return whether the last instruction calls the method, which takes ``size`` places on the stack before the first.
+
+    The first call that leaves no more than its result in their place is that of the method.
+    """
     for each in following:
-        depth += dis.stack_effect(each.opcode, each.arg if each.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
-        if depth < 0:
-            # Method and self (or NULL) have become one result.
-            return depth == -1 and each is following[-1]
+        size += dis.stack_effect(each.opcode, each.arg if each.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
+        if size <= 1:
+            return each is following[-1]
     return False
 
 
