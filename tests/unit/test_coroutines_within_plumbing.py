@@ -38,7 +38,7 @@ def test_coroutine_of_the_application_is_itself():
 
 def test_plumbing_without_a_coroutine_is_itself():
     """The arguments of `asyncio.sleep` are no coroutines."""
-    sleeping = asyncio.sleep(5, "result")
+    sleeping = asyncio.sleep(5, ["result"])
     assert without_plumbing(sleeping) is sleeping
     sleeping.close()
 

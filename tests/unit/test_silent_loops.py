@@ -49,16 +49,9 @@ class Service:
         done.wait()
 
 
-class SlowService(Service):
-    """Each look at the answer takes two seconds."""
-
-    def sleep(self, seconds):
-        super().sleep(2.0)
-
-
 @contextmanager
-def service(kind=Service, **options):
-    made = kind(**options)
+def service(**options):
+    made = Service(**options)
     try:
         made.let_answer()
         yield made
@@ -124,9 +117,15 @@ def test_looking_alone_asks_nothing():
         assert made.scan() == []
 
 
-def test_loop_that_answers_late_but_answers_is_not_silent():
-    with service(SlowService) as made:
-        assert made.ask() == []
+@pytest.mark.parametrize(
+    ("is_answered", "sent_at", "is_silent"), [(False, 998.0, True), (False, 999.5, False), (True, 998.0, False)]
+)
+def test_loop_is_silent_if_it_owes_an_answer_for_long(is_answered, sent_at, is_silent):
+    """One that answers late, but answers, is not."""
+    ping = SimpleNamespace(is_answered=is_answered, sent_at=sent_at, loop=object, thread_name="Shop", thread_id=0)
+    questions = LoopQuestions(None, 1.0, lambda: 1000.0, None)
+    questions._owed = lambda: {1: ping}
+    assert len(questions.silent(None)) == is_silent
 
 
 def test_idle_and_busy_loops_that_answer_are_not_silent():
