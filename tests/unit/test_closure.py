@@ -115,6 +115,24 @@ def test_account_tells_weak_references(pace):
     assert kept() is node
 
 
+@pytest.mark.parametrize(("ours", "is_held"), [(2, False), (1, True)])
+def test_account_references_of_the_caller_to_tasks_do_not_count(pace, ours, is_held):
+    class Task:
+        """Has the field that is read of tasks."""
+
+        _fut_waiter = None
+
+    gc.disable()
+    try:
+        objects = [Task()]
+        lists = [objects[:], objects[:]]
+        accounts = account(objects, 1, pace, held_by_us=ours)
+        assert bool(accounts.held[0]) is is_held
+        assert len(lists) == 2
+    finally:
+        gc.enable()
+
+
 def test_account_work_is_counted_by_references():
     """So that other threads run meanwhile, and the limit ends it."""
     pauses = []

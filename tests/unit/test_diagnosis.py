@@ -35,7 +35,14 @@ def test_line_is_suspected_unless_half_of_its_tasks_are_orphans(installation, mo
     """They have reports of their own, at the lines that created them."""
     line, creating = (Site("task", number, None, -2, "shop.query", runs="shop.ask") for number in (-1, 0))
     growing = SimpleNamespace(
-        site=line, tallies=[SimpleNamespace(site=creating)], old=10, rows=[], evidence="", count=10, callers=()
+        site=line,
+        tallies=[SimpleNamespace(site=creating)],
+        old=10,
+        rows=[],
+        evidence="",
+        count=10,
+        callers=(),
+        rises=True,
     )
     scan = installation.census.scan()
     monkeypatch.setattr(installation.diagnosis._growing, "scan", lambda *_: [growing])
@@ -44,4 +51,5 @@ def test_line_is_suspected_unless_half_of_its_tasks_are_orphans(installation, mo
     with installation.census.locked():
         installation.diagnosis._add_growing(installation.census, scan, diagnosed, lambda: None)
     assert (line in diagnosed.suspects) is is_suspected
+    assert diagnosed.has_rising is is_suspected
     assert len(diagnosed.groups) == is_suspected

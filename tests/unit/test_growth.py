@@ -169,3 +169,11 @@ def test_peak_is_forgotten_after_so_many_days():
     assert scale.highest_before() == 100
     scale._remember_peak(_DAYS_REMEMBERED * day, 6)
     assert scale.highest_before() == 6
+
+
+def test_growth_on_the_longest_scale_alone_is_judged_as_slow(monkeypatch):
+    site, seen = Site(), []
+    monkeypatch.setattr(site.watch, "_judge", lambda scale, alive, now, *, slow: seen.append(slow))
+    for _ in range(3):
+        site.scan(births=1, seconds=100 * HOUR)
+    assert seen[-3:] == [False, False, True]

@@ -10,6 +10,7 @@ def test_publication_is_unread_until_an_exporter_reads_it():
     allocator = SeriesAllocator(max_sites=10, granularity="line", totals_only=False)
     assert Publication((), 0, 0).was_read is False
     assert Publication((), 0, 0).tasks_unexamined == 0
+    assert Publication((), 0, 0).suspects == {"task": 0, "thread": 0}
     allocator.publish(Scan(1, 2.0, False, (), ()), Diagnosed(unexamined=3), {"task": [], "thread": []})
     assert not allocator._publication.was_read
     found = allocator.read()

@@ -73,15 +73,15 @@ def test_scan_is_postponed_by_five_minutes_if_a_task_was_created(time):
     assert 300 <= time.pass_until_due(schedule) <= 305
 
 
-def test_scan_is_postponed_by_five_minutes_if_a_site_is_suspected(time):
+def test_scan_is_postponed_by_five_minutes_if_a_site_is_said_to_rise(time):
     """Only further scans can say that it has stopped growing."""
     schedule = time.schedule()
-    schedule.has_suspects = True
+    schedule.has_rising = True
     schedule.scanned(1.0)
     assert 300 <= time.pass_until_due(schedule) <= 305
 
 
-def test_creation_and_suspicion_reach_the_schedule(run, monkeypatch):
+def test_creations_and_rises_reach_the_schedule(run, monkeypatch):
     import asyncio
 
     from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
@@ -95,8 +95,7 @@ def test_creation_and_suspicion_reach_the_schedule(run, monkeypatch):
         assert schedule.has_news()
         census.scan()
         assert not schedule.has_news()
-        site = census.recorder.task_sites.sites[-1]
-        monkeypatch.setattr(installation.diagnosis, "scan", lambda *_: Diagnosed(suspects={site}))
+        monkeypatch.setattr(installation.diagnosis, "scan", lambda *_: Diagnosed(has_rising=True))
         census.scan()
         assert schedule.has_news()
         task.cancel()

@@ -187,3 +187,9 @@ def test_stack_that_is_too_long_by_one_frame_loses_that_frame():
 def test_stack_fills_the_limit_to_the_last_character():
     cut = fit({"code.stacktrace": STACK}, Limits(length=500))["code.stacktrace"]
     assert fit({"code.stacktrace": STACK}, Limits(length=len(cut)))["code.stacktrace"] == cut
+
+
+def test_attributes_beyond_the_important_ones_are_kept_in_order_while_there_is_room():
+    attributes = {"python.leak.reason": "It leaks.", "first": 1, "second": 2, "third": 3}
+    fitted = fit(attributes, Limits(count=3))
+    assert set(fitted) == {"python.leak.reason", "first", "second"}

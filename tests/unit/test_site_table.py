@@ -1,9 +1,12 @@
 """The table of sites: what it expects of other threads, and which sites may have started a coroutine."""
 
+import asyncio
 import sys
 
 import pytest
 
+from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record import site_table
 from opentelemetry.instrumentation.concurrency.record.application import ApplicationCode
 from opentelemetry.instrumentation.concurrency.record.site_table import SiteTable
@@ -99,3 +102,29 @@ def test_predecessor_is_sought_only_where_sites_can_be_located(table, monkeypatc
     table.locate = {ended: "its site"}.get
     assert table._predecessor_site(ended) == "its site"
     assert table._predecessor_site(None) is None
+
+
+def spawn(coroutine):
+    return asyncio.create_task(coroutine)
+
+
+async def first():
+    await spawn(ask())
+
+
+async def second():
+    await spawn(ask())
+
+
+def test_sites_behind_one_spawning_line_share_it():
+    ConcurrencyInstrumentor().instrument(reports="none", metrics="none", scan_interval=3600)
+    try:
+        asyncio.run(first())
+        asyncio.run(second())
+        sites = current_installation().recorder.task_sites.sites
+        found = [site.spawning for site in sites if site.function in (f"{__name__}.first", f"{__name__}.second")]
+    finally:
+        ConcurrencyInstrumentor().uninstrument()
+    assert len(found) == 2
+    assert found[0] is found[1]
+    assert found[0].line.function == f"{__name__}.spawn"

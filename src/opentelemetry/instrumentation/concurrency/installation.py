@@ -303,7 +303,7 @@ class Installation:
         proofs = self.diagnosis.proofs.spent_s
         diagnosed = self.live.diagnosed = self.diagnosis.scan(self.census, scan, pause)
         self.census.not_counted_s += self.diagnosis.proofs.spent_s - proofs
-        self.census.schedule.has_suspects = bool(diagnosed.suspects)
+        self.census.schedule.has_rising = diagnosed.has_rising
         if not scan.after_gap:
             recorder = self.recorder
             sites = recorder.task_sites.sites, recorder.thread_sites.sites

@@ -3,7 +3,7 @@
 - A due scan remains due while the scan thread is suspended for a fork, however often that happens.
 - Scanning uses at most one per cent of one core. Once the process has been idle for so long that age changes no
   verdict, a scan would find the same as the one before: scans and proofs together then use a twentieth of that. The gap
-  between two scans never exceeds half an hour, and five minutes if something was created or a site is under suspicion.
+  between two scans never exceeds half an hour, nor five minutes if something was created or a number is said to rise.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ScanSchedule:
         expected_gap_s: Expected seconds between the last scan and the next, without the time for judging.
         judging_s: Seconds that judging the last scan took, as far as its CPU time explains them.
         settle_s: Seconds of idleness after which scans are postponed: until everything live has been judged.
-        has_suspects: Whether a site is suspected of growing, which further scans may refute.
+        has_rising: Whether the number of a site is said to rise, which further scans may refute.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ScanSchedule:
         self.expected_gap_s = interval_s
         self.judging_s = 0.0
         self.settle_s = 0.0
-        self.has_suspects = False
+        self.has_rising = False
         self._active_at = 0.0
         self._due_at: float | None = None
         self._scanned_at = 0.0
@@ -127,7 +127,7 @@ class ScanSchedule:
 
     def has_news(self) -> bool:
         """Return whether the next scan may find what the last one did not, apart from what age changes."""
-        return self.has_suspects or self._has_creations()
+        return self.has_rising or self._has_creations()
 
     def process_is_idle(self) -> bool:
         """Return whether the process has been almost idle since the last scan, so that pauses are unnecessary."""

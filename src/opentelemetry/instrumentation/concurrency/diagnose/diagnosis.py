@@ -57,6 +57,7 @@ class Diagnosed:
         groups: Groups that may be reported.
         orphans: Number of orphans per verdict, by site.
         suspects: Sites that grow or exceed the live limit.
+        has_rising: Whether the number of one of them rises, which later scans may refute.
         unexamined: Number of old tasks that the proof has not examined.
         executors: Use of the executors, by site.
         memory: Memory of leaked tasks in bytes, by site and verdict, where it was measured.
@@ -66,6 +67,7 @@ class Diagnosed:
     groups: list[Group] = field(default_factory=list)
     orphans: dict[Site, SiteVerdicts] = field(default_factory=dict)
     suspects: set[Site] = field(default_factory=set)
+    has_rising: bool = False
     unexamined: int = 0
     executors: dict[Site, ExecutorUse] = field(default_factory=dict)
     memory: dict[tuple[Site, Verdict], int] = field(default_factory=dict)
@@ -308,6 +310,7 @@ class Diagnosis:
             if is_line and 2 * orphans >= growing.old:
                 continue
             diagnosed.suspects.add(growing.site)
+            diagnosed.has_rising = diagnosed.has_rising or growing.rises
             if verdicts and not is_line:
                 # If the site has orphans, they are the leak, and their report contains more.
                 continue

@@ -33,6 +33,7 @@ class Growing:
         rows: The live tasks or threads older than one window; all of them if the evidence does not depend on age.
         evidence: The evidence, as a clause.
         callers: For a spawning line, the creating lines and their numbers of live objects, highest first.
+        rises: Whether its number rises, which later scans may refute; otherwise it exceeds the live limit.
     """
 
     site: Site
@@ -40,6 +41,7 @@ class Growing:
     rows: Sequence[int]
     evidence: str
     callers: tuple[tuple[CodeLine, int], ...] = ()
+    rises: bool = True
 
     @property
     def count(self) -> int:
@@ -156,7 +158,7 @@ class GrowingSites:
         callers = callers_of(tallies) if site.number < 0 else ()
         if born_before is not None:
             rows = [row for row in paced(rows, pause) if columns.created_at[row] <= born_before] or rows
-        return Growing(site, tallies, rows, evidence, callers)
+        return Growing(site, tallies, rows, evidence, callers, rises=born_before is not None)
 
 
 def _older(tallies: Mapping[S, list[Tally]]) -> dict[S, tuple[int, ...]]:
