@@ -97,6 +97,7 @@ def test_growing_site_is_suspected_with_its_old_rows():
     created_at = service.rows.census.threads.created_at
     assert [row for row, at in enumerate(created_at) if row >= 3 and at <= service.now - 60.0] == list(suspect.rows)
     assert (suspect.count, suspect.old) == (len(service.kept) - 3, len(suspect.rows))
+    assert suspect.rises
 
 
 def test_growing_site_that_is_ignored_is_not_suspected():
@@ -153,6 +154,7 @@ def test_more_than_the_live_limit_is_suspected_at_once(suspended):
     (suspect,) = service.scan({site: [task]})
     assert suspect.evidence.startswith("6 are live at once, more than 5, ")
     assert list(suspect.rows) == list(range(6))
+    assert not suspect.rises
 
 
 def test_more_threads_than_the_live_limit_are_not_suspected():
