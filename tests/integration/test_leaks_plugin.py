@@ -277,7 +277,7 @@ def test_g(): pass
         result.stdout.fnmatch_lines(
             [
                 "no_leaks() got timeouts; it takes action, timeout, *",
-                "no_leaks('task'): expected 'tasks', 'threads', 'all'",
+                "no_leaks('task'): expected 'tasks', 'threads', 'timers', 'sessions', 'all'",
                 "no_leaks(action='raise'): expected one of error, warn",
                 "allow_leaks() takes one reason as a string: *",
                 "allow_leaks() got names; it takes a reason and creator, function, top, name",

@@ -141,7 +141,10 @@ class TestBaseline:
             ('{"version": 3, "leaks": []}', "expected"),
             ([{"kind": "task", "site": "a.b", "expires": "2027-01-01"}], "entry 1: 'reason' is missing"),
             ([{"kind": "task", "site": "a.b", "reason": "x", "expires": "soon"}], "expected a date"),
-            ([{"kind": "job", "site": "a.b", "reason": "x", "expires": "2027-01-01"}], "expected 'task' or 'thread'"),
+            (
+                [{"kind": "job", "site": "a.b", "reason": "x", "expires": "2027-01-01"}],
+                "expected 'task', 'thread', 'timer', 'session'",
+            ),
             ([{"kind": "task", "sites": "a.b"}], "unknown sites; known are"),
             ([3], "expected an object of strings"),
         ],

@@ -1,9 +1,10 @@
-"""Leak tests, which fail tests that leave tasks or threads behind.
+"""Leak tests, which fail tests that leave tasks or threads behind, optionally also timers and sessions.
 
 The modules, each with one purpose:
 
 * ``scope.py``: the check to which a creation belongs when tests run concurrently;
 * ``recording.py``: the creations during a check, and those that are still live (``leftover.py``);
+* ``optional_kinds.py``: timers (``timers.py``) and sessions (``sessions.py``), noted at their creation (``noted.py``);
 * ``leak.py``: the description of a leak; ``leak_error.py``: the error and the warning;
 * ``filters.py``: leaks to ignore; ``known_rules.py``: known infrastructure; ``baseline.py``: leaks tolerated for now;
 * ``settling.py``: waiting without blocking a loop;

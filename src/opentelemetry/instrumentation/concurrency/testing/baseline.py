@@ -26,14 +26,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from .leak import Leak
+from .leftover import LeakKind
 
 DAYS_TO_MEND: Final = 90
 """Days until an entry written by the tool expires, unless a date is given."""
 _VERSION: Final = 2
 _READABLE: Final = (1, 2)
+_KINDS: Final = get_args(LeakKind)
 _FIELDS: Final = {"kind", "site", "runs", "reason", "expires", "waits", "test"}
 
 
@@ -41,7 +43,7 @@ class SeenLeak(NamedTuple):
     """The properties of a leak that a baseline compares.
 
     Attributes:
-        kind: ``task`` or ``thread``.
+        kind: ``task``, ``thread``, ``timer`` or ``session``.
         site: Function of the creating line.
         test: The test that leaked; empty if unknown.
         runs: The started function; empty if unknown.
@@ -69,7 +71,7 @@ class KnownLeak:
     """A tolerated leak.
 
     Attributes:
-        kind: ``task`` or ``thread``.
+        kind: ``task``, ``thread``, ``timer`` or ``session``.
         site: Function of the creating line, ``module.function``.
         reason: Why it is tolerated, preferably a ticket.
         expires: The last day on which it is tolerated.
@@ -238,8 +240,8 @@ def _entry(entry: Any, where: str) -> KnownLeak:
     for name in ("kind", "site", "reason", "expires"):
         if not entry.get(name, "").strip():
             raise ValueError(f"{where}: {name!r} is missing; a known leak needs kind, site, reason and expires")
-    if entry["kind"] not in ("task", "thread"):
-        raise ValueError(f"{where}: kind is {entry['kind']!r}, expected 'task' or 'thread'")
+    if entry["kind"] not in _KINDS:
+        raise ValueError(f"{where}: kind is {entry['kind']!r}, expected {', '.join(map(repr, _KINDS))}")
     try:
         expires = date.fromisoformat(entry["expires"])
     except ValueError:

@@ -51,16 +51,17 @@ Filter = Rule | Callable[[Leak], Any]
 
 
 def ignore_current() -> Rule:
-    """Ignore every task and thread that exists at the moment of this call, by serial number.
+    """Ignore everything that exists at the moment of this call, by serial number.
 
     Can be called anywhere, also after a warm-up within the block: ``check.ignore(ignore_current())``.
     """
+    from .optional_kinds import marks
     from .recording import recording
 
     tasks, threads = recording().marks()
-    limits = {"task": tasks, "thread": threads}
+    limits = {"task": tasks, "thread": threads, **marks()}
     # Serial number 0 belongs to a destroyed task, which does not exist any more.
-    return Rule("ignore_current()", lambda leak: 0 < leak.serial <= limits[leak.kind])
+    return Rule("ignore_current()", lambda leak: 0 < leak.serial <= limits.get(leak.kind, 0))
 
 
 def ignore_creator(*patterns: str) -> Rule:
@@ -110,7 +111,7 @@ def ignore_top(*patterns: str) -> Rule:
 
 
 def ignore_name(*patterns: str | re.Pattern[str]) -> Rule:
-    """Ignore tasks and threads by name; a compiled regular expression must match the whole name.
+    """Ignore tasks and threads by name, sessions by class; a compiled regular expression must match the whole name.
 
     Raises:
         TypeError: A pattern is neither a string nor a compiled regular expression.

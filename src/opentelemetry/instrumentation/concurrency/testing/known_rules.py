@@ -23,10 +23,11 @@ from ..diagnose.ownership.infrastructure import (
 )
 from ..record.internals.of_futures import queued_calls
 from ..record.internals.of_threading import target_field
-from ..record.long_lived import declared_task, declared_thread
+from ..record.long_lived import declared_function, declared_task, declared_thread
 from ..record.plumbing import is_plumbing
 from ..record.threads import executor_of
 from .leftover import Leftover
+from .sessions import is_kept_for_the_process
 
 _ANYIO_PROCESS_POOL: Final = "_shutdown_process_pool_on_exit"
 _JUPYTER_RUNNER: Final = "jupyter_core.utils._TaskRunner.run"
@@ -44,7 +45,7 @@ class KnownRule:
     Attributes:
         name: The name in messages.
         reason: Why it is not a leak.
-        holds: Returns whether a task or thread (second argument) belongs to the class.
+        holds: Returns whether an object (second argument) belongs to the class.
     """
 
     name: str
@@ -53,7 +54,7 @@ class KnownRule:
 
 
 def is_known(one: Leftover, rules: tuple[KnownRule, ...]) -> bool:
-    """Return whether a leftover task or thread belongs to one of ``rules``, or has just ended."""
+    """Return whether a leftover belongs to one of ``rules``, or has just ended."""
     found = one.reference()
     return found is None or any(rule.holds(one, found) for rule in rules)
 
@@ -139,8 +140,15 @@ def _is_executor_shutdown(thread: threading.Thread) -> bool:
 
 
 def _is_declared(one: Leftover, found: Any) -> bool:
-    reason = declared_task(found, one.creator) if one.kind == "task" else declared_thread(found)
-    return reason is not None
+    if one.kind == "task":
+        return declared_task(found, one.creator) is not None
+    if one.kind == "thread":
+        return declared_thread(found) is not None
+    return declared_function(one.site.runs) is not None
+
+
+def _is_kept_session(one: Leftover, found: Any) -> bool:
+    return one.kind == "session" and is_kept_for_the_process(found)
 
 
 KNOWN_RULES: Final = (
@@ -175,6 +183,11 @@ KNOWN_RULES: Final = (
     KnownRule("test_runner_thread", "pytest-timeout and pytest-xdist", _is_runner_thread),
     KnownRule("test_runner_task", "anyio's and unittest's runners live as long as their loop", _is_runner_task),
     KnownRule("generator_closing", "asyncio's own, closes an asynchronous generator", _is_generator_closing),
+    KnownRule(
+        "kept_session",
+        "one that a module variable, a class attribute or lru_cache holds is for the whole process",
+        _is_kept_session,
+    ),
     KnownRule("long_lived", "declared with long_lived(reason)", _is_declared),
 )
 """All known infrastructure; ``check_leaks(known=…)`` takes any part of it."""

@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class check_leaks:  # noqa: N801 (used like a function)
-    """Fail if the block leaves tasks or threads behind, and name the line that created them.
+    """Fail if the block leaves tasks, threads and, if asked for, timers or sessions behind; name the creating line.
 
     ::
 
@@ -48,13 +48,16 @@ class check_leaks:  # noqa: N801 (used like a function)
         ignore: One or several filters: ``ignore_current()``, ``ignore_creator(…)``, ``ignore_function(…)``,
             ``ignore_top(…)``, ``ignore_name(…)`` of the ``testing`` package, or functions that take a ``Leak``.
         action: ``raise`` a ``LeakError``; ``warn`` with a ``LeakWarning`` at the line of the block or
-            function; ``log`` a warning; ``cancel`` the remaining tasks and log them.
+            function; ``log`` a warning; ``cancel`` the remaining tasks and timers and log them.
         tasks: Whether to check tasks.
         threads: Whether to check threads.
+        timers: Whether to check timers that the application schedules with ``call_later`` or ``call_at``.
+        sessions: Whether to check that the aiohttp sessions and httpx clients of the application are closed.
         daemons: Whether to check daemon threads.
         everything: Whether to include tasks and threads without a known owner, which older code created meanwhile.
-        runner_cancelled: Whether to include tasks that ``asyncio.run`` or another runner cancelled with its loop.
-        destroyed: Whether to include tasks that were garbage-collected while pending.
+        runner_cancelled: Whether to include tasks that ``asyncio.run`` or another runner cancelled with its loop, and
+            timers that were dropped when their loop was closed.
+        destroyed: Whether to include tasks that were garbage-collected while pending, and open sessions likewise.
         stop_waiting: Ends the wait early: an event (``is_set``), a future (``done``), or a function that returns
             whether to end it.
         baseline: A ``Baseline`` or the path of its file: leaks that are tolerated for now.
@@ -84,6 +87,8 @@ class check_leaks:  # noqa: N801 (used like a function)
         baseline: Baseline | str | os.PathLike[str] | None = None,
         known: Iterable[KnownRule] | None = None,
         label: str = "",
+        timers: bool = False,
+        sessions: bool = False,
     ) -> None:
         if callable(timeout):
             raise TypeError("check_leaks does not take a function: write @check_leaks() with parentheses")
@@ -93,7 +98,7 @@ class check_leaks:  # noqa: N801 (used like a function)
             raise ValueError(f"timeout={timeout!r}: expected seconds, at least 0")
         if action not in ACTIONS:
             raise ValueError(f"action={action!r}: expected one of {', '.join(ACTIONS)}")
-        if not tasks and not threads:
+        if not any((tasks, threads, timers, sessions)):
             raise ValueError("tasks=False, threads=False: there would be nothing to check")
         self._options = CheckOptions(
             timeout=float(timeout),
@@ -109,6 +114,8 @@ class check_leaks:  # noqa: N801 (used like a function)
             baseline=baseline if isinstance(baseline, Baseline) or baseline is None else Baseline.load(baseline),
             known=KNOWN_RULES if known is None else tuple(known),
             label=label,
+            timers=timers,
+            sessions=sessions,
         )
         self._running: tuple[LeakCheck, Any] | None = None
         self._decorated: Callable[..., Any] | None = None
@@ -217,7 +224,8 @@ def report(
         else:
             warnings.warn_explicit(LeakWarning(str(leak_error)), LeakWarning, code.co_filename, code.co_firstlineno)
     elif check.options.action in ("log", "cancel"):
-        done = " and cancelled" if check.options.action == "cancel" else ""
+        can_cancel = any(leak.kind in ("task", "timer") for leak in check.leaks)
+        done = " and cancelled" if check.options.action == "cancel" and can_cancel else ""
         _logger.warning("Found%s: %s", done, leak_error)
     elif error is None:
         raise leak_error

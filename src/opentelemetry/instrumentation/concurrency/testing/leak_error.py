@@ -13,14 +13,14 @@ _MAX_SITES: Final = 3
 
 
 class LeakWarning(UserWarning):
-    """Tasks or threads remain from a block that was checked with ``action="warn"``.
+    """Something remains from a block that was checked with ``action="warn"``.
 
     Not a `ResourceWarning`, which Python does not show by default.
     """
 
 
 class LeakError(AssertionError):
-    """Tasks or threads remain from a checked block.
+    """Tasks, threads, timers or sessions remain from a checked block.
 
     It is an `AssertionError`, so that test runners count a failure rather than an error. If the body of the block
     raised an exception of its own, both are raised together: on Python ≥ 3.11 as ``ExceptionGroup(..., [body's,
@@ -51,16 +51,17 @@ def _rebuilt(text: str, leaks: tuple[Leak, ...], label: str, ended_early: bool) 
 
 
 def summary(leaks: Sequence[Leak], label: str = "") -> str:
-    """Return one line with the number of leaked tasks and threads, their creation sites and functions."""
+    """Return one line with the number of leaks per kind, their creation sites and functions."""
     counts = [
         f"{count} {kind}{'' if count == 1 else 's'}"
-        for kind in ("task", "thread")
+        for kind in ("task", "thread", "timer", "session")
         if (count := sum(leak.kind == kind for leak in leaks))
     ]
     sites = list(dict.fromkeys(_site_and_what_it_runs(leak) for leak in leaks))
     more = f" and {len(sites) - _MAX_SITES} more sites" if len(sites) > _MAX_SITES else ""
     created = f"{', '.join(sites[:_MAX_SITES])}{more}"
-    return f"{' and '.join(counts)} left behind, created by {created}{f', in {label}' if label else ''}"
+    counted = " and ".join(filter(None, [", ".join(counts[:-1]), *counts[-1:]]))
+    return f"{counted} left behind, created by {created}{f', in {label}' if label else ''}"
 
 
 def _site_and_what_it_runs(leak: Leak) -> str:

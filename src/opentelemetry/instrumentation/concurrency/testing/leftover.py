@@ -1,14 +1,16 @@
-"""Creations during a check, and leftover tasks and threads, as plain values."""
+"""Creations during a check, and leftovers, as plain values."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import ReferenceType
 
 from ..record.creation_stack import CreationStack
 from ..record.creator import CreatorSpan
-from ..record.site import Kind, Site
+from ..record.site import Site
 from .scope import Scope
+
+LeakKind = Literal["task", "thread", "timer", "session"]
 
 
 class Record(NamedTuple):
@@ -21,9 +23,14 @@ class Record(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """A task or thread that outlived a scope."""
+    """What outlived a scope.
 
-    kind: Kind
+    Attributes:
+        loop: The event loop of a timer; None for other kinds.
+        due_at: Monotonic time at which a timer is due; None if unknown.
+    """
+
+    kind: LeakKind
     reference: ReferenceType[Any]
     serial: int
     site: Site
@@ -32,3 +39,5 @@ class Leftover(NamedTuple):
     creator_span: CreatorSpan | None
     stack: CreationStack | None
     owner: Scope | None
+    loop: ReferenceType[Any] | None = None
+    due_at: float | None = None

@@ -71,7 +71,7 @@ class Recording:
         )
         for table in (self.recorder.task_sites, self.recorder.thread_sites):
             table.watcher = self._note
-            table.ends_stack = _is_of_a_runner
+            table.ends_stack = is_of_a_runner
         self.census = Census(self.recorder, scan_interval=3600.0, on_scan=_no_scan)
         self._runner_hooks = RunnerHooks(self.before_cancel)
         self._starting: dict[int, tuple[ReferenceType[Any], Scope | None]] = {}
@@ -80,6 +80,8 @@ class Recording:
         self._records: dict[int, Record] = {}
         self._prune_above = _PRUNE_ABOVE
         self._open: dict[Scope, _Callbacks] = {}
+        self.has_timers: Callable[[Any], bool] = _has_none
+        """Returns whether a check wants timers and one is scheduled in a loop."""
         self._uses = 0
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
@@ -167,10 +169,9 @@ class Recording:
 
         A loop interrupted by an exit or interrupt has no leaks, because its tasks had no time to end.
         """
-        interruption = sys.exc_info()[1]
-        if interruption is not None and not isinstance(interruption, Exception):
+        if is_interrupted():
             return
-        if self._open and not sys.modules["asyncio"].all_tasks(loop):
+        if self._open and not sys.modules["asyncio"].all_tasks(loop) and not self.has_timers(loop):
             return
         for callbacks in list(self._open.values()):
             callbacks.before_cancel(loop)
@@ -211,7 +212,7 @@ class Recording:
 
     def _note(self, found: Any, site: Site, stack: CreationStack) -> None:
         """Store a creation; called by the hook, in the context of the creating code."""
-        self._records[id(found)] = Record(ref(found), site, stack, self._owner_here())
+        self._records[id(found)] = Record(ref(found), site, stack, self.owner_here())
         self._starting.pop(id(found), None)
         if len(self._records) > self._prune_above:
             self._prune()
@@ -221,7 +222,7 @@ class Recording:
 
         def start(thread: threading.Thread) -> None:
             try:
-                starting[id(thread)] = ref(thread), self._owner_here()
+                starting[id(thread)] = ref(thread), self.owner_here()
             except Exception:  # a failing leak test must not prevent the start of a thread
                 _logger.warning("Leak tests could not note the start of %r", thread, exc_info=True)
             try:
@@ -232,7 +233,7 @@ class Recording:
 
         return start, _nothing
 
-    def _owner_here(self) -> Scope | None:
+    def owner_here(self) -> Scope | None:
         """Return the scope that owns creations of the running code."""
         creator = self._scope_of_creator()
         owner = owner_of(current_scope(), creator)
@@ -304,8 +305,20 @@ def _running_task() -> Any | None:
     return _NO_CREATOR if task is None else task
 
 
+def is_interrupted() -> bool:
+    """Return whether the running code handles an exit, an interrupt or a cancellation."""
+    interruption = sys.exc_info()[1]
+    return interruption is not None and not isinstance(interruption, Exception)
+
+
+def _has_none(_loop: Any) -> bool:
+    """Return False: no check wants timers."""
+    return False
+
+
 @cache
-def _is_of_a_runner(module: str) -> bool:
+def is_of_a_runner(module: str) -> bool:
+    """Return whether a module belongs to a test runner, at which creation stacks end."""
     return _RUNNERS.match(module) is not None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, Literal
 from weakref import ReferenceType
 
@@ -13,9 +14,11 @@ from ..record.site import Site
 from .baseline import Baseline, moved_text
 from .filters import Filter, checked_filters, is_left_out
 from .known_rules import KNOWN_RULES, KnownRule, is_known
-from .leak import Leak, destroyed_leak, leak_of
+from .leak import Leak, destroyed_leak, leak_of, optional_leak
 from .leak_error import LeakError
 from .leftover import Leftover
+from .noted import OPTIONAL_KINDS, OptionalKind
+from .optional_kinds import optional_kinds
 from .recording import recording
 from .scope import Scope
 from .settling import Patience, cancelled_leaks, leaks_of, may_run, never, settle, settle_in_loop
@@ -43,6 +46,12 @@ class CheckOptions:
     baseline: Baseline | None = None
     known: tuple[KnownRule, ...] = KNOWN_RULES
     label: str = ""
+    timers: bool = False
+    sessions: bool = False
+
+    def checks(self, kind: str) -> bool:
+        """Return whether a kind of leak is checked."""
+        return bool(getattr(self, f"{kind}s"))
 
 
 class LeakCheck:
@@ -64,7 +73,10 @@ class LeakCheck:
         self._lost: list[Leak] = []
         """Leaks that ended before the check did: cancelled by the runner, or destroyed while pending."""
         self._recording = recording()
+        self._kinds: tuple[OptionalKind, ...] = tuple(kind for kind in OPTIONAL_KINDS if options.checks(kind))
         self._recording.open(self.scope, before_cancel=self._note_cancelled, on_destroyed=self._note_destroyed)
+        if self._kinds:
+            optional_kinds().open(self.scope, self._kinds, self._note_lost)
 
     def ignore(self, *filters: Filter) -> None:
         """Add filters from now on: ``check.ignore(ignore_current())`` after a warm-up. Raises like ``check_leaks``."""
@@ -96,6 +108,8 @@ class LeakCheck:
     def close(self) -> None:
         """End the check, whatever its result."""
         self._recording.close(self.scope)
+        if self._kinds:
+            optional_kinds().close(self.scope)
 
     def error(self, hint: str = "") -> LeakError | None:
         """Return the error on the leaks, or None if there are none."""
@@ -117,6 +131,8 @@ class LeakCheck:
 
     def _note_cancelled(self, loop: Any) -> None:
         options = self.options
+        if options.timers and may_run(self.scope, loop):
+            loop.run_until_complete(settle_in_loop(lambda: self._timers_due_in(loop), self._patience(waits=True)))
         for leak in cancelled_leaks(self._recording, self.scope, loop, known=options.known, timeout_s=options.timeout):
             self._lost.append(leak)
             # If the task survives its cancellation, the check must not count it again.
@@ -125,14 +141,35 @@ class LeakCheck:
     def _note_destroyed(self, task: Any, site: Site, stack: CreationStack) -> None:
         self._lost.append(destroyed_leak(task, site, stack))
 
+    def _note_lost(self, one: Leftover, found: Any) -> None:
+        """Note a timer that was dropped with its loop, or a session that is being destroyed while open."""
+        if one.kind == "timer" and is_known(one, self.options.known):
+            return
+        self._lost.append(optional_leak(one, found, "cancelled" if one.kind == "timer" else "destroyed"))
+        self.scope.reported.add((one.kind, one.serial))
+
+    def _timers_due_in(self, loop: Any) -> list[Leftover]:
+        """Return the timers of a loop that fire before the patience ends."""
+        latest = monotonic() + self.options.timeout
+        return [
+            one
+            for one in self._scan()
+            if one.loop is not None and one.loop() is loop and one.due_at is not None and one.due_at < latest
+        ]
+
     def _patience(self, *, waits: bool) -> Patience:
         return Patience(self.options.timeout if waits else 0.0, self.options.stop_waiting)
 
     def _scan(self) -> list[Leftover]:
         options = self.options
-        found = self._recording.leftovers(self.scope, tasks=options.tasks, threads=options.threads)
+        found = self._created()
         found = found if options.daemons else [one for one in found if not _is_daemon(one)]
         return [one for one in found if not is_known(one, options.known) and not self._is_left_out(one)]
+
+    def _created(self) -> list[Leftover]:
+        options = self.options
+        found = self._recording.leftovers(self.scope, tasks=options.tasks, threads=options.threads)
+        return found + optional_kinds().leftovers(self.scope) if self._kinds else found
 
     def _is_left_out(self, one: Leftover) -> bool:
         if not self._filters and self.options.baseline is None:
@@ -163,23 +200,22 @@ class LeakCheck:
     def _tolerated_now(self) -> list[Leak]:
         if self.options.baseline is None:
             return []
-        left = self._recording.leftovers(self.scope, tasks=self.options.tasks, threads=self.options.threads)
-        found = leaks_of([one for one in left if not is_known(one, self.options.known)], proof=False)
+        found = leaks_of([one for one in self._created() if not is_known(one, self.options.known)], proof=False)
         return [leak for leak in found if not self._filtered(leak) and self._is_tolerated(leak)]
 
     def _counts(self, leak: Leak) -> bool:
-        if leak.ending == "cancelled":
-            return self.options.runner_cancelled and self.options.tasks
-        return self.options.destroyed and self.options.tasks
+        wanted = self.options.runner_cancelled if leak.ending == "cancelled" else self.options.destroyed
+        return wanted and self.options.checks(leak.kind)
 
 
 def _cancel(left: list[Leftover]) -> None:
     for one in left:
-        task = one.reference() if one.kind == "task" else None
-        if task is None or task.get_loop().is_closed():
+        found = one.reference() if one.kind in ("task", "timer") else None
+        loop = None if found is None else one.loop() if one.loop is not None else found.get_loop()
+        if loop is None or loop.is_closed():
             continue
         try:
-            task.get_loop().call_soon_threadsafe(_cancel_one, one.reference)
+            loop.call_soon_threadsafe(_cancel_one, one.reference)
         except RuntimeError:  # the loop was closed meanwhile
             continue
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import sleep as sleep_in_loop
 from collections.abc import Callable
+from math import inf
 from time import monotonic, sleep
 from typing import Any, Final
 from weakref import ref
@@ -58,7 +59,7 @@ class Patience:
         if self._is_over():
             self.ended_early = True
             return None
-        if waited >= self._timeout_s or is_hopeless(left, runs_in, waited):
+        if waited >= self._timeout_s or is_hopeless(left, runs_in, waited, self._timeout_s - waited):
             return None
         if self._proofs_due and waited >= self._proofs_due[0]:
             self._proofs_due.pop(0)
@@ -69,15 +70,25 @@ class Patience:
         return pause
 
 
-def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float) -> bool:
-    """Return whether all leftovers are tasks of loops that nothing runs: closed, or stopped for a while."""
+def is_hopeless(left: list[Leftover], runs_in: Any, waited_s: float, remaining_s: float = inf) -> bool:
+    """Return whether no leftover can end by itself.
+
+    These are tasks and timers of loops that nothing runs (closed, or stopped for a while), timers that are due later,
+    and sessions. The last two get a moment, in which their owner may still end them.
+    """
     for one in left:
         found = one.reference()
         if found is None:
             continue
         if one.kind == "thread":
             return False
-        loop = found.get_loop()
+        if one.kind == "session" or (one.due_at is not None and one.due_at > monotonic() + remaining_s):
+            if waited_s < _STOPPED_FOR_S:
+                return False
+            continue
+        loop = one.loop() if one.loop is not None else None if one.kind == "timer" else found.get_loop()
+        if loop is None:
+            continue
         if loop is runs_in or not (loop.is_closed() or (not loop.is_running() and waited_s >= _STOPPED_FOR_S)):
             return False
     return True

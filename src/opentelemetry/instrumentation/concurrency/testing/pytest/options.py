@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 _MODE_OPTION: Final = "otel_concurrency_leaks"
 _PYTEST_LEAKS: Final = "pytest_leaks"
 """A plugin with its own option ``--leaks``; pytest would not start with two of them."""
+KINDS: Final = ("tasks", "threads", "timers", "sessions")
 MODES: Final = ("error", "warn", "off")
 
 
@@ -22,7 +24,11 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption("--leaks", dest=_MODE_OPTION, choices=MODES, default=None, help=explained)
     group.addoption("--leaks-timeout", type=float, default=None, metavar="S", help="seconds to wait for what ends")
     group.addoption(
-        "--leaks-only", choices=("tasks", "threads", "all"), default=None, help="check only tasks, or only threads"
+        "--leaks-only",
+        type=_kinds_option,
+        default=None,
+        metavar="KINDS",
+        help="check only these, several with commas: tasks, threads, timers, sessions; all: tasks,threads",
     )
     group.addoption("--leaks-no-daemons", action="store_true", help="do not check daemon threads")
     group.addoption("--leaks-session", action="store_true", help="at the end, check that nothing at all is left")
@@ -31,7 +37,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--leaks-write-baseline", action="store_true", help="write the leaks of this run into the baseline file"
     )
     parser.addini("leaks", "error, warn or off, for the whole suite", default="off")
-    parser.addini("leaks_only", "tasks, threads or all, for the whole suite", default="all")
+    parser.addini("leaks_only", "any of tasks, threads, timers, sessions; all: tasks threads", default="all")
     parser.addini("leaks_daemons", "whether daemon threads are checked", type="bool", default=True)
     parser.addini("leaks_timeout", "seconds to wait for what is about to end", default="5")
     parser.addini(
@@ -57,9 +63,20 @@ def wants_session_check(config: pytest.Config) -> bool:
     return bool(config.getoption("--leaks-session") or config.getini("leaks_session"))
 
 
-def suite_kinds(config: pytest.Config) -> str:
-    """Return what is checked in the whole suite: ``tasks``, ``threads`` or ``all``."""
-    return str(config.getoption("--leaks-only") or config.getini("leaks_only"))
+def suite_kinds(config: pytest.Config) -> tuple[str, ...]:
+    """Return what is checked in the whole suite: any of `KINDS`, or ``all`` for tasks and threads."""
+    return config.getoption("--leaks-only") or _words(config.getini("leaks_only"))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _kinds_option(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    if not words or not set(words) <= {*KINDS, "all"}:
+        raise ArgumentTypeError(f"{text!r}: expected any of {', '.join(KINDS)}, or all for tasks,threads")
+    return words
 
 
 def suite_daemons(config: pytest.Config) -> bool:

@@ -9,12 +9,13 @@ from ..baseline import Baseline
 from ..filters import Rule, checked_filters, ignore_creator, ignore_function, ignore_name, ignore_top
 from ..leak_check import check_leaks
 from ..running_check import CheckOptions
-from .options import suite_daemons, suite_kinds, suite_mode
+from .options import KINDS, suite_daemons, suite_kinds, suite_mode
 
 if TYPE_CHECKING:
     import pytest
 
-_WHAT: Final = {"tasks": (True, False), "threads": (False, True), "all": (True, True)}
+_WHAT: Final = {**{kind: frozenset({kind}) for kind in KINDS}, "all": frozenset({"tasks", "threads"})}
+"""Kinds per word. The optional ones are not part of ``all``, which suites wrote before these existed."""
 _NO_LEAKS: Final = ("action", "timeout", "ignore", "daemons", "everything", "runner_cancelled", "destroyed")
 _FILTERS: Final = {
     "creator": ignore_creator,
@@ -65,11 +66,8 @@ class Planner:
             self.baseline = self._load_baseline(config)
             timeout = config.getoption("--leaks-timeout")
             checked = check_leaks(float(config.getini("leaks_timeout")) if timeout is None else timeout)
-            tasks, threads = _kinds((suite_kinds(config),), "leaks_only = ")
             self._options = replace(
-                checked.options,
-                tasks=tasks,
-                threads=threads,
+                _with_kinds(checked.options, suite_kinds(config), "leaks_only = "),
                 daemons=suite_daemons(config),
                 ignore=tuple(_filter_of_line(line) for line in config.getini("leaks_ignore")),
                 baseline=self.baseline,
@@ -135,28 +133,35 @@ def _with_no_leaks(marker: Any, options: CheckOptions) -> tuple[str, CheckOption
     mode = arguments.pop("action", "error")
     if mode not in _ACTIONS:
         raise ValueError(f"no_leaks(action={mode!r}): expected one of {', '.join(_ACTIONS)}")
-    kinds = _kinds(marker.args, "no_leaks()") if marker.args else (options.tasks, options.threads)
     ignored = checked_filters(arguments.pop("ignore", ()))
     arguments.setdefault("timeout", options.timeout)
     arguments.setdefault("daemons", options.daemons)
     checked = check_leaks(**arguments).options
+    words = marker.args or tuple(kind for kind in KINDS if getattr(options, kind))
     return mode, replace(
-        checked,
+        _with_kinds(checked, words, "no_leaks()"),
         ignore=(*options.ignore, *ignored),
-        tasks=kinds[0],
-        threads=kinds[1],
         baseline=options.baseline,
         label=options.label,
     )
 
 
-def _kinds(what: tuple[Any, ...], where: str) -> tuple[bool, bool]:
-    """Return whether tasks and threads are checked."""
+def _with_kinds(options: CheckOptions, what: tuple[Any, ...], where: str) -> CheckOptions:
+    """Return options that check these kinds only."""
     for one in what:
         if one not in _WHAT:
             shown = f"no_leaks({one!r})" if where == "no_leaks()" else f"{where}{one!r}"
             raise ValueError(f"{shown}: expected {', '.join(map(repr, _WHAT))}")
-    return any(_WHAT[one][0] for one in what), any(_WHAT[one][1] for one in what)
+    if not what:
+        raise ValueError(f"{where}'': expected {', '.join(map(repr, _WHAT))}")
+    kinds = {kind for one in what for kind in _WHAT[one]}
+    return replace(
+        options,
+        tasks="tasks" in kinds,
+        threads="threads" in kinds,
+        timers="timers" in kinds,
+        sessions="sessions" in kinds,
+    )
 
 
 def _allowance(marker: Any) -> tuple[str, tuple[Rule, ...]]:

@@ -27,8 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "no_leaks(*what, action='error', timeout=5.0, ignore=(), daemons=True, everything=False, "
-        "runner_cancelled=True, destroyed=True): the test must leave no tasks or threads behind; what: 'tasks', "
-        "'threads' or 'all'",
+        "runner_cancelled=True, destroyed=True): the test must leave none of these behind; what: any of 'tasks', "
+        "'threads', 'timers', 'sessions'; 'all' (default): tasks and threads",
     )
     config.addinivalue_line(
         "markers",
