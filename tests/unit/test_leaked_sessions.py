@@ -22,14 +22,18 @@ LIBRARY = "/srv/venv/lib/python3/site-packages/client/__init__.py"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-async def answer(reader, writer):
-    """Answer all requests of a connection, which stays open."""
-    while await reader.readuntil(b"\r\n\r\n"):
-        writer.write(ANSWER)
-
-
 async def served(ask):
     """Call ``ask`` with the address of a server, and close what it returns after the check."""
+    connections = []
+
+    async def answer(reader, writer):
+        """Answer all requests of a connection, which stays open until the client closes it."""
+        connections.append(asyncio.current_task())
+        while await reader.read(10_000):
+            writer.write(ANSWER)
+        writer.close()
+        await writer.wait_closed()
+
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     found, session = (), None
@@ -40,6 +44,7 @@ async def served(ask):
         found = check.leaks
     if session is not None:
         await (session.aclose() if hasattr(session, "aclose") else session.close())
+    await asyncio.gather(*connections)
     server.close()
     return found
 
@@ -92,11 +97,12 @@ class TestOpen:
     def test_destroyed_session_is_reported(self, kind):
         """A variable of a function that has returned: nothing closes the session any more."""
 
-        async def ask(address):
+        async def ask(_address):
             if kind == "aiohttp":
                 aiohttp.ClientSession()
             else:
-                await httpx.AsyncClient().get(address)
+                with pytest.raises(httpx.ConnectError):
+                    httpx.Client().get("http://127.0.0.1:9/")
             gc.collect()
 
         (leak,) = leaks_of(ask)
@@ -226,13 +232,15 @@ class TestNotOpen:
         clients = []
 
         async def ask(address):
-            clients.append(await connected(address))
+            client = await connected(address)
+            clients.append(client)
             if holder == "module":
                 monkeypatch.setattr(sys.modules[ME], "CLIENT", clients.pop(), raising=False)
             elif holder == "class":
                 Holder.client = clients.pop()
             else:
                 cached(1)
+            return client
 
         assert leaks_of(ask) == ()
 

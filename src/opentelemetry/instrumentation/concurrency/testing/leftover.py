@@ -23,7 +23,7 @@ class Record(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """What outlived a scope.
+    """A task, thread, timer or session that outlived a scope.
 
     Attributes:
         loop: The event loop of a timer; None for other kinds.

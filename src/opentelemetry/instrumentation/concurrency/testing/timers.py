@@ -123,8 +123,9 @@ def is_scheduled(handle: Any) -> bool:
     return any(type_name(type(referent)) == "UVTimer" for referent in referents)
 
 
-def _is_method_of_done_future(callback: object) -> bool:
-    if type(callback) is not MethodType and type(callback) is not BuiltinMethodType:
+def _is_method_of_done_future(callback: Any) -> bool:
+    # C methods that know their class (from 3.12 on, those of tasks) have a type derived from that of the others.
+    if type(callback) is not MethodType and not issubclass(type(callback), BuiltinMethodType):
         return False
     return is_future(callback.__self__) and not is_pending(callback.__self__)
 
