@@ -15,7 +15,7 @@ from typing import Any, Final
 
 _RUN_CALLS: Final = frozenset({"run_forever", "run_until_complete"})
 _ATTRIBUTE_MAY_BE_METHOD: Final = sys.version_info >= (3, 12)
-"""Since 3.12, the lowest bit of LOAD_ATTR says what LOAD_METHOD said before."""
+"""Since 3.12, LOAD_ATTR with its lowest bit set replaces LOAD_METHOD."""
 
 
 def may_run_loop(code: CodeType) -> bool:
