@@ -11,6 +11,9 @@ import functools
 import gc
 import inspect
 from collections.abc import Callable
+
+# Private: contextlib has no public name for what its two decorators return.
+from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
 from contextvars import Context, ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -20,6 +23,7 @@ from .creator import current_creator
 from .internals.of_threading import target_field
 from .raw_fields import attributes_of, type_dict, type_mro
 from .started import functions_behind
+from .stepwise import stepwise, stepwise_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,8 +63,12 @@ class long_lived:  # noqa: N801 (used as a decorator and in `with`, as `contextl
 
     As a decorator of a coroutine function, it covers the task that runs the function, however that was started, and
     everything that the task starts directly. As a decorator of a plain function, it covers the thread that runs the
-    function and everything that the call starts directly. Indirect descendants are not covered: a declared server does
-    not hide the leaks of its requests. It works, and costs a microsecond, whether or not the process is instrumented.
+    function and everything that the call starts directly. As a decorator of a context manager made with
+    `contextlib.contextmanager` or `contextlib.asynccontextmanager`, above or below that decorator, it covers everything
+    that entering and leaving start directly, but nothing that the body of the ``with`` statement starts.
+
+    Indirect descendants are not covered: a declared server does not hide the leaks of its requests. It works, and costs
+    a microsecond, whether or not the process is instrumented.
 
     Args:
         reason: Why they stay, shown in snapshots. Must not be empty.
@@ -109,14 +117,32 @@ class long_lived:  # noqa: N801 (used as a decorator and in `with`, as `contextl
 
             return run_long_lived  # type: ignore[return-value]  # has the signature of the function
 
+        if inspect.isgeneratorfunction(function):
+            return stepwise(function, lambda: long_lived(reason))  # type: ignore[return-value]  # as above
+        if inspect.isasyncgenfunction(function):
+            return stepwise_async(function, lambda: long_lived(reason))  # type: ignore[return-value]  # as above
+
         @functools.wraps(function)
         def call_long_lived(*args: Any, **kwargs: Any) -> Any:
             with long_lived(reason):
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            return _declared_manager(result, reason)
 
         # Set on the function itself, so that it is found behind bound methods, partials and further decorators.
         call_long_lived.__dict__[_REASON] = reason
         return call_long_lived  # type: ignore[return-value]  # has the signature of the function
+
+
+def _declared_manager(result: Any, reason: str) -> Any:
+    """Return the result of a declared function; a context manager made from a generator runs its steps declared."""
+    # Calling a generator function runs nothing of it, so the generator has not started yet.
+    if isinstance(result, _GeneratorContextManager):
+        of_manager = result.gen
+        result.gen = stepwise(lambda: of_manager, lambda: long_lived(reason))()
+    elif isinstance(result, _AsyncGeneratorContextManager):
+        of_async_manager = result.gen
+        result.gen = stepwise_async(lambda: of_async_manager, lambda: long_lived(reason))()
+    return result
 
 
 def note_thread(thread: Any) -> None:
