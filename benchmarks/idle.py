@@ -9,6 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,7 +38,12 @@ def serve(state: str, tasks: int) -> None:
 
 def started(state: str, tasks: int) -> subprocess.Popen[bytes]:
     """Start one process and wait until all its tasks sleep."""
-    process = subprocess.Popen([sys.executable, __file__, "--serve", state, str(tasks)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--serve", state, str(tasks)],
+        stdout=subprocess.PIPE,
+        # A command of somebody else that asks all processes would be work.
+        env={**os.environ, "OTEL_PYTHON_CONCURRENCY_AGENT_DIR": tempfile.gettempdir() + f"/idle-{os.getpid()}"},
+    )
     assert process.stdout is not None
     process.stdout.readline()
     return process
