@@ -239,7 +239,6 @@ class TestMain:
             ["profile", "1", "--json"],
             ["snapshot", "1", "--watch", "2s"],
             ["top", "1", "--no-headers"],
-            ["leaks", "1", "--no-headers"],
             ["demo", "--json"],
             *([command, "1", "--url", "http://x"] for command in ("stats", "top", "serve", "cancel")),
             ["serve", "1", "--watch", "2s"],

@@ -44,6 +44,7 @@ otel-concurrency leaks 4711 --site 'shop.*' --verdict unwakeable
 otel-concurrency leaks all --json
 otel-concurrency leaks 4711 || alert"""
 FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
 REPEATS: Final = True
 
 _PROOF_TIMEOUT_S: Final = 120.0
@@ -52,7 +53,7 @@ _REASON_LIMIT: Final = 1000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser)
+    add_target(parser, usual_timeout="2m")
     parser.add_argument("--full", action="store_true", help="also show the frames of libraries")
     parser.add_argument(
         "--sort", choices=("count", "memory"), default="count", help="order of the leaks (default count)"
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         none_text = "No leaks match" if arguments.site or arguments.wait or arguments.verdict else "No leaks"
         for _, (taken, facts) in asked:
             leaks = leaks or _has_leaks(taken, facts)
-            if len(found) > 1:
+            if len(found) > 1 and not arguments.no_headers:
                 emit([f"process {taken.snapshot.process_id} {taken.process.service_name}".rstrip() + "\n"])
             by_memory = arguments.sort == "memory"
             emit(leak_lines(taken, facts, form, none_text=none_text, by_memory=by_memory))

@@ -115,7 +115,7 @@ def _add_output(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     group.add_argument("-o", "--output", choices=forms, default=forms[0], help=f"output format (default {forms[0]})")
     group.add_argument("--json", dest="output", action="store_const", const="json", help="same as --output json")
     if getattr(module, "HAS_HEADINGS", False):
-        group.add_argument("--no-headers", action="store_true", help="omit the headings of tables")
+        group.add_argument("--no-headers", action="store_true", help="omit headings")
     if getattr(module, "REPEATS", False):
         group.add_argument("--watch", metavar="DURATION", help="repeat with this interval, such as 2s")
 

@@ -41,7 +41,7 @@ _FORMATS: Final = ("pprof", "text", "full", "folded", "json")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False)
+    add_target(parser, many=False, usual_timeout="10s; 2m for taskleak")
     parser.add_argument("--name", choices=("task", "thread", "taskleak"), default="task", help="profile (default task)")
     parser.add_argument("--format", choices=_FORMATS, help="default: pprof into a file or pipe, text on a terminal")
     parser.add_argument("--seconds", metavar="N", help="write the difference over N seconds (pprof or text)")

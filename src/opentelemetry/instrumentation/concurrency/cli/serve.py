@@ -36,7 +36,7 @@ _MIN_DIFFERENCE_S: Final = 0.001
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False, with_url=False)
+    add_target(parser, many=False, with_url=False, usual_timeout="1m")
     parser.add_argument(
         "--address",
         default="127.0.0.1:6080",

@@ -98,20 +98,25 @@ class ProcessSource:
 Source = ProcessSource | UrlSource
 
 
-def add_target(parser: argparse.ArgumentParser, *, many: bool = True, with_url: bool = True) -> None:
+def add_target(
+    parser: argparse.ArgumentParser, *, many: bool = True, with_url: bool = True, usual_timeout: str = "10s"
+) -> None:
     """Add the arguments that select a target and its connection.
 
     Args:
         parser: The parser of a command.
         many: Whether the command takes several processes.
         with_url: Whether a debug endpoint can answer it, rather than an agent alone.
+        usual_timeout: The timeout without the option, as the help shows it.
     """
     help_text = "PID, PID+ (with its children), a glob on the command, or all" if many else "PID"
     parser.add_argument("target", nargs="?", metavar="TARGET", help=help_text)
     parser.set_defaults(url=None)
     if with_url:
         parser.add_argument("--url", help="a debug endpoint instead, such as http://127.0.0.1:6080")
-    parser.add_argument("--timeout", metavar="DURATION", help="how long to wait for an answer (default 10s)")
+    parser.add_argument(
+        "--timeout", metavar="DURATION", help=f"how long to wait for an answer (default {usual_timeout})"
+    )
     parser.add_argument("--max-answer", metavar="SIZE", help="maximum size of an answer, such as 1GB (default 64MB)")
 
 

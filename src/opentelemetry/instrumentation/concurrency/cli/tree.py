@@ -26,6 +26,7 @@ EXAMPLES: Final = (
     "otel-concurrency tree 4711\notel-concurrency tree 4711 --created\notel-concurrency tree 4711 --site 'shop.*'"
 )
 FORMS: Final = ("table", "wide", "json")
+HAS_HEADINGS: Final = True
 REPEATS: Final = True
 
 _MAX_DEPTH: Final = 100
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         return asked.exit_code
     width = 0 if arguments.output == "wide" else terminal_width()
     for _, taken in asked:
-        if len(found) > 1:
+        if len(found) > 1 and not arguments.no_headers:
             emit([f"process {taken.snapshot.process_id}\n"])
         tasks = taken.snapshot.tasks
         emit(tree_lines(tasks, lambda one: holds(arguments, one), created=arguments.created, width=width))
