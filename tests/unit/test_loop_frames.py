@@ -2,7 +2,11 @@
 
 import asyncio
 import sys
+from types import SimpleNamespace
 
+import pytest
+
+from opentelemetry.instrumentation.concurrency.record import loop_frames
 from opentelemetry.instrumentation.concurrency.record.loop_frames import (
     is_handle_run,
     may_run_loop,
@@ -66,6 +70,23 @@ def test_frame_in_another_call_of_the_same_line_does_not():
 
 def test_frame_that_has_not_begun_does_not():
     assert stands_in_run_call(plain.__code__, -1) is False
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "may_be_method", "pushes"),
+    [
+        ("LOAD_METHOD", 2, False, True),
+        ("LOAD_METHOD_ADAPTIVE", 2, False, True),
+        ("LOAD_ATTR", 3, True, True),
+        ("LOAD_ATTR", 2, True, False),
+        ("LOAD_ATTR", None, True, False),
+        ("LOAD_ATTR", 3, False, False),
+    ],
+)
+def test_attribute_is_loaded_with_its_object_if_it_is_a_method(monkeypatch, name, argument, may_be_method, pushes):
+    """Since 3.12, the lowest bit of the argument says so."""
+    monkeypatch.setattr(loop_frames, "_ATTRIBUTE_MAY_BE_METHOD", may_be_method)
+    assert loop_frames._pushes_self(SimpleNamespace(opname=name, arg=argument)) is pushes
 
 
 def test_only_code_that_names_such_a_method_may_run_a_loop():
