@@ -35,9 +35,10 @@ class Runner:
 def loop():
     made = asyncio.new_event_loop()
     yield made
-    for task in asyncio.all_tasks(made):
-        task.cancel()
-    made.run_until_complete(asyncio.sleep(0))
+    if tasks := asyncio.all_tasks(made):
+        for task in tasks:
+            task.cancel()
+        made.run_until_complete(asyncio.wait(tasks))
     made.close()
 
 
@@ -66,7 +67,7 @@ def test_owning_tasks_are_found_once_behind_gathers(loop):
         await loop.create_future()
 
     async def await_both(one, two):
-        await asyncio.gather(one, two)
+        await asyncio.gather(one, two, return_exceptions=True)
 
     async def main():
         inner = loop.create_task(wait())
