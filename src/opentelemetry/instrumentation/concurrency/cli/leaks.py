@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from ..render.name_text import sanitize_name
 from ..snapshot.grouping import alike
-from ..snapshot.values import LivePicture
+from ..snapshot.values import CreationSite, LivePicture
+from .by_process import summary_by_process
 from .endpoint import UrlSource
 from .failures import FINE, LEAKS_FOUND
 from .filters import add_filters, holds
@@ -78,13 +79,25 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         form = Form(arguments.full, 0 if arguments.output == "wide" else terminal_width())
         none_text = "No leaks match" if arguments.site or arguments.wait or arguments.verdict else "No leaks"
-        for _, (taken, facts) in asked:
+        counted: dict[str, Counter[CreationSite]] = {}
+        for source, (taken, facts) in asked:
             leaks = leaks or _has_leaks(taken, facts)
+            counted[source.label] = _counts_by_site(taken, facts)
             if len(found) > 1 and not arguments.no_headers:
                 emit([f"process {taken.snapshot.process_id} {taken.process.service_name}".rstrip() + "\n"])
             by_memory = arguments.sort == "memory"
             emit(leak_lines(taken, facts, form, none_text=none_text, by_memory=by_memory))
+        in_order = [(source.label, counted[source.label]) for source in found if source.label in counted]
+        emit(summary_by_process(arguments, "leaked tasks and threads", in_order))
     return asked.exit_code or (LEAKS_FOUND if leaks else FINE)
+
+
+def _counts_by_site(taken: Taken, facts: dict[str, Any]) -> Counter[CreationSite]:
+    """Return how many leaked tasks and threads a process has at each site, and how many live ones at growing sites."""
+    counts = Counter(picture.site for picture in (*taken.snapshot.tasks, *taken.snapshot.threads))
+    for site in facts.get("growing") or ():
+        counts[site_of(site)] += site["count"]
+    return counts
 
 
 def _has_leaks(taken: Taken, facts: dict[str, Any]) -> bool:

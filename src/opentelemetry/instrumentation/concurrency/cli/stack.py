@@ -14,6 +14,7 @@ from ..render.grouped_text import grouped_text
 from ..snapshot.process_info import ProcessInfo
 from ..snapshot.tally import group_by_stack
 from ..snapshot.values import CreationSite, LivePicture, Snapshot
+from .by_process import table_by_process
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
 from .filters import add_filters, holds
@@ -22,9 +23,7 @@ from .json_forms import pictures_json
 from .processes import allows_inspection
 from .readable_stacks import readable_stacks
 from .several import Asked
-from .site_cells import SITE_COLUMNS, site_cells
 from .sources import ProcessSource, Source, add_target, sources
-from .tables import number, table
 from .taken import Counted, Taken, counted
 from .terminal import emit, emit_json, say
 
@@ -120,21 +119,11 @@ def _chosen(arguments: argparse.Namespace, taken: Taken) -> list[LivePicture]:
 
 def _side_by_side(arguments: argparse.Namespace, answers: Sequence[tuple[str, Counted]]) -> Iterable[str]:
     """Return a table by creation site with one column per process."""
-    columns: list[Counter[CreationSite]] = []
-    for _, found in answers:
-        columns.append(Counter())
+    counted: list[tuple[str, Counter[CreationSite]]] = []
+    for label, found in answers:
+        counts: Counter[CreationSite] = Counter()
         for each in found.counts:
             if holds(arguments, each):
-                columns[-1][each.site] += each.count
-    total: Counter[CreationSite] = sum(columns, Counter())
-    rows = (
-        (str(count), *(str(column[site]) for column in columns), *site_cells(site))
-        for site, count in total.most_common()
-    )
-    columns_of_processes = (number(label, rank=8) for label, _ in answers)
-    return table(
-        (number("TOTAL"), *columns_of_processes, *SITE_COLUMNS),
-        rows,
-        wide=arguments.output == "wide",
-        with_headings=not arguments.no_headers,
-    )
+                counts[each.site] += each.count
+        counted.append((label, counts))
+    return table_by_process(arguments, counted)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ..durations import short_duration
+from ..snapshot.values import CreationSite
+from .by_process import summary_by_process
 from .quantities import seconds
 from .rate_lines import rate_text
 from .several import Asked
@@ -64,10 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         emit_json([facts for _, facts in asked.in_order()])
         return asked.exit_code
-    for position, (_, facts) in enumerate(asked):
-        emit(["\n"] if position else [])
+    counted: dict[str, Counter[CreationSite]] = {}
+    for source, facts in asked:
+        emit(["\n"] if counted else [])
         emit(_lines(facts))
         emit(_tables(arguments, facts))
+        counted[source.label] = counts = Counter()
+        for site in facts.get("sites", []):
+            counts[site_of(site)] += site["live"]
+    in_order = [(source.label, counted[source.label]) for source in found if source.label in counted]
+    emit(summary_by_process(arguments, "live tasks and threads", in_order, max(0, arguments.top)))
     return asked.exit_code
 
 
