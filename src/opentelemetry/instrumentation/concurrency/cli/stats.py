@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         emit(["\n"] if counted else [])
         emit(_lines(facts))
         emit(_tables(arguments, facts))
-        counted[source.label] = counts = Counter()
+        counts = counted.setdefault(source.label, Counter())
         for site in facts.get("sites", []):
             counts[site_of(site)] += site["live"]
     in_order = [(source.label, counted[source.label]) for source in found if source.label in counted]
