@@ -61,6 +61,13 @@ def test_scan_of_idle_process_is_postponed_by_what_its_proofs_took_too(time):
     assert 110 <= time.pass_until_due(schedule) <= 120
 
 
+def test_small_scan_in_an_idle_process_is_not_postponed_by_its_proof(time):
+    """What it finds, such as the end of a leak, is reported without delay; the next proof is due much later."""
+    schedule = time.schedule()
+    schedule.scanned(0.004, 1.0)
+    assert time.pass_until_due(schedule) == 5
+
+
 def test_scan_of_idle_process_is_postponed_by_half_an_hour(time):
     schedule = time.schedule()
     schedule.scanned(1.0)

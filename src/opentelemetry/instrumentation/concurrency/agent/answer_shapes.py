@@ -127,6 +127,7 @@ _LEAKS: Final = {
     "growing?": [_GROUP],
     "young_threads?": [_GROUP],
     "ended_badly?": [{**_SITE, "created": int, "destroyed": int, "unretrieved": int}],
+    "left_out?": Values(int),
     "silent_loops?": [_LOOP],
 }
 _STATUS: Final = {

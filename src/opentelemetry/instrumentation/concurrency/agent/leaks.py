@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..diagnose.introspection.fingerprint import NamedFrame
 from ..diagnose.stale_spans import StaleSpan
@@ -16,18 +16,35 @@ from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.site import Kind
 from ..snapshot.as_json import SnapshotWriter
 from .protocol import Reply
-from .site_facts import SiteKey, described, generators_left, key_of, line_facts, never_awaited, sites_ended_badly
+from .site_facts import (
+    ENDED_BADLY_LIMIT,
+    GENERATORS_LIMIT,
+    SiteKey,
+    described,
+    generators_left,
+    key_of,
+    line_facts,
+    never_awaited,
+    sites_ended_badly,
+)
 from .target import Target
 
 _KINDS: Final[tuple[Kind, ...]] = ("task", "thread")
 _MOST_GROWING: Final = 100
 
 
+class _Described(NamedTuple):
+    """Descriptions of groups, and the number of those beyond the limit."""
+
+    shown: list[dict[str, Any]]
+    left_out: int
+
+
 def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> None:
     """Write a snapshot of the tasks and threads with a verdict.
 
     The facts contain the number of tasks that the proof examined, growing sites, sites with destroyed tasks or
-    unretrieved exceptions, and event loops that do not answer.
+    unretrieved exceptions, and event loops that do not answer. Each list has a limit; ``left_out`` counts the rest.
 
     The scan after the proof is a regular one, with reports, so that every other view shows the proven tasks. The census
     is not locked during the proof.
@@ -47,31 +64,52 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))
                 elif picture.verdict is not None:
                     writer.add(picture)
-        kept = live.finished_tasks(pause)[:_MOST_GROWING]
-        stale = [_stale(each) for each in live.stale_spans(pause)[:_MOST_GROWING]]
+        kept = live.finished_tasks(pause)
+        stale = live.stale_spans(pause)
         growing = _growing(live, live.diagnosed.groups)
         young_groups = live.diagnosis.young_threads(census, scan)
         live.measure_impact(pause, young_groups)
         young = _young(live, young_groups, target.settings.resident_limit)
+    generators, ended_badly = generators_left(live), sites_ended_badly(live)
     reply.facts.update(
         examined=proven.examined,
         undecided=proven.undecided,
-        growing=growing,
-        young_threads=young,
+        growing=growing.shown,
+        young_threads=young.shown,
         impacts=[
             *(_impact(group, group.verdict) for group in live.diagnosed.groups if group.impact is not NO_IMPACT),
             *(_impact(group, "young") for group in young_groups if group.impact is not NO_IMPACT),
         ],
         rates=_rates(live),
-        stale_spans=stale,
-        generators_left=generators_left(live),
+        stale_spans=[_stale(each) for each in stale[:_MOST_GROWING]],
+        generators_left=generators[:GENERATORS_LIMIT],
         never_awaited=never_awaited(live),
-        finished_kept=[asdict(each) for each in kept],
+        finished_kept=[asdict(each) for each in kept[:_MOST_GROWING]],
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
-        ended_badly=sites_ended_badly(live),
+        ended_badly=ended_badly[:ENDED_BADLY_LIMIT],
+        left_out=_left_out(growing, young, ended_badly, kept, stale, generators),
         silent_loops=[each.as_facts() for each in target.silent_loops(may_ask=True)],
     )
     writer.write(reply)
+
+
+def _left_out(
+    growing: _Described,
+    young: _Described,
+    ended_badly: Sequence[Any],
+    kept: Sequence[Any],
+    stale: Sequence[Any],
+    generators: Sequence[Any],
+) -> dict[str, int]:
+    """Return how many entries of each list have no room in the answer, by what they are."""
+    return {
+        "growing sites": growing.left_out,
+        "sites with young threads": young.left_out,
+        "sites with tasks that were destroyed or failed unseen": max(0, len(ended_badly) - ENDED_BADLY_LIMIT),
+        "functions with finished tasks that are kept": max(0, len(kept) - _MOST_GROWING),
+        "sites whose tasks carry the span of an ended request": max(0, len(stale) - _MOST_GROWING),
+        "functions with generators left half way": max(0, len(generators) - GENERATORS_LIMIT),
+    }
 
 
 def _impact(group: Group, verdict: str) -> dict[str, Any]:
@@ -109,30 +147,34 @@ def _rates(live: LiveProcess) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _growing(live: LiveProcess, groups: Iterable[Group]) -> list[dict[str, Any]]:
+def _growing(live: LiveProcess, groups: Iterable[Group]) -> _Described:
     """Describe the growing sites, largest first; of sites with equal line and function only the largest."""
     largest = sorted((group for group in groups if group.verdict == "growing"), key=lambda group: -group.count)
     described: dict[SiteKey, dict[str, Any]] = {}
+    left_out: set[SiteKey] = set()
     for group in largest:
         key = key_of(group.site)
         known = described.get(key)
         if known is not None:
             known["count"] += group.count
-        elif len(described) < _MOST_GROWING:
+        elif len(described) >= _MOST_GROWING:
+            left_out.add(key)
+        else:
             finding = live.describe(group)
             if finding is not None:
                 described[key] = _finding(finding)
-    return list(described.values())
+    return _Described(list(described.values()), len(left_out))
 
 
-def _young(live: LiveProcess, groups: Iterable[Group], resident_limit: int) -> list[dict[str, Any]]:
+def _young(live: LiveProcess, groups: Sequence[Group], resident_limit: int) -> _Described:
     """Describe young threads by site, largest first; ``counts`` is true if there are too many for residents."""
     described: list[dict[str, Any]] = []
-    for group in sorted(groups, key=lambda group: -group.count):
+    largest = sorted(groups, key=lambda group: -group.count)
+    for group in largest[:_MOST_GROWING]:
         finding = live.describe(group)
-        if finding is not None and len(described) < _MOST_GROWING:
+        if finding is not None:
             described.append({**_finding(finding), "counts": group.count > resident_limit})
-    return described
+    return _Described(described, max(0, len(largest) - _MOST_GROWING))
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

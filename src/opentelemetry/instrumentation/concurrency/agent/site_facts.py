@@ -92,7 +92,7 @@ def top_sites(live: LiveProcess) -> list[dict[str, Any]]:
     now = live.census.clock.now()
     largest = sorted((each for each in counters if each.live), key=lambda each: -each.live_count)[:LIVE_LIMIT]
     named = {id(each) for each in largest}
-    ended_badly = [each for each in _ended_badly(counters) if id(each) not in named]
+    ended_badly = [each for each in _ended_badly(counters)[:ENDED_BADLY_LIMIT] if id(each) not in named]
     return [_row(live, each, now) for each in (*largest, *ended_badly)]
 
 
@@ -114,7 +114,7 @@ def generators_left(live: LiveProcess) -> list[dict[str, Any]]:
             entry = found.setdefault(key_of(site), {**described(site), "count": 0})
             entry["count"] += site.created
     many = [entry for entry in found.values() if entry["count"] >= LEAST_GENERATORS]
-    return sorted(many, key=lambda entry: -entry["count"])[:GENERATORS_LIMIT]
+    return sorted(many, key=lambda entry: -entry["count"])
 
 
 def never_awaited(live: LiveProcess) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ def never_awaited(live: LiveProcess) -> list[dict[str, Any]]:
 def _ended_badly(counters: Iterable[_Counters]) -> list[_Counters]:
     found = [each for each in counters if each.destroyed or each.unretrieved]
     found.sort(key=lambda each: -(each.destroyed + each.unretrieved))
-    return found[:ENDED_BADLY_LIMIT]
+    return found
 
 
 def _counters(live: LiveProcess) -> list[_Counters]:

@@ -110,7 +110,7 @@ class ScanSchedule:
         if self._due_at is None:
             return 0.0
         left_s = self._due_at - self._monotonic()
-        if left_s > 0 or self._spent_with_proofs_s <= _SMALL_SCAN_S:
+        if left_s > 0 or self._spent_s <= _SMALL_SCAN_S:
             return left_s
         elapsed_s = self._monotonic() - self._scanned_at
         activity_s = self._cpu_of_others() - self._others_at
