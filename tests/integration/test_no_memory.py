@@ -25,7 +25,7 @@ if instrumented:
         meter_provider=MeterProvider([reader]), scan_interval=0.05, task_age=0.2, reports="none"
     )
 
-def exhaust():
+def exhaust(steps):
     held = None
     for size in (1 << 24, 1 << 20, 1 << 16, 1 << 12, 600, 64, 16):
         try:
@@ -33,8 +33,8 @@ def exhaust():
                 held = (bytes(size), held)
         except MemoryError:
             pass
-    # Enough for the numbers and calls of the test itself, and for a handful of tasks.
-    for _ in range(100):
+    # Enough for a handful of tasks.
+    for _ in steps:
         held = held[1]
     return held
 
@@ -64,25 +64,24 @@ async def main():
     tasks = [asyncio.create_task(forever()) for _ in range(2000)]
     while instrumented and not scans():
         await asyncio.sleep(0.05)
+    # Made here, as there is no memory for iterators, lists and numbers above 256 later.
+    chain, rounds = [None], [(iter(range(100)), iter(range(200)), [0, 0]) for _ in range(5)]
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
-    made = errors = 0
-    # Made here, as there may be no memory for a list later.
-    chain = [None]
-    for _ in range(5):
-        chain[0] = exhaust()
-        for _ in range(200):
+    for steps, tries, outcomes in rounds:
+        chain[0] = exhaust(steps)
+        for _ in tries:
             try:
                 task = asyncio.create_task(forever())
                 tasks.append(task)
-                made += 1
+                outcomes[0] += 1
             except MemoryError:
-                errors += 1
+                outcomes[1] += 1
         time.sleep(0.15)
         release(chain)
         await asyncio.sleep(0.05)
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    found = {"made": made, "errors": errors}
+    found = {"made": sum(made for _, _, (made, _) in rounds), "errors": sum(errors for _, _, (_, errors) in rounds)}
     if instrumented:
         scanned = scans()
         while scans() < scanned + 2:
