@@ -40,7 +40,7 @@ async def fetch(answered):
 
 
 async def main(park):
-    limited, pages = Limited(100), asyncio.Queue()
+    limited, pages = Limited(20_000), asyncio.Queue()
     await asyncio.create_task(boot(limited, pages))
 
     async def handle(number):
