@@ -41,7 +41,7 @@ def started(state: str, tasks: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, __file__, "--serve", state, str(tasks)],
         stdout=subprocess.PIPE,
-        # A command of somebody else that asks all processes would be work.
+        # Commands that query all processes of the machine must not reach this one.
         env={**os.environ, "OTEL_PYTHON_CONCURRENCY_AGENT_DIR": tempfile.gettempdir() + f"/idle-{os.getpid()}"},
     )
     assert process.stdout is not None

@@ -47,7 +47,7 @@ class ScanSchedule:
         expected_gap_s: Expected seconds between the last scan and the next, without the time for judging.
         judging_s: Seconds that judging the last scan took, as far as its CPU time explains them.
         settle_s: Seconds of idleness after which scans are postponed: until everything live has been judged.
-        has_rising: Whether the number of a site is said to rise, which further scans may refute.
+        has_rising: Whether a site is reported as rising, which further scans may refute.
     """
 
     def __init__(
