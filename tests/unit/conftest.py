@@ -47,3 +47,14 @@ def instrumentation():
     ConcurrencyInstrumentor().instrument(reports="none")
     yield
     ConcurrencyInstrumentor().uninstrument()
+
+
+@pytest.fixture
+def loop():
+    """A loop of asyncio that does not run; its tasks end with the test."""
+    made = asyncio.new_event_loop()
+    yield made
+    for task in asyncio.all_tasks(made):
+        task.cancel()
+    made.run_until_complete(asyncio.sleep(0))
+    made.close()

@@ -119,7 +119,7 @@ def test_self_check_uses_no_task_name_and_leaves_no_task():
 
 
 def test_self_check_tasks_end_without_a_word(monkeypatch):
-    """A pending task tells its loop when it is destroyed, unless it is told not to."""
+    """A pending task reports its destruction to its loop, unless that is turned off."""
     told = []
     monkeypatch.setattr(recorder_check._Loop, "call_exception_handler", lambda _, context: told.append(context), False)
     assert recorder_check.difference_from_python(create_task_hook) is None

@@ -251,7 +251,7 @@ class TestNotLeft:
             run(main())
 
     def test_timer_of_concurrent_check_is_no_leak(self, run):
-        """Two checks in one loop are told apart by context."""
+        """Two checks in one loop are distinguished by their context."""
 
         async def leaking(begun, done):
             with pytest.raises(LeakError):

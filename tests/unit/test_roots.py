@@ -24,16 +24,6 @@ def ignore(_):
 
 
 @pytest.fixture
-def loop():
-    made = asyncio.new_event_loop()
-    yield made
-    for task in asyncio.all_tasks(made):
-        task.cancel()
-    made.run_until_complete(asyncio.sleep(0))
-    made.close()
-
-
-@pytest.fixture
 def suspended(loop):
     """Make tasks of a class that wait for a future."""
 

@@ -9,16 +9,6 @@ from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls imp
 
 
 @pytest.fixture
-def loop():
-    made = asyncio.new_event_loop()
-    yield made
-    for task in asyncio.all_tasks(made):
-        task.cancel()
-    made.run_until_complete(asyncio.sleep(0))
-    made.close()
-
-
-@pytest.fixture
 def turns(loop):
     """A task that waits for one future after the other."""
     futures = [loop.create_future() for _ in range(3)]
