@@ -210,7 +210,7 @@ class TestMain:
             (["stack", "1", "--url", "http://x"], 2, "not both"),
             (["stack", "--url", "ftp://x"], 2, "expected http://"),
             (["stack", "--url", "http://127.0.0.1:9", "--timeout", "1s"], 3, "DEBUG_ADDRESS"),
-            (["stack", "no such command line anywhere *"], 3, "none of them has an agent"),
+            (["stack", "no such command line anywhere *"], 3, "No Python process matches"),
             (["ps", "--watch", "x"], 2, "is not a duration"),
             (["diff", "/nonexistent", "1"], 3, "expected a snapshot file"),
             (["profile", "4194303"], 3, "There is no process"),

@@ -16,6 +16,7 @@ from ..snapshot.process_info import ProcessInfo
 from .connection import DIRECTORY_VARIABLE, MAX_ANSWER_BYTES, Answer, ask, has_agent
 from .endpoint import UrlSource
 from .failures import CommandError, NotInstrumentedError, UsageError
+from .families import descendants, own_family, pointing_to_children, with_agents
 from .processes import Process, has_proc, process_number, python_processes, read_process
 from .quantities import seconds, size
 from .taken import Counted, Taken, taken_from
@@ -55,8 +56,11 @@ class ProcessSource:
         """
         if self.among_others:
             return self._ask(request, options, self._give_up_if_stopped)
-        with progress(f"Querying process {self.label}") as shown_progress:
-            return self._ask(request, options, shown_progress)
+        try:
+            with progress(f"Querying process {self.label}") as shown_progress:
+                return self._ask(request, options, shown_progress)
+        except NotInstrumentedError as error:
+            raise pointing_to_children(error, self.process) from None
 
     def _ask(self, request: str, options: dict[str, Any], on_wait: Callable[[float, int], None]) -> Answer:
         return ask(self.process, request, options, timeout_s=self.timeout_s, max_bytes=self.max_bytes, on_wait=on_wait)
@@ -170,8 +174,7 @@ def named_processes(target: str) -> list[Process]:
         process, number = process_of(named), str(named)
         if not target.endswith("+"):
             return [process]
-        family = [process, *_descendants(process.process_id)]
-        found = [each for each in family if has_agent(each)]
+        found = with_agents([process, *descendants(process.process_id)])
         if not found:
             message = f"Neither process {number} nor any of its children has an agent."
             raise NotInstrumentedError(message, f"otel-concurrency doctor {number}")
@@ -180,15 +183,30 @@ def named_processes(target: str) -> list[Process]:
         message = f"{target!r} is not a target: give a PID, PID+, a glob on the command, or all."
         raise UsageError(message)
     glob = "*" if target == "all" else target if any(each in target for each in "*?[") else f"*{target}*"
-    candidates = [one for one in agents_or_python() if fnmatchcase(one.command, glob) and one.process_id != os.getpid()]
-    found = [each for each in candidates if has_agent(each)]
+    own = own_family()
+    candidates = [one for one in agents_or_python() if one.process_id not in own and fnmatchcase(one.command, glob)]
+    found = [each for each in candidates if has_agent(each)] if target == "all" else with_agents(candidates)
     if not found:
-        message = (
-            f"{len(candidates)} Python processes match {target!r}, but none of them has an agent. "
-            "otel-concurrency ps lists all; otel-concurrency doctor PID gives the cause."
-        )
-        raise NotInstrumentedError(message)
+        raise _none_has_an_agent(target, candidates)
     return found
+
+
+def _none_has_an_agent(target: str, candidates: list[Process]) -> NotInstrumentedError:
+    """Return the error for a pattern; if children of a match have an agent, it names them."""
+    count = len(candidates)
+    if count == 0:
+        return NotInstrumentedError(f"No Python process matches {target!r}: otel-concurrency ps lists them.")
+    only = f"1 Python process matches {target!r}: {candidates[0].process_id}. It has no agent."
+    several = f"{count} Python processes match {target!r}, but none of them has an agent."
+    error = NotInstrumentedError(
+        f"{only if count == 1 else several} otel-concurrency ps lists all; "
+        f"otel-concurrency doctor {candidates[0].process_id} gives the cause."
+    )
+    for process in candidates:
+        pointed = pointing_to_children(error, process)
+        if pointed is not error:
+            return pointed
+    return error
 
 
 def one_process(target: str, command: str) -> Process:
@@ -232,12 +250,3 @@ def agents_or_python() -> Iterator[Process]:
             named = parse_socket_name(path.name)
             if named is not None:
                 yield Process(named[0], uid=os.geteuid(), inner_id=named[0], python="?")
-
-
-def _descendants(process_id: int) -> list[Process]:
-    family, found = {process_id}, []
-    for process in sorted(python_processes(), key=lambda each: each.start):
-        if process.parent_id in family:
-            family.add(process.process_id)
-            found.append(process)
-    return found
