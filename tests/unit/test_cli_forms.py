@@ -209,6 +209,9 @@ class TestMain:
             (["stack", "4194303"], 3, "There is no process 4194303"),
             (["stack", "1", "--url", "http://x"], 2, "not both"),
             (["stack", "--url", "ftp://x"], 2, "expected http://"),
+            (["serve", "--url", "http://x"], 2, "A debug endpoint is served already"),
+            (["cancel", "--url", "http://x", "--site", "a"], 2, "Debug endpoints are read-only"),
+            (["stats", "--url", "http://127.0.0.1:9", "--timeout", "1s"], 3, "DEBUG_ADDRESS"),
             (["stack", "--url", "http://127.0.0.1:9", "--timeout", "1s"], 3, "DEBUG_ADDRESS"),
             (["stack", "no such command line anywhere *"], 3, "No Python process matches"),
             (["ps", "--watch", "x"], 2, "is not a duration"),
@@ -240,7 +243,6 @@ class TestMain:
             ["snapshot", "1", "--watch", "2s"],
             ["top", "1", "--no-headers"],
             ["demo", "--json"],
-            *([command, "1", "--url", "http://x"] for command in ("stats", "top", "serve", "cancel")),
             ["serve", "1", "--watch", "2s"],
         ],
     )

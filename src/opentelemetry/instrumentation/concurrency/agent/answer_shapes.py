@@ -88,8 +88,8 @@ _STATS: Final = {
     "os_threads?": int,
     "loops?": [{"state": str, "type": str}],
     "delays?": Values(float),
-    "scan_age_s": float,
-    "scan_duration_s": float,
+    "scan_age_s?": float,
+    "scan_duration_s?": float,
     "reports_dropped?": Values(int),
 }
 _GROUP: Final = {

@@ -34,7 +34,8 @@ _OFF: Final = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False, with_url=False, usual_timeout="10s in addition to --wait")
+    without_url = "Debug endpoints are read-only: run cancel on the machine of the process, with its PID."
+    add_target(parser, many=False, without_url=without_url, usual_timeout="10s in addition to --wait")
     parser.add_argument("--site", metavar="GLOB", required=True, help=f"tasks of a site: {SITE_HELP}")
     parser.add_argument("--verdict", choices=("orphaned", "unwakeable"), help="only tasks with this verdict")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="maximum number of tasks (default 100)")

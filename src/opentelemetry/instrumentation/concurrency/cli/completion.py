@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from .command_line import commands_of
 from .failures import FINE
 from .terminal import emit_script
 
@@ -34,11 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 def options_by_command(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
     """Return the long options of each command."""
     found: dict[str, list[str]] = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, command in action.choices.items():
-                strings = [each for one in command._actions for each in one.option_strings]
-                found[name] = sorted(each for each in strings if each.startswith("--"))
+    for name, command in commands_of(parser).items():
+        shown = [one for one in command._actions if one.help != argparse.SUPPRESS]
+        strings = [each for one in shown for each in one.option_strings]
+        found[name] = sorted(each for each in strings if each.startswith("--"))
     return found
 
 

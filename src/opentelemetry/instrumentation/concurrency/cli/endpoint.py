@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from .connection import MAX_ANSWER_BYTES, Answer, too_large
 from .failures import CommandError, UsageError
+from .overview_facts import stats_from_overview
 from .taken import Counted, Taken, counted, taken_from
 
-_SNAPSHOT_PATH: Final = "/debug/concurrency/snapshot.json"
 _CHUNK: Final = 256 * 1024
 
 
@@ -38,13 +38,22 @@ class UrlSource:
         return self.url.partition("://")[2].partition("/")[0]
 
     def ask(self, request: str, **_options: Any) -> Answer:
-        """Refuse: this request needs an agent.
+        """Answer ``hello`` and ``stats`` with the data of the live page; other requests need an agent.
 
         Raises:
-            UsageError: Always.
+            UsageError: If the request needs an agent.
+            CommandError: If the data can't be fetched.
         """
-        message = f"A debug endpoint does not support {request!r}: run the command on the machine, with a PID."
-        raise UsageError(message)
+        if request not in ("hello", "stats"):
+            message = f"A debug endpoint does not support {request!r}: run the command on the machine, with a PID."
+            raise UsageError(message)
+        url = f"{self._mount_point()}/debug/concurrency/overview.json"
+        body = self._get(url)
+        try:
+            return Answer(stats_from_overview(body), b"")
+        except (ValueError, RecursionError) as error:
+            message = f"{url}: {error}. Is it the debug endpoint of this version of the package?"
+            raise CommandError(message) from None
 
     def count(self, kind: str, *, split_loops: bool = False) -> Counted:
         """Count tasks or threads with equal properties.
@@ -60,10 +69,17 @@ class UrlSource:
         Raises:
             CommandError: If it can't be fetched.
         """
-        url = self.url.rstrip("/")
-        url = url if url.endswith(".json") else url.removesuffix("/debug/concurrency") + _SNAPSHOT_PATH
+        url = self.url if self.url.endswith(".json") else f"{self._mount_point()}/debug/concurrency/snapshot.json"
+        return taken_from(self._get(url), url)
+
+    def _mount_point(self) -> str:
+        """Return the URL without the path of a page."""
+        url = self.url.rstrip("/").removesuffix("/snapshot.json").removesuffix("/overview.json")
+        return url.removesuffix("/debug/pprof").removesuffix("/debug/concurrency")
+
+    def _get(self, url: str) -> bytes:
         try:
-            body = self._fetch(url)
+            return self._fetch(url)
         except urllib.error.HTTPError as error:
             # The error holds the connection; Python 3.15 warns if it is not closed.
             error.close()
@@ -78,7 +94,6 @@ class UrlSource:
                 "process was started with OTEL_PYTHON_CONCURRENCY_DEBUG_ADDRESS."
             )
             raise CommandError(message) from None
-        return taken_from(body, url)
 
     def _fetch(self, url: str) -> bytes:
         deadline = time.monotonic() + self.timeout_s

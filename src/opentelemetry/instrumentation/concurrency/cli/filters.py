@@ -26,7 +26,10 @@ def add_filters(parser: argparse.ArgumentParser, *, verdicts: Sequence[str] = VE
     parser.add_argument(
         "--wait", metavar="REASON", type=wait_reason, help="only those with this wait reason, such as queue.get or io.*"
     )
-    parser.add_argument("--verdict", choices=verdicts, help="only those with this verdict")
+    listed = f"{', '.join(verdicts[:-1])} or {verdicts[-1]}"
+    parser.add_argument(
+        "--verdict", metavar="VERDICT", choices=verdicts, help=f"only those with this verdict: {listed}"
+    )
 
 
 def wait_reason(glob: str) -> str:

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Final, NoReturn
+from typing import Final
 
 from ..version import __version__
-from .failures import FINE, INTERRUPTED, USAGE, CommandError
+from .command_line import HelpFormatter, Parser, parsed, with_command
+from .failures import FINE, INTERRUPTED, CommandError
 from .quantities import seconds
 from .terminal import clear_screen, escape_what_cannot_be_encoded, say
 
@@ -42,15 +43,6 @@ _EXIT_CODES: Final = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose error messages are one paragraph."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and exit with the code of a usage error."""
-        say(f"{self.prog}: {message}. See: {self.prog} --help")
-        self.exit(USAGE)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -62,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     escape_what_cannot_be_encoded()
     try:
-        arguments = build_parser().parse_args(_with_command(list(sys.argv[1:] if argv is None else argv)))
+        arguments = parsed(build_parser(), with_command(list(sys.argv[1:] if argv is None else argv), COMMANDS))
         run: Callable[[argparse.Namespace], int] = arguments.run
         code = _watched(run, arguments) if arguments.watch else run(arguments)
         sys.stdout.flush()
@@ -83,22 +75,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = _Parser(prog="otel-concurrency", description=_DESCRIPTION, epilog=_EXIT_CODES)
+    parser = Parser(
+        prog="otel-concurrency", description=_DESCRIPTION, epilog=_EXIT_CODES, formatter_class=HelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"otel-concurrency {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:
         module = importlib.import_module(f".{name}", __package__)
         _add(commands, module)
     return parser
 
 
-def _add(commands: argparse._SubParsersAction[_Parser], module: ModuleType) -> None:
+def _add(commands: argparse._SubParsersAction[Parser], module: ModuleType) -> None:
     parser = commands.add_parser(
         module.NAME,
         help=module.HELP,
         description=module.HELP[0].upper() + module.HELP[1:] + ".",
         epilog=f"examples:\n{_indented(module.EXAMPLES)}\n\n{_EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     module.configure(parser)
     _add_output(parser, module)
@@ -118,13 +112,6 @@ def _add_output(parser: argparse.ArgumentParser, module: ModuleType) -> None:
         group.add_argument("--no-headers", action="store_true", help="omit headings")
     if getattr(module, "REPEATS", False):
         group.add_argument("--watch", metavar="DURATION", help="repeat with this interval, such as 2s")
-
-
-def _with_command(argv: list[str]) -> list[str]:
-    """Return the arguments, with the default command if they contain none."""
-    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
-        return ["ps", *argv]
-    return argv
 
 
 def _indented(text: str) -> str:

@@ -36,7 +36,8 @@ _MIN_DIFFERENCE_S: Final = 0.001
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False, with_url=False, usual_timeout="1m")
+    without_url = "A debug endpoint is served already: open its address in a browser, or give a PID on this machine."
+    add_target(parser, many=False, without_url=without_url, usual_timeout="1m")
     parser.add_argument(
         "--address",
         default="127.0.0.1:6080",

@@ -103,21 +103,21 @@ Source = ProcessSource | UrlSource
 
 
 def add_target(
-    parser: argparse.ArgumentParser, *, many: bool = True, with_url: bool = True, usual_timeout: str = "10s"
+    parser: argparse.ArgumentParser, *, many: bool = True, without_url: str = "", usual_timeout: str = "10s"
 ) -> None:
     """Add the arguments that select a target and its connection.
 
     Args:
         parser: The parser of a command.
         many: Whether the command takes several processes.
-        with_url: Whether a debug endpoint can answer it, rather than an agent alone.
+        without_url: Why the command does not accept ``--url``, as a sentence; empty if it does.
         usual_timeout: The timeout without the option, as the help shows it.
     """
     help_text = "PID, PID+ (with its children), a glob on the command, or all" if many else "PID"
     parser.add_argument("target", nargs="?", metavar="TARGET", help=help_text)
-    parser.set_defaults(url=None)
-    if with_url:
-        parser.add_argument("--url", help="a debug endpoint instead, such as http://127.0.0.1:6080")
+    parser.set_defaults(without_url=without_url)
+    help_of_url = argparse.SUPPRESS if without_url else "a debug endpoint instead, such as http://127.0.0.1:6080"
+    parser.add_argument("--url", help=help_of_url)
     parser.add_argument(
         "--timeout", metavar="DURATION", help=f"how long to wait for an answer (default {usual_timeout})"
     )
@@ -128,12 +128,14 @@ def sources(arguments: argparse.Namespace, *, usual_timeout_s: float = 10.0) -> 
     """Return the sources that the arguments select, at least one; several only if each has an agent.
 
     Raises:
-        UsageError: If the arguments select no target, or both a target and a URL.
+        UsageError: If the arguments select no target, both a target and a URL, or a URL where none is accepted.
         CommandError: If there is no such process.
     """
     timeout_s = seconds(arguments.timeout) if arguments.timeout else usual_timeout_s
     max_bytes = size(arguments.max_answer) if arguments.max_answer else MAX_ANSWER_BYTES
     if arguments.url:
+        if arguments.without_url:
+            raise UsageError(arguments.without_url)
         if arguments.target:
             raise UsageError("Give a target or --url, not both.")
         if not arguments.url.startswith(("http://", "https://")):

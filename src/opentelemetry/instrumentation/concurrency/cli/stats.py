@@ -53,7 +53,7 @@ _COLUMNS_OF_ENDED: Final = (number("DESTROYED"), number("UNRETRIEVED"), number("
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, with_url=False)
+    add_target(parser)
     parser.add_argument("--interval", metavar="DURATION", default="1s", help="interval for rates (default 1s)")
     parser.add_argument("--sort", choices=("live", "memory"), default="live", help="order of the sites (default live)")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many sites to show (default 10)")
@@ -167,7 +167,10 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         yield from lines
     for name, delay in facts.get("delays", {}).items():
         yield f"delay    {delay * 1000:.1f} ms in {name}\n"
-    yield f"scan     {facts['scan_age_s']:.1f} s ago, took {facts['scan_duration_s'] * 1000:.1f} ms\n"
+    if facts.get("scan_age_s") is not None:
+        took = facts.get("scan_duration_s")
+        duration = "" if took is None else f", took {took * 1000:.1f} ms"
+        yield f"scan     {facts['scan_age_s']:.1f} s ago{duration}\n"
     dropped = facts.get("reports_dropped") or {}
     if dropped:
         yield f"dropped  {', '.join(f'{count} reports ({reason})' for reason, count in sorted(dropped.items()))}\n"

@@ -8,7 +8,7 @@ from typing import Final
 
 from .failures import FINE, CommandError, UsageError
 from .quantities import seconds
-from .sources import ProcessSource, add_target, one_source
+from .sources import add_target, one_source
 
 NAME: Final = "top"
 HELP: Final = "watch the sites of a process live, full-screen (requires the extra cli)"
@@ -19,7 +19,7 @@ keys: s sort, r reverse, / filter, Enter stacks of a site, Escape back, p pause,
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    add_target(parser, many=False, with_url=False)
+    add_target(parser, many=False)
     parser.add_argument("--interval", metavar="DURATION", default="2s", help="refresh interval (default 2s)")
 
 
@@ -27,18 +27,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     interval_s = seconds(arguments.interval)
     source = one_source(arguments)
-    if not isinstance(source, ProcessSource):
-        raise UsageError("top needs an agent: give a PID on this machine, or use otel-concurrency stack --url.")
+    target = f"--url {arguments.url}" if arguments.url else source.label
+    in_a_pipe = f"otel-concurrency stats {target} --watch 2s"
     try:
         from .top_app import TopApp
     except ImportError:
         message = (
-            "top needs the extra cli: pip install 'opentelemetry-instrumentation-concurrency[cli]'. Without it: "
-            f"otel-concurrency stats {source.label} --watch 2s"
+            "top needs the extra cli: pip install 'opentelemetry-instrumentation-concurrency[cli]'. "
+            f"Without it: {in_a_pipe}"
         )
         raise CommandError(message) from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        message = f"top needs a terminal; in a pipe: otel-concurrency stats {source.label} --watch 2s"
+        message = f"top needs a terminal; in a pipe: {in_a_pipe}"
         raise UsageError(message)
     source.ask("hello")
     app = TopApp(source, interval_s)

@@ -20,7 +20,7 @@ from .site_cells import site_key, site_of
 from .top_rows import COLUMNS, Rows
 
 if TYPE_CHECKING:
-    from .sources import ProcessSource
+    from .sources import Source
 
 
 class TopApp(App[None]):
@@ -45,7 +45,7 @@ class TopApp(App[None]):
     ]
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, source: ProcessSource, interval_s: float) -> None:
+    def __init__(self, source: Source, interval_s: float) -> None:
         super().__init__()
         self.failure = ""
         self._source = source
@@ -175,7 +175,7 @@ class SiteScreen(Screen[None]):
 
     BINDINGS: ClassVar[Any] = [Binding("escape,q,left", "app.pop_screen", "Back")]
 
-    def __init__(self, source: ProcessSource, site: dict[str, Any]) -> None:
+    def __init__(self, source: Source, site: dict[str, Any]) -> None:
         super().__init__()
         self._source = source
         self._site = site

@@ -89,6 +89,7 @@ class LiveSource:
                 "instrumentation_version": process.instrumentation_version,
                 "uptime_s": round(instrumented.uptime_s(), 3),
                 "scan_age_s": round(instrumented.scan_age_s(), 3),
+                "scan_duration_s": round(live.census.last_duration_s, 6),
             },
             created=created,
             growing={_key(site) for site in live.diagnosed.suspects},
