@@ -88,6 +88,17 @@ class TestEndOfTheRun:
         result.stdout.fnmatch_lines(["*thread*leaking.leak_thread*"])
         result.stdout.fnmatch_lines(["*created by test_it.test_thread*"])
 
+    def test_a_baseline_that_cannot_be_used_is_an_error(self, suite):  # noqa: F811
+        """A file that is not there, and a run that checks nothing."""
+        missing = suite.run("def test_clean(): pass", "--leaks=error", "--leaks-baseline=known.json")
+        missing.stderr.fnmatch_lines(["*there is no baseline file *known.json: add --leaks-write-baseline*"])
+        unchecked = ("--leaks-baseline=known.json", "--leaks-write-baseline")
+        off = suite.run("def test_clean(): pass", *unchecked)
+        assert off.ret == pytest.ExitCode.USAGE_ERROR
+        assert "has no effect while leak tests are off" in off.stdout.str() + off.stderr.str()
+        marked = "@pytest.mark.no_leaks(timeout=0)\ndef test_leaks():\n    leak_thread()\n"
+        suite.run(marked, *unchecked).stdout.fnmatch_lines(["*wrote 1 new entry to *known.json*"])
+
     def test_a_baseline_from_before_sites_were_callers(self, suite):  # noqa: F811
         """An entry that names a helper fails with what became of it, and writing the baseline moves it."""
         baseline = ("--leaks=error", "--leaks-timeout=0", "--leaks-baseline=known.json")

@@ -97,3 +97,13 @@ def test_stats_of_several_processes_end_with_their_sums(sources, capsys, monkeyp
     stats.run(given())
     shown = rows(capsys.readouterr().out.partition("2 processes, live tasks and threads by site:\n")[2])
     assert [row[:3] for row in shown] == [["TOTAL", "4711", "4712"], ["4", "4", "0"]]
+
+
+def test_processes_that_do_not_fit_are_named(monkeypatch):
+    """The function that runs gives way first."""
+    counted = [(str(label), Counter({QUERY: 1})) for label in range(4711, 4723)]
+    monkeypatch.setattr("opentelemetry.instrumentation.concurrency.cli.tables.terminal_width", lambda: 80)
+    text = "".join(table_by_process(given(output="table"), counted))
+    assert "RUNS" not in text and " 4711 " in text
+    assert "Columns that do not fit: " in text and "4722; -o wide" in " ".join(text.split())
+    assert "Columns" not in "".join(table_by_process(given(output="table"), counted[:2]))

@@ -70,7 +70,7 @@ def test_choose_recorder_compiled_without_extension_warns(monkeypatch, warnings)
     chosen = choose_recorder("compiled")
     assert (chosen.name, chosen.make_hook) == ("python", create_task_hook)
     (warning,) = warnings()
-    assert chosen.reason in warning and "has none for this Python" in warning
+    assert chosen.reason in warning and "no compiled recorder for this Python" in warning
 
 
 @pytest.mark.parametrize("wanted", ["auto", "compiled"])

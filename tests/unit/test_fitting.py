@@ -3,6 +3,7 @@
 import pytest
 
 from opentelemetry.instrumentation.concurrency.cli.fitting import (
+    field_lines,
     fit_command,
     fit_name,
     fit_path,
@@ -97,3 +98,25 @@ def test_stacks_on_a_terminal_have_no_addresses():
         "\n",
     ]
     assert "asyncio.queues.Queue.put" in "".join(readable_stacks(text, "task", 80, full=True))
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(0, ["a  bb  ccc"]), (10, ["a  bb  ccc"]), (9, ["a  bb", "  ccc"]), (1, 3)]
+)
+def test_fields_that_do_not_fit_continue_on_another_line(width, shown):
+    """Each field stays whole."""
+    lines = [line.rstrip("\n") for line in field_lines(["a", "bb", "ccc"], width)]
+    assert (len(lines) if isinstance(shown, int) else lines) == shown
+
+
+def test_last_of_equal_columns_is_dropped_first_and_named(monkeypatch):
+    """Only numbers are named; ``wide`` drops none."""
+    columns = (Column("SITE", cut="path"), number("4711", rank=5), number("4712", rank=5), Column("RUNS", rank=6))
+    monkeypatch.setattr("opentelemetry.instrumentation.concurrency.cli.tables.terminal_width", lambda: 40)
+
+    def shown(wide):
+        row = (PATH, "1" * 8, "2" * 8, "ask")
+        return "".join(table(columns, [row], wide=wide, with_headings=True, names_hidden=True))
+
+    assert "Columns that do not fit: 4712; -o" in shown(wide=False)
+    assert "do not fit" not in shown(wide=True)

@@ -113,6 +113,7 @@ _IMPACT: Final = {
     "held_by?": str,
     "waits_on?": str,
     "advice?": str,
+    "span?": str,
 }
 _LEAKS: Final = {
     "impacts?": [_IMPACT],
@@ -123,6 +124,7 @@ _LEAKS: Final = {
     "rates?": [{**_SITE, "per_hour": float, "over_s": float}],
     "memory_note?": str,
     "examined?": int,
+    "threads?": int,
     "undecided?": str,
     "growing?": [_GROUP],
     "young_threads?": [_GROUP],

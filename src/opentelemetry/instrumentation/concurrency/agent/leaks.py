@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from ..diagnose.introspection.fingerprint import NamedFrame
 from ..diagnose.stale_spans import StaleSpan
-from ..diagnose.verdict.finding import Finding
+from ..diagnose.verdict.finding import Finding, span_name_of
 from ..diagnose.verdict.group import Group
 from ..diagnose.verdict.impact import NO_IMPACT, NOT_MEASURED
 from ..live_process import LiveProcess
@@ -64,8 +64,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
                     writer.add(replace(picture, verdict="unwakeable", reason=reason))
                 elif picture.verdict is not None:
                     writer.add(picture)
-        kept = live.finished_tasks(pause)
-        stale = live.stale_spans(pause)
+        kept, stale = live.finished_tasks(pause), live.stale_spans(pause)
         growing = _growing(live, live.diagnosed.groups)
         young_groups = live.diagnosis.young_threads(census, scan)
         live.measure_impact(pause, young_groups)
@@ -73,12 +72,13 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
     generators, ended_badly = generators_left(live), sites_ended_badly(live)
     reply.facts.update(
         examined=proven.examined,
+        threads=live.counts().threads,
         undecided=proven.undecided,
         growing=growing.shown,
         young_threads=young.shown,
         impacts=[
-            *(_impact(group, group.verdict) for group in live.diagnosed.groups if group.impact is not NO_IMPACT),
-            *(_impact(group, "young") for group in young_groups if group.impact is not NO_IMPACT),
+            *(_impact(group, group.verdict) for group in live.diagnosed.groups if _has_impact(group)),
+            *(_impact(group, "young") for group in young_groups if _has_impact(group)),
         ],
         rates=_rates(live),
         stale_spans=[_stale(each) for each in stale[:_MOST_GROWING]],
@@ -112,6 +112,10 @@ def _left_out(
     }
 
 
+def _has_impact(group: Group) -> bool:
+    return group.impact is not NO_IMPACT or bool(span_name_of(group))
+
+
 def _impact(group: Group, verdict: str) -> dict[str, Any]:
     """Return what a leak costs as plain values."""
     memory = group.impact.memory
@@ -124,6 +128,7 @@ def _impact(group: Group, verdict: str) -> dict[str, Any]:
         "held_by": group.impact.held_by,
         "waits_on": group.impact.waits_on,
         "advice": group.impact.advice,
+        "span": span_name_of(group),
     }
 
 

@@ -11,8 +11,8 @@ from ..snapshot.values import CreationSite
 from .site_cells import SITE_COLUMNS, site_cells
 from .tables import number, table
 
-_RANK_OF_PROCESS: Final = 8
-"""On a narrow terminal, the columns of processes go before the site and what created it."""
+_RANK_OF_PROCESS: Final = 5
+"""On a narrow terminal, the columns of processes go after that of the function that runs, the last process first."""
 
 
 def table_by_process(
@@ -35,6 +35,7 @@ def table_by_process(
         rows,
         wide=arguments.output == "wide",
         with_headings=not arguments.no_headers,
+        names_hidden=True,
     )
 
 

@@ -12,7 +12,7 @@ from ..durations import short_duration
 from ..otlp_exporters import INSTALL
 from ..version import __version__
 from .connection import DIRECTORY_VARIABLE
-from .export_checks import of_endpoint, of_packages, protocol_of
+from .export_checks import has_exporter, of_endpoint, of_packages, protocol_of
 from .finding import Finding
 from .installed_packages import InstalledPackages
 from .launched_processes import of_launched_processes
@@ -41,7 +41,8 @@ def of_environment() -> Iterator[Finding]:
     yield from of_packages(packages, os.environ)
     yield _wrapt(_version_of("wrapt"))
     yield from from_environment(os.environ)
-    yield from of_endpoint(os.environ, protocol_of(packages, os.environ))
+    if has_exporter(packages, os.environ):
+        yield from of_endpoint(os.environ, protocol_of(packages, os.environ))
     yield _agent_directory()
     yield from of_launched_processes()
 

@@ -61,6 +61,15 @@ def protocol_of(packages: InstalledPackages | None, environment: Mapping[str, st
     return HTTP if has_only_http else "grpc"
 
 
+def has_exporter(packages: InstalledPackages, environment: Mapping[str, str]) -> bool:
+    """Return whether the exporter for the protocol in use is installed, or OTLP is not used.
+
+    Without it, the default endpoint is that of another protocol than the one that the remedy installs.
+    """
+    name = PACKAGES.get(_EXPORTERS.get(protocol_of(packages, environment), ""), "")
+    return not uses_otlp(environment) or bool(name and packages.version(name))
+
+
 def of_endpoint(environment: Mapping[str, str], protocol: str) -> Iterator[Finding]:
     """Yield whether the endpoint of the exporter can be reached from here."""
     if not uses_otlp(environment):

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _MARK = "…"
 _WITH_HEAD = 40
@@ -101,6 +101,18 @@ def place_lines(prefix: str, name: str, position: str, width: int, *, gap: str =
     yield f"{prefix}{fit_name(name, max(room, 8))}\n"
     indent = " " * (len(prefix) - len(prefix.lstrip()) + 4)
     yield f"{indent}{fit_path(position, max(width - len(indent), 8))}\n"
+
+
+def field_lines(fields: Sequence[str], width: int) -> Iterator[str]:
+    """Yield fields, two columns apart; those that do not fit continue on an indented line."""
+    line = ""
+    for field in fields:
+        longer = f"{line}  {field}" if line else field
+        if width and line and len(longer) > width:
+            yield f"{line}\n"
+            longer = f"  {field}"
+        line = longer
+    yield f"{line}\n"
 
 
 def sentence_lines(text: str, width: int) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Impacts:
     def lines_of(self, site: CreationSite, verdict: str | None) -> list[str]:
         """Return the lines of a leak."""
         found = self._found.get((site, verdict or ""), {})
-        lines = []
+        lines = [f"  started by: {sanitize_name(found['span'], _LIMIT)}\n"] if found.get("span") else []
         if found.get("memory_text"):
             note = f" ({sanitize_name(found['memory_note'], _LIMIT)})" if found.get("memory_note") else ""
             lines.append(f"  memory that only this leak holds: {sanitize_name(found['memory_text'])}{note}\n")

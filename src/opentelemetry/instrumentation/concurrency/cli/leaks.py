@@ -205,9 +205,9 @@ def leak_lines(
     if by_memory:
         groups.sort(key=lambda group: -impacts.bytes_of(group[0].site, group[0].verdict))
         growing = sorted(growing, key=lambda site: -impacts.bytes_of(site_of(site), "growing"))
-    examined = facts.get("examined")
-    checked = f" ({examined} suspended task{_plural(examined)} checked)" if examined is not None else ""
-    yield from sentence_lines(f"{_summary(groups, len(growing), young) or none_text}{checked}.", form.width)
+    summary = _summary(groups, len(growing), young)
+    checked = _checked(facts, with_threads=not summary)
+    yield from sentence_lines(f"{summary or none_text}{checked}.", form.width)
     if facts.get("undecided"):
         yield f"The proof is incomplete: {sanitize_name(facts['undecided'], _REASON_LIMIT)}.\n"
     if groups and facts.get("memory_note"):
@@ -264,6 +264,16 @@ def by_site(groups: Sequence[list[LivePicture]]) -> list[list[LivePicture]]:
         total[group[0].kind, group[0].site] += len(group)
     order = {key: number for number, (key, _) in enumerate(total.most_common())}
     return sorted(groups, key=lambda group: order[group[0].kind, group[0].site])
+
+
+def _checked(facts: dict[str, Any], *, with_threads: bool) -> str:
+    """Return what was checked, in brackets; agents of earlier versions do not count threads."""
+    examined, threads = facts.get("examined"), facts.get("threads")
+    if examined is None:
+        return ""
+    tasks = f"{examined} suspended task{_plural(examined)}"
+    and_threads = f" and {threads} thread{_plural(threads)}" if with_threads and threads is not None else ""
+    return f" ({tasks}{and_threads} checked)"
 
 
 def _summary(groups: list[list[LivePicture]], growing: int, young: list[dict[str, Any]]) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ..durations import short_duration
+from ..sanitize import sanitize
 from ..snapshot.values import CreationSite
 from .by_process import summary_by_process
+from .fitting import field_lines, terminal_width
 from .quantities import seconds
 from .rate_lines import rate_text
 from .several import Asked
@@ -148,12 +150,15 @@ def _measured(source: Source, interval_s: float) -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
-    service = f"  {facts['service']}" if facts.get("service") else ""
-    recorder = f"  {facts['recorder']} recorder" if facts.get("recorder") else ""
-    yield (
-        f"process {facts['pid']}{service}  Python {facts['python']}  "
-        f"instrumented for {short_duration(facts['uptime_s'])}  package {facts['version']}{recorder}\n"
+    fields = (
+        f"process {facts['pid']}",
+        facts.get("service"),
+        f"Python {facts['python']}",
+        f"instrumented for {short_duration(facts['uptime_s'])}",
+        f"package {facts['version']}",
+        f"{facts['recorder']} recorder" if facts.get("recorder") else "",
     )
+    yield from field_lines([sanitize(field) for field in fields if field], terminal_width())
     rates = facts["created_per_s"]
     yield f"tasks    {facts.get('tasks')} live{_verdicts(facts, 'tasks')}, {rates['tasks']:g} created per second\n"
     system = f", {facts['os_threads']} of the operating system" if facts.get("os_threads") else ""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..sanitize import sanitize
-from .fitting import fit_command, fit_name, fit_path, shortest_path, terminal_width
+from .fitting import fit_command, fit_name, fit_path, sentence_lines, shortest_path, terminal_width
 
 Cut = Literal["", "path", "name", "command"]
 _CELL_LIMIT: Final = 4000
 _GAP: Final = 2
+_MAX_NAMED: Final = 8
 _READABLE: Final = {"path": 26, "name": 18, "command": 24}
 """Width to which a column is cut before another one is dropped."""
 _LEAST: Final = 8
@@ -29,7 +30,7 @@ class Column:
     Attributes:
         heading: The heading.
         is_number: Whether its cells are right-aligned.
-        rank: 0: never dropped; otherwise the column with the highest rank is dropped first.
+        rank: 0: never dropped; otherwise the column with the highest rank is dropped first, of equals the last one.
         cut: How its cells are cut: a path keeps its file and line, a name its last parts, a command the names of its
             files. Empty: never cut.
     """
@@ -46,7 +47,12 @@ def number(heading: str, rank: int = 0) -> Column:
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, wide: bool, with_headings: bool
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    wide: bool,
+    with_headings: bool,
+    names_hidden: bool = False,
 ) -> Iterator[str]:
     """Yield a table, line by line; on a terminal it is fitted to the width.
 
@@ -55,6 +61,7 @@ def table(
         rows: The cells.
         wide: Whether to show all columns with complete cells, however long.
         with_headings: Whether to show the headings.
+        names_hidden: Whether a last line names the numbers that do not fit.
     """
     made = [[sanitize(cell, _CELL_LIMIT) for cell in row] for row in rows]
     if with_headings:
@@ -67,6 +74,11 @@ def table(
             _cell(column, text, width) for column, text, width in zip(columns, row, widths, strict=True) if width >= 0
         ]
         yield (" " * _GAP).join(cells).rstrip() + "\n"
+    hidden = [column.heading for column, width in zip(columns, widths, strict=True) if width < 0 and column.is_number]
+    if names_hidden and hidden:
+        more = f" and {len(hidden) - _MAX_NAMED} more" if len(hidden) > _MAX_NAMED else ""
+        text = f"Columns that do not fit: {', '.join(hidden[:_MAX_NAMED])}{more}; -o wide shows them."
+        yield from sentence_lines(text, terminal_width())
 
 
 def _cell(column: Column, text: str, width: int) -> str:
@@ -86,7 +98,7 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int
         ranked = [at for at in kept if columns[at].rank]
         if _total(widths, kept) <= limit or not ranked:
             break
-        kept.remove(max(ranked, key=lambda at: columns[at].rank))
+        kept.remove(max(ranked, key=lambda at: (columns[at].rank, at)))
     if _total(widths, kept) > limit:
         widths = _cut(columns, rows, natural, kept, limit, readable=False)
     return [widths[at] if at in kept else -1 for at in range(len(columns))]

@@ -111,7 +111,7 @@ def _load_extension() -> MakeHook:
         extension = importlib.import_module(EXTENSION)
     except ModuleNotFoundError as error:
         if error.name == EXTENSION:
-            raise _Unusable("this installation has none for this Python", is_fault=False) from error
+            raise _Unusable("this installation has no compiled recorder for this Python", is_fault=False) from error
         raise _Unusable(f"it cannot be loaded ({error})", is_fault=True) from error
     except Exception as error:  # a broken extension may raise anything
         raise _Unusable(f"it cannot be loaded ({error})", is_fault=True) from error

@@ -103,7 +103,7 @@ def describe(group: Group, clock: AgeClock, stalls: StallTracker) -> Finding | N
         creation=named_stack(creation),
         creation_sampled=is_others,
         waiting_at=waiting_at(observation.chain),
-        creator_span_name=_span_name(group),
+        creator_span_name=span_name_of(group),
         links=tuple(span.context for span in group.spans),
         age_s=age,
         stalled_s=stalled,
@@ -123,6 +123,7 @@ def creation_stack(site: Site, found: object) -> tuple[CreationStack | None, boo
     return (site.any_stack(), True) if own is None else (own, False)
 
 
-def _span_name(group: Group) -> str:
+def span_name_of(group: Group) -> str:
+    """Return the name of the span in which the representative was created; empty if there was none."""
     span = group.representative.creator_span if group.representative is not None else None
     return span.name if span is not None else ""

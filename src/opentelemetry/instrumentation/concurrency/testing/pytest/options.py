@@ -22,7 +22,13 @@ def add_options(parser: pytest.Parser) -> None:
     if find_spec(_PYTEST_LEAKS) is None:
         explained = "fail tests that leak, warn, or check nothing (off)"
         group.addoption("--leaks", dest=_MODE_OPTION, choices=MODES, default=None, help=explained)
-    group.addoption("--leaks-timeout", type=float, default=None, metavar="S", help="seconds to wait for what ends")
+    group.addoption(
+        "--leaks-timeout",
+        type=float,
+        default=None,
+        metavar="S",
+        help="seconds to wait for tasks and threads to end (default 5)",
+    )
     group.addoption(
         "--leaks-only",
         type=_kinds_option,
@@ -31,21 +37,23 @@ def add_options(parser: pytest.Parser) -> None:
         help="check only these, several with commas: tasks, threads, timers, sessions; all: tasks,threads",
     )
     group.addoption("--leaks-no-daemons", action="store_true", help="do not check daemon threads")
-    group.addoption("--leaks-session", action="store_true", help="at the end, check that nothing at all is left")
-    group.addoption("--leaks-baseline", default=None, metavar="FILE", help="leaks that are known for now")
+    group.addoption(
+        "--leaks-session", action="store_true", help="check that no task or thread is left at the end of the run"
+    )
+    group.addoption("--leaks-baseline", default=None, metavar="FILE", help="file of known leaks, which are tolerated")
     group.addoption(
         "--leaks-write-baseline", action="store_true", help="write the leaks of this run into the baseline file"
     )
     parser.addini("leaks", "error, warn or off, for the whole suite", default="off")
     parser.addini("leaks_only", "any of tasks, threads, timers, sessions; all: tasks threads", default="all")
     parser.addini("leaks_daemons", "whether daemon threads are checked", type="bool", default=True)
-    parser.addini("leaks_timeout", "seconds to wait for what is about to end", default="5")
+    parser.addini("leaks_timeout", "seconds to wait for tasks and threads to end", default="5")
     parser.addini(
         "leaks_ignore", "filters: 'creator:…', 'function:…', 'top:…' or 'name:…'", type="linelist", default=[]
     )
-    parser.addini("leaks_baseline", "file of leaks that are known for now", default="")
-    parser.addini("leaks_session", "at the end, check that nothing at all is left", type="bool", default=False)
-    parser.addini("leaks_run_on_failure", "the same where tests failed", type="bool", default=False)
+    parser.addini("leaks_baseline", "file of known leaks, which are tolerated", default="")
+    parser.addini("leaks_session", "check that no task or thread is left at the end", type="bool", default=False)
+    parser.addini("leaks_run_on_failure", "check the end of a run with failed tests too", type="bool", default=False)
 
 
 def suite_mode(config: pytest.Config) -> str:

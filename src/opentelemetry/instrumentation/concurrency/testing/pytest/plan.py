@@ -115,6 +115,8 @@ class Planner:
         self.baseline_path = str(path)
         if self.writes_baseline and not path.exists():
             return Baseline()
+        if not path.exists():
+            raise ValueError(f"there is no baseline file {path}: add --leaks-write-baseline to write it")
         return Baseline.load(path)
 
 

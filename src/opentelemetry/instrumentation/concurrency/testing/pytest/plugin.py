@@ -47,6 +47,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if any(item.get_closest_marker("no_leaks") is not None for item in session.items):
         load(session.config)
+    elif session.config.getoption("--leaks-write-baseline"):
+        from pytest import UsageError
+
+        raise UsageError("--leaks-write-baseline has no effect while leak tests are off: add --leaks=error")
 
 
 def load(config: pytest.Config) -> None:

@@ -88,9 +88,8 @@ class LeakSummary:
             leaked = [found for found in self._found if found["state"] == "leaked"]
             new = {(seen.kind, seen.site, seen.runs): seen for seen in map(_seen, reversed(leaked))}
             self._planner.baseline.adopting(new.values()).write(self._planner.baseline_path)
-            self._wrote = (
-                f"wrote {len(new)} new entries to {self._planner.baseline_path}: give each a reason and a date"
-            )
+            entries = "1 new entry" if len(new) == 1 else f"{len(new)} new entries"
+            self._wrote = f"wrote {entries} to {self._planner.baseline_path}: give each a reason and a date"
         return bool(self._end_texts)
 
     def print_to(self, terminal: Any) -> None:
