@@ -107,3 +107,12 @@ def test_processes_that_do_not_fit_are_named(monkeypatch):
     assert "RUNS" not in text and " 4711 " in text
     assert "Columns that do not fit: " in text and "4722; -o wide" in " ".join(text.split())
     assert "Columns" not in "".join(table_by_process(given(output="table"), counted[:2]))
+
+
+def test_site_without_a_file_is_cut_before_a_process_is_dropped(monkeypatch):
+    """Such as that of this package's own threads."""
+    own = CreationSite("opentelemetry.instrumentation.concurrency", "", 0)
+    counted = [(label, Counter({own: 3, QUERY: 1})) for label in ("4711", "4712", "4713")]
+    monkeypatch.setattr("opentelemetry.instrumentation.concurrency.cli.tables.terminal_width", lambda: 64)
+    text = "".join(table_by_process(given(output="table"), counted))
+    assert " 4713 " in text and "ntation.concurrency\n" in text and "/srv/shop.py:31" in text

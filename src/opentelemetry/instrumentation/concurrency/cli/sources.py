@@ -197,7 +197,7 @@ def _none_has_an_agent(target: str, candidates: list[Process]) -> NotInstrumente
     """Return the error for a pattern; if children of a match have an agent, it names them."""
     count = len(candidates)
     if count == 0:
-        return NotInstrumentedError(f"No Python process matches {target!r}: otel-concurrency ps lists them.")
+        return NotInstrumentedError(f"No Python process matches {target!r}; otel-concurrency ps lists all.")
     only = f"1 Python process matches {target!r}: {candidates[0].process_id}. It has no agent."
     several = f"{count} Python processes match {target!r}, but none of them has an agent."
     error = NotInstrumentedError(

@@ -129,7 +129,8 @@ def _cut(
 def _least(column: Column, rows: Sequence[Sequence[str]], at: int, natural: int, *, readable: bool) -> int:
     least = _READABLE[column.cut] if readable else _LEAST
     if column.cut == "path":
-        least = max(least, *(shortest_path(row[at]) for row in rows))
+        # A function stands for the line of a site without a file, and can be cut further.
+        least = max([least, *(shortest_path(row[at]) for row in rows if "/" in row[at])])
     return min(natural, max(least, len(column.heading)))
 
 
