@@ -1,11 +1,14 @@
 """Reading a closure: which objects are held from outside, and when the reading says nothing."""
 
+import asyncio
 import gc
 import shutil
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from weakref import ref
 
+import anyio
 import pytest
 
 from opentelemetry.instrumentation.concurrency.diagnose.proof import closure as closure_module
@@ -174,6 +177,70 @@ def test_closure_adds_an_object_once(pace):
     found = closure_of([node, node], pace)
     found.add([node])
     assert sum(each is node for each in found.objects) == 1
+
+
+def test_closure_has_no_more_objects_than_its_limit(pace):
+    """One container may hold a million, and all of a closure is read at one instant."""
+    assert len(closure_of([[[] for _ in range(50)]], pace, limit=10).objects) == 10
+
+
+def test_closure_omits_weak_references(pace):
+    """What their callbacks hold counts as held from outside, as it did for each of ten thousand in a registry."""
+    kept, callback = Node(), Node()
+    registry = [ref(kept), ref(kept, lambda _, held=callback: held)]
+    found = closure_of([registry], pace).objects
+    assert found == [registry]
+
+
+@contextmanager
+def anyio_scopes(count):
+    """The set of cancel scopes below that of a group."""
+    loop, groups = asyncio.new_event_loop(), []
+
+    async def member():
+        with anyio.CancelScope():
+            await anyio.sleep_forever()
+
+    async def run():
+        async with anyio.create_task_group() as group:
+            groups.append(group)
+            for _ in range(count):
+                group.start_soon(member)
+            await anyio.sleep_forever()
+
+    host = loop.create_task(run())
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    yield groups[0].cancel_scope._child_scopes
+    host.cancel()
+    with suppress(asyncio.CancelledError):
+        loop.run_until_complete(host)
+    loop.close()
+
+
+@pytest.mark.parametrize(("count", "is_split"), [(16, False), (17, True)])
+def test_closure_set_of_many_scopes_relates_nothing(pace, count, is_split):
+    """The scope of a service's group has the scope of each session among its children."""
+    with anyio_scopes(count) as children:
+        scopes = set(map(id, children))
+        assert len(scopes) == count
+        for splits in (True, False):
+            found = set(map(id, closure_of([children], pace, splits=splits).objects))
+            assert bool(scopes & found) is not (splits and is_split)
+
+
+@pytest.mark.parametrize(("others", "is_split"), [(0, True), (200, False)])
+def test_closure_asks_only_the_first_of_a_collection_whether_it_holds_tasks(pace, others, is_split):
+    """Collections of a million other objects are met again and again."""
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(asyncio.sleep(0)) for _ in range(17)]
+    # The garbage collector visits lists from their end.
+    collection = [*tasks, *([] for _ in range(others))]
+    found = closure_of([collection], pace, may_join=set(map(id, tasks)), splits=True).objects
+    joined = [task for task in tasks if any(task is each for each in found)]
+    loop.run_until_complete(asyncio.gather(*tasks))
+    loop.close()
+    assert joined == ([] if is_split else tasks)
 
 
 def test_cut_stops_at_live_objects(pace):

@@ -202,10 +202,21 @@ def test_interpreter_without_lock_gives_no_verdict_and_says_so(monkeypatch):
     assert "no global lock" in prove([]).undecided
 
 
-def test_closure_that_is_too_large_gives_no_verdict_and_says_so(monkeypatch):
-    ballast = [[number] for number in range(closure.MAX_OBJECTS)]
-    proof, _ = proven_among(lambda start: (start(on_with(ballast)), start(on(new_future()))))
+def ballast():
+    return [[number] for number in range(closure.MAX_OBJECTS)]
+
+
+def test_closure_that_is_too_large_gives_no_verdict_and_says_so():
+    """All that it reaches is its own."""
+    proof, _ = proven_among(lambda start: (start(on_with(ballast())), start(on(new_future()))))
     assert len(proof.unwakeable) == 1 and "50000 objects" in proof.undecided
+
+
+def test_task_that_reaches_the_whole_service_is_proven():
+    """What running code holds as well is found to be live in a small closure, and need not be read."""
+    service = ballast()
+    proof, _ = proven_among(lambda start: (start(on_with(service)), start(on(new_future()))))
+    assert (len(proof.unwakeable), proof.undecided) == (2, "")
 
 
 def test_too_much_work_gives_no_verdict_and_says_so(monkeypatch):

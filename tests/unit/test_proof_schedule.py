@@ -12,7 +12,8 @@ from census_rows import Rows
 from opentelemetry.instrumentation.concurrency.diagnose.introspection.stalls import StallMark
 from opentelemetry.instrumentation.concurrency.diagnose.proof import schedule as schedule_module
 from opentelemetry.instrumentation.concurrency.diagnose.proof.schedule import ProofSchedule
-from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import Proof, Stuck
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import LEADS_TOO_FAR, Proof, Stuck
+from opentelemetry.instrumentation.concurrency.diagnose.proof.woken_by_handles import FEW_OBJECTS
 from opentelemetry.instrumentation.concurrency.diagnose.row_memory import DiagnosisMemory
 from opentelemetry.instrumentation.concurrency.diagnose.states import ProofState
 
@@ -38,6 +39,7 @@ class Old:
         self.search = SimpleNamespace(old_rows=old, old_rows_by_site=by_site)
         self.schedule, self.judged = ProofSchedule(30.0, DiagnosisMemory()), []
         self.cpu_s, self.cost_s, self.finds_stuck = 0.0, 0.0, False
+        self.is_busy, self.reaches = False, []
         monkeypatch.setattr(schedule_module, "time", SimpleNamespace(thread_time=lambda: self.cpu_s))
         monkeypatch.setattr(schedule_module, "MAX_SUSPECTS", most)
         monkeypatch.setattr(schedule_module, "prove", self.prove)
@@ -45,8 +47,12 @@ class Old:
     async def wait(self):
         await self.loop.create_future()
 
-    def prove(self, suspects, **_options):
+    def prove(self, suspects, *, reach, **_options):
         suspects = list(suspects)
+        self.reaches.append(reach)
+        if self.is_busy:
+            self.cpu_s += self.cost_s * len(suspects)
+            return Proof(undecided=LEADS_TOO_FAR, left_out=frozenset(map(id, suspects)))
         self.judged.append([self.site_of[task] for task in suspects])
         self.cpu_s += self.cost_s * len(suspects)
         stuck = (
@@ -186,3 +192,42 @@ def test_scan_beside_a_proof_on_request_runs_no_proof(old, monkeypatch):
     assert tasks.judged == []
     tasks.scan(105.0)
     assert [len(judged) for judged in tasks.judged] == [10]
+
+
+LONG, SHORT = None, FEW_OBJECTS
+
+
+def test_proof_walks_a_short_way_first_and_a_long_one_at_the_third_attempt(old):
+    """A request that is being served may lead to everything, and the next moment to nothing."""
+    tasks = old(10, a=3)
+    tasks.is_busy = True
+    for at in range(13):
+        tasks.scan(at)
+    assert tasks.reaches == [SHORT, SHORT, LONG, *[SHORT] * 9, LONG]
+
+
+def test_proof_keeps_to_the_way_that_led_to_results(old):
+    tasks = old(10, a=3)
+    tasks.is_busy = True
+    for at in range(2):
+        tasks.scan(at)
+    tasks.is_busy = False
+    for at in (2, 40, 80):
+        tasks.scan(at)
+    assert tasks.reaches == [SHORT, SHORT, LONG, LONG, LONG]
+
+
+def test_proof_that_leads_too_far_changes_no_result(old):
+    """Tasks found stuck need no second time, proven ones stay proven, and its cost says nothing about a task's."""
+    tasks = old(10, a=3)
+    tasks.finds_stuck = True
+    tasks.scan(0)
+    assert set(tasks.results()) == {ProofState.SEEN_STUCK}
+    tasks.is_busy, tasks.cost_s = True, 0.1
+    tasks.scan(1)
+    assert set(tasks.results()) == {ProofState.SEEN_STUCK}
+    assert tasks.schedule._cost_s == 0
+    assert "timers and connections" in tasks.schedule.undecided
+    tasks.is_busy, tasks.cost_s = False, 0.0
+    tasks.scan(2)
+    assert set(tasks.results()) == {ProofState.PROVEN}

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, repeat, starmap
+from itertools import chain, islice, repeat, starmap
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
@@ -30,7 +30,8 @@ from types import (
 )
 from typing import Any, Final
 
-from ..introspection.known_waits import is_pending, is_task
+from ...record.raw_fields import type_name
+from ..introspection.known_waits import is_pending, is_task, type_module
 
 MAX_OBJECTS: Final = 50_000
 """Maximum number of objects of a closure; the C call takes about 10 ms for them."""
@@ -38,6 +39,7 @@ MAX_WORK: Final = 20_000_000
 """Maximum number of references that one proof inspects; some ten seconds."""
 MOST_TASKS_THAT_JOIN: Final = 16
 """Maximum number of tasks in a collection that still joins them; a larger one only holds them."""
+_ASKED_OF_CROWD: Final = 200
 _COLLECTIONS: Final = (set, frozenset, list, tuple, dict, deque)
 _SLICE: Final = 500
 _PAUSE_AFTER: Final = 5_000
@@ -134,7 +136,8 @@ class Closure:
         limit: Maximum number of objects.
         may_join: Addresses of pending tasks that are added when they are reached.
         splits: Whether these join only if the path to them does not end in a collection of many tasks, such as the set
-            of a task group, which holds its tasks without relating them.
+            of a task group, which holds its tasks without relating them. The same goes for the cancel scopes of anyio
+            in the set of their parent.
     """
 
     def __init__(
@@ -150,19 +153,19 @@ class Closure:
         self._seen: set[int] = set()
         self._cut = cut
         self._pace = pace
-        self._limit = limit
+        self.limit = limit
         self._may_join = may_join
         self._splits = splits
 
     @property
     def is_whole(self) -> bool:
         """Whether the walk finished below the limit."""
-        return len(self.objects) < self._limit
+        return len(self.objects) < self.limit
 
     @property
     def has_room(self) -> bool:
         """Whether the closure would stay below the limit in another walk after growing by a tenth."""
-        return len(self.objects) < self._limit - self._limit // 10
+        return len(self.objects) < self.limit - self.limit // 10
 
     def add(self, start: Iterable[object], *, depth: int | None = None) -> None:
         """Add the objects in ``start`` and everything that they reach, breadth first.
@@ -179,17 +182,17 @@ class Closure:
             if id(each) not in seen:
                 seen.add(id(each))
                 found.append(each)
-        while begin < len(found) < self._limit and (depth is None or steps < depth):
+        while begin < len(found) < self.limit and (depth is None or steps < depth):
             end = len(found)
             for at in range(begin, end, _SLICE):
                 self._expand(found[at : min(at + _SLICE, end)])
-                if len(found) >= self._limit:
+                if len(found) >= self.limit:
                     break
             begin, steps = end, steps + 1
 
     def _expand(self, objects: list[Any]) -> None:
         found, seen, cut = self.objects, self._seen, self._cut
-        holders = [item for item in objects if _holds_many_tasks(item)] if self._splits else []
+        holders = [item for item in objects if _is_crowd(item)] if self._splits else []
         if holders:
             left_out = set(map(id, holders))
             objects = [each for each in objects if id(each) not in left_out]
@@ -198,27 +201,40 @@ class Closure:
         reached += gc.get_referents(*holders)
         for place, each in enumerate(reached):
             address = id(each)
-            if address in seen or not gc.is_tracked(each) or cut.stops_at(each):
+            if address in seen or type(each) is weakref.ref or not gc.is_tracked(each) or cut.stops_at(each):
                 continue
-            if is_task(each) and is_pending(each) and (place >= joining or address not in self._may_join):
+            if is_task(each):
+                if is_pending(each) and (place >= joining or address not in self._may_join):
+                    continue
+            elif place >= joining and _is_scope(each):
                 continue
             seen.add(address)
             found.append(each)
+            if len(found) >= self.limit:
+                break
         self._pace.work(len(reached))
 
 
-def _holds_many_tasks(found: object) -> bool:
-    """Return whether an object is a collection with more tasks than `MOST_TASKS_THAT_JOIN`."""
+def _is_crowd(found: object) -> bool:
+    """Return whether an object is a collection with more tasks, or scopes of anyio, than `MOST_TASKS_THAT_JOIN`.
+
+    Only its first referents are asked: collections of a million other objects are met again and again.
+    """
     kind = type(found)
     if not issubclass(kind, _COLLECTIONS):
         return False
     seen = 0
-    for referent in gc.get_referents(found):
-        if is_task(referent):
+    for referent in islice(gc.get_referents(found), _ASKED_OF_CROWD):
+        if is_task(referent) or _is_scope(referent):
             seen += 1
             if seen > MOST_TASKS_THAT_JOIN:
                 return True
     return False
+
+
+def _is_scope(found: object) -> bool:
+    kind = type(found)
+    return type_name(kind) == "CancelScope" and type_module(kind).partition(".")[0] == "anyio"
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from ..states import ProofState
 from .turn import Turn
 from .wait_graph import awaited_tasks, deadlocks
 from .wakeability import Proof, ProofMemory, Stuck, alive, evidence, prove
+from .woken_by_handles import FEW_OBJECTS
 
 MAX_SUSPECTS: Final = 10_000
 """Maximum number of tasks per proof."""
@@ -37,6 +38,11 @@ proof, which shows how much CPU time a task takes, examines no more."""
 
 _CPU_SHARE: Final = 0.01
 _ALLOWANCE_S: Final = 3.0
+_FAILED_WALKS_BEFORE_LONG: Final = 2
+_WALKS_IN_TURN: Final = 10
+"""Of so many proofs in succession that got no result because timers and connections lead too far, all but one walk a
+short way: the next moment may have no request that leads to everything, and a long walk costs the CPU time of minutes.
+"""
 _LEAST: Final = 300
 """Number of tasks that one proof may examine however little CPU time is left, so that it has a result at all."""
 _PATIENCE: Final = 2
@@ -71,6 +77,7 @@ class ProofSchedule:
         self.spent_s = 0.0
         self._confirm_next = False
         self._is_unfinished = False
+        self._failed_walks = 0
         self.cycles: tuple[tuple[Any, ...], ...] = ()
         self._cycle_of: dict[int, tuple[Any, ...]] = {}
         self.undecided = ""
@@ -135,9 +142,10 @@ class ProofSchedule:
         if rows:
             if len(rows) == min(sum(counted), MAX_SUSPECTS):
                 self._last_of_all_at = now
-            self._run(columns, rows, loops, pause)
+            has_results = self._run(columns, rows, loops, pause)
             self._is_unfinished |= len(rows) >= size
             self._count_states(columns, search, pause)
+        if rows and has_results:
             cost_s = (time.thread_time() - began) / len(rows)
             self._cost_s = (self._cost_s + cost_s) / 2 if self._cost_s else cost_s
         self.spent_s += time.thread_time() - began
@@ -226,21 +234,30 @@ class ProofSchedule:
                 break
         return list(chosen)[:size]
 
-    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> None:
+    def _run(self, columns: Columns, rows: list[int], loops: Iterable[Any], pause: Callable[[], None]) -> bool:
+        """Run a proof and store its results. Return whether timers and connections let it have any."""
         row_of = {columns.addresses[row]: row for row in paced(rows, pause)}
 
         def left_behind(task: Any) -> bool:
             row = row_of.get(id(task), -1)
             return row >= 0 and outlived_a_task(columns.creators[row], columns.creator_spans[row])
 
+        is_long = self._failed_walks % _WALKS_IN_TURN == _FAILED_WALKS_BEFORE_LONG
         proof = prove(
             alive(columns.references[row] for row in rows),
             loops=loops,
             pause=pause,
             left_behind=left_behind,
             max_work=MAX_WORK,
+            reach=None if is_long else FEW_OBJECTS,
         )
         self.undecided = proof.undecided
+        if proof.leads_too_far:
+            self._failed_walks += 1
+            self._is_unfinished = True
+            return False
+        if not is_long:
+            self._failed_walks = 0
         self._note_cycles(proof, row_of)
         confirmed = _addresses(self._memory.confirm(proof))
         stuck = _addresses(proof.stuck)
@@ -259,6 +276,7 @@ class ProofSchedule:
                 self._memory.drop(task)
                 is_undecided = id(task) in proof.left_out or proof.is_void
                 states[row] = ProofState.UNDECIDED if is_undecided else ProofState.WAKEABLE
+        return True
 
     def _note_cycles(self, proof: Proof, judged: dict[int, int]) -> None:
         """Store the cycles of a proof, and earlier cycles of which it has examined no task."""

@@ -49,6 +49,7 @@ from .wait_graph import awaited_tasks, deadlocks
 from .woken_by_handles import tasks_woken_by
 
 _ATTEMPTS: Final = 3
+LEADS_TOO_FAR: Final = "the live timers and connections reach more objects than can be inspected"
 _TOO_MUCH: Final = "there are more suspended tasks than can be examined at a time"
 _LISTS_OF_OURS: Final = 2
 """Number of lists that hold each task while its references are counted: that of all tasks, and that of its batch."""
@@ -93,6 +94,11 @@ class Proof:
         return bool(self.undecided) and not (self.examined or self.left_out or self.not_reached)
 
     @property
+    def leads_too_far(self) -> bool:
+        """Whether there is no result because timers and connections reach too much, which may be so for a moment."""
+        return self.undecided == LEADS_TOO_FAR
+
+    @property
     def unwakeable(self) -> tuple[ReferenceType[Any], ...]:
         """The tasks that cannot wake."""
         return tuple(stuck.task for stuck in self.stuck)
@@ -105,6 +111,7 @@ def prove(
     pause: Callable[[], None] = lambda: None,
     left_behind: Callable[[Any], bool] = lambda _task: False,
     max_work: int | None = None,
+    reach: int | None = None,
     alone: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Proof:
     """Run one proof over suspended tasks and what they await. Never raises.
@@ -117,6 +124,7 @@ def prove(
         pause: Called often between slices of work, to let the event loop run.
         left_behind: Returns whether a member of a task group outlived its creator.
         max_work: Maximum number of references to inspect; None for about ten seconds.
+        reach: Maximum number of objects that timers and connections may reach; None for 200,000.
         alone: Returns a context in which no other thread of this package inspects tasks.
 
     Cost: about 100 µs per task; some 10 ms at most without letting another thread run.
@@ -124,7 +132,7 @@ def prove(
     if FREE_THREADED_BUILD:
         return Proof(undecided="this interpreter has no global lock, so references cannot be counted in one instant")
     try:
-        return _prove(suspects, loops, Pace(pause, max_work, alone), left_behind)
+        return _prove(suspects, loops, Pace(pause, max_work, alone), left_behind, reach)
     except TooMuchWorkError:
         return Proof(undecided=_TOO_MUCH)
     except Exception as error:  # noqa: BLE001 (inspection must not fail, whatever the inspected objects do)
@@ -204,7 +212,11 @@ def evidence(cycle: Sequence[ReferenceType[Any]]) -> str:
 
 
 def _prove(
-    suspects: Iterable[Any], other_loops: Iterable[Any], pace: Pace, left_behind: Callable[[Any], bool]
+    suspects: Iterable[Any],
+    other_loops: Iterable[Any],
+    pace: Pace,
+    left_behind: Callable[[Any], bool],
+    reach: int | None,
 ) -> Proof:
     tasks = [task for task in suspects if _can_be_read(task) and is_pending(waiter_of(task))]
     asked = set(map(id, tasks))
@@ -217,10 +229,10 @@ def _prove(
     cut = Cut(loops.values())
     elsewhere = [found for loop in other_loops if id(loop) not in loops and (found := handles_of(loop)) is not None]
     # The coroutines get no variable: references to them and to the tasks are about to be counted.
-    woken = tasks_woken_by([*handles.values(), *elsewhere, timers_of_threads()], cut, pace, _task_of_coroutine(tasks))
+    all_handles = [*handles.values(), *elsewhere, timers_of_threads()]
+    woken = tasks_woken_by(all_handles, cut, pace, _task_of_coroutine(tasks), reach)
     if woken is None:
-        reason = "the live timers and connections reach more objects than can be inspected"
-        return Proof(undecided=reason, left_out=frozenset(asked))
+        return Proof(undecided=LEADS_TOO_FAR, left_out=frozenset(asked))
     cancellers = cancellers_among(tasks, left_behind)
     # Handles lead to a task of an await cycle in order to cancel it, which fails.
     woken -= {id(task) for task in tasks if id(task) in cancellers.immune and is_task(waiter_of(task))}
@@ -256,7 +268,9 @@ def _judge_all(
 ) -> None:
     """Add the stuck tasks to ``stuck``, by address; raises `TooMuchWorkError` when the time is used up."""
     for batch in batches:
-        found = _judge(batch, cut, cancellers, loops, pace, reasons)
+        found = _judge(batch, cut, cancellers, loops, pace, reasons, (batches.limit, batches.splits))
+        if batches.is_lesson:
+            continue
         for task in found or ():
             waiter = waiter_of(task)
             if waiter is not None:
@@ -310,10 +324,11 @@ def _judge(
     loops: Iterable[Any],
     pace: Pace,
     reasons: set[str],
+    bounds: tuple[int, bool],
 ) -> list[Any] | None:
     """Return the tasks of a batch that nothing wakes, or None if that cannot be determined."""
     for _ in range(_ATTEMPTS):
-        closure = Closure(cut, pace)
+        closure = Closure(cut, pace, bounds[0], splits=bounds[1])
         closure.add(batch)
         objects = closure.objects
         accounts = account(objects, len(batch), pace, held_by_us=_LISTS_OF_OURS)

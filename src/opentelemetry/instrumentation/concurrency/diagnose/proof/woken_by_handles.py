@@ -45,6 +45,8 @@ from .variables import (
 
 MAX_OBJECTS: Final = 200_000
 """Maximum number of objects, above which the walk and the proof are abandoned."""
+FEW_OBJECTS: Final = 25_000
+"""Number of objects for a walk that costs little if it fails: a request that is being served may lead to all others."""
 _STEPS_FROM_TIMERS: Final = 10
 _STEPS_FROM_DESCRIPTORS: Final = 8
 """Enough to reach the connection of a request, but not everything that the application refers to."""
@@ -64,7 +66,9 @@ _CODE_OF: Final = {
 """By address: a metaclass may define its own hash."""
 
 
-def tasks_woken_by(handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Mapping[int, Any]) -> set[int] | None:
+def tasks_woken_by(
+    handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Mapping[int, Any], reach: int | None = None
+) -> set[int] | None:
     """Return the addresses of all tasks that handles lead to, or None if they lead to too many objects.
 
     Args:
@@ -72,6 +76,7 @@ def tasks_woken_by(handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Ma
         cut: The objects at which the walk stops.
         pace: Receives the amount of work.
         task_of: Tasks by the addresses of the coroutines that they await; a path to such a coroutine leads to the task.
+        reach: Maximum number of objects; None for `MAX_OBJECTS`.
 
     Cost: about a microsecond per reference.
     """
@@ -81,7 +86,8 @@ def tasks_woken_by(handles: Iterable[Handles], cut: Cut, pace: Pace, task_of: Ma
     timers = _Walk(cut, pace, task_of, opens_tasks=True)
     timers.add([each for found in handles for each in found.timers], _STEPS_FROM_TIMERS)
     timers.add([each for found in handles for each in found.descriptors], _STEPS_FROM_DESCRIPTORS)
-    if not ready.run() or not timers.run():
+    reach = MAX_OBJECTS if reach is None else reach
+    if not ready.run(reach) or not timers.run(reach):
         return None
     return ready.tasks | timers.tasks
 
@@ -111,9 +117,9 @@ class _Walk:
         for each in start:
             self._meet(each, steps)
 
-    def run(self) -> bool:
-        """Walk to the end; return False if the limit was reached."""
-        while max(len(self._met), len(self._holders)) <= MAX_OBJECTS:
+    def run(self, reach: int) -> bool:
+        """Walk to the end; return False if there are more objects than ``reach``."""
+        while max(len(self._met), len(self._holders)) <= reach:
             steps = next((steps for steps in reversed(range(len(self._levels))) if self._levels[steps]), -1)
             if self._unopened:
                 self._open(self._unopened.pop())
