@@ -218,7 +218,7 @@ class Closure:
 def _is_crowd(found: object) -> bool:
     """Return whether an object is a collection with more tasks, or scopes of anyio, than `MOST_TASKS_THAT_JOIN`.
 
-    Only its first referents are asked: collections of a million other objects are met again and again.
+    Only its first referents are examined: walks come by the same collection of a million other objects often.
     """
     kind = type(found)
     if not issubclass(kind, _COLLECTIONS):
