@@ -5,7 +5,7 @@ import os
 import pytest
 
 from opentelemetry.instrumentation.concurrency.cli import families, sources
-from opentelemetry.instrumentation.concurrency.cli.failures import NotInstrumentedError
+from opentelemetry.instrumentation.concurrency.cli.failures import NotInstrumentedError, UsageError
 from opentelemetry.instrumentation.concurrency.cli.processes import Process
 
 
@@ -91,6 +91,16 @@ def test_pattern_does_not_match_own_ancestors(machine):
     machine([(os.getppid(), 1, "python watch.py otel-concurrency leaks tea")], {os.getppid()})
     with pytest.raises(NotInstrumentedError, match="No Python process"):
         numbers("tea")
+
+
+def test_one_process_by_pattern_is_the_only_match(machine):
+    """For doctor, attach and detach; with or without an agent."""
+    machine(WORKERS, set())
+    assert sources.one_process("shop:app", "doctor").process_id == 10
+    with pytest.raises(UsageError, match=r"doctor: expected one PID, got 'spawn', which matches 2 .* \(11, 12\)"):
+        sources.one_process("spawn", "doctor")
+    with pytest.raises(UsageError, match="which matches no Python process"):
+        sources.one_process("nothing", "doctor")
 
 
 def test_named_processes_are_limited():

@@ -45,7 +45,7 @@ class TestTree:
         children = [healthy(serial, owners=(1,), wait_reason="sleep") for serial in range(2, 202)]
         lines = list(tree_lines([*children, parent], everything))
         assert len(lines) == 2
-        assert lines[0].startswith('task 1 "parent"') and lines[1].startswith("└── 200 tasks like 2 ")
+        assert lines[0].startswith('task 1 "parent"') and lines[1].startswith("└── 200 tasks like task 2 ")
 
     def test_orphans_come_first_at_the_root(self):
         """They are what somebody looks for."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
 from ..diagnose.introspection.wait_reason import WAIT_REASONS
 from ..snapshot.tally import Tally
 from ..snapshot.values import LivePicture
+from .terminal import say
 
-SITE_HELP: Final = "a glob on the creating function, its file or path:line, or the function that runs"
+SITE_HELP: Final = "a glob on the creating function, its file or file:line, or the function that runs"
 VERDICTS: Final = ("orphaned", "unwakeable", "any")
 
 
@@ -52,3 +53,18 @@ def holds(arguments: argparse.Namespace, picture: LivePicture | Tally) -> bool:
         return False
     wanted = arguments.verdict
     return not wanted or (picture.verdict is not None if wanted == "any" else picture.verdict == wanted)
+
+
+def say_if_none(arguments: argparse.Namespace, kind: str, everything: Iterable[LivePicture | Tally]) -> None:
+    """Say on standard error that the options select nothing, and how many tasks or threads there are without them."""
+    given = {"--site": arguments.site, "--wait": arguments.wait, "--verdict": arguments.verdict}
+    options = [f"{name} {value}" for name, value in given.items() if value]
+    if not options:
+        return
+    count = 0
+    for each in everything:
+        if holds(arguments, each):
+            return
+        count += each.count if isinstance(each, Tally) else 1
+    noun = f"{count} live {kind}{'' if count == 1 else 's'}"
+    say(f"otel-concurrency: None of the {noun} matches {' '.join(options)}.")

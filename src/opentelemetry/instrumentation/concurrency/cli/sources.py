@@ -184,9 +184,7 @@ def named_processes(target: str) -> list[Process]:
     if target.startswith("-"):
         message = f"{target!r} is not a target: give a PID, PID+, a glob on the command, or all."
         raise UsageError(message)
-    glob = "*" if target == "all" else target if any(each in target for each in "*?[") else f"*{target}*"
-    own = own_family()
-    candidates = [one for one in agents_or_python() if one.process_id not in own and fnmatchcase(one.command, glob)]
+    candidates = _matching("*" if target == "all" else target)
     found = [each for each in candidates if has_agent(each)] if target == "all" else with_agents(candidates)
     if not found:
         raise _none_has_an_agent(target, candidates)
@@ -212,17 +210,29 @@ def _none_has_an_agent(target: str, candidates: list[Process]) -> NotInstrumente
 
 
 def one_process(target: str, command: str) -> Process:
-    """Return the process with the number that a text gives.
+    """Return the process with the number that a text gives, or the only Python process that a pattern matches.
 
     Raises:
-        UsageError: If the text is not a number.
+        UsageError: If the text is neither.
         CommandError: If there is no such process.
     """
     number = process_number(target)
-    if number is None:
-        message = f"{command}: expected one PID, got {target!r}."
+    if number is not None:
+        return process_of(number)
+    found = _matching(target)
+    if len(found) != 1:
+        numbers = ", ".join(str(each.process_id) for each in found[:8])
+        what = f"{len(found)} Python processes ({numbers})" if found else "no Python process"
+        message = f"{command}: expected one PID, got {target!r}, which matches {what}."
         raise UsageError(message)
-    return process_of(number)
+    return found[0]
+
+
+def _matching(pattern: str) -> list[Process]:
+    """Return the Python processes whose command line matches; without a wildcard, any part of it."""
+    glob = pattern if any(each in pattern for each in "*?[") else f"*{pattern}*"
+    own = own_family()
+    return [one for one in agents_or_python() if one.process_id not in own and fnmatchcase(one.command, glob)]
 
 
 def process_of(process_id: int) -> Process:

@@ -17,7 +17,7 @@ from ..snapshot.values import CreationSite, LivePicture, Snapshot
 from .by_process import table_by_process
 from .external import MISSING, external_pictures
 from .failures import FINE, NotInstrumentedError
-from .filters import add_filters, holds
+from .filters import add_filters, holds, say_if_none
 from .fitting import terminal_width
 from .json_forms import pictures_json
 from .processes import allows_inspection
@@ -73,9 +73,13 @@ def _show(arguments: argparse.Namespace, found: Sequence[Source | _Outside]) -> 
             emit(_side_by_side(arguments, answers))
         return asked.exit_code
     if arguments.each:
-        emit(full_text(_chosen(arguments, found[0].take())))
+        whole = found[0].take()
+        say_if_none(arguments, kind, _of_kind(arguments, whole))
+        emit(full_text(_chosen(arguments, whole)))
         return FINE
-    lines = grouped_text(kind, [each for each in found[0].count(kind).counts if holds(arguments, each)])
+    counts = found[0].count(kind).counts
+    say_if_none(arguments, kind, counts)
+    lines = grouped_text(kind, [each for each in counts if holds(arguments, each)])
     width = terminal_width()
     emit(readable_stacks(lines, kind, width, full=arguments.full) if width and arguments.output != "wide" else lines)
     return FINE
@@ -113,8 +117,11 @@ def _from_outside(source: ProcessSource, error: NotInstrumentedError) -> Taken:
 
 
 def _chosen(arguments: argparse.Namespace, taken: Taken) -> list[LivePicture]:
-    pictures = taken.snapshot.threads if arguments.threads else taken.snapshot.tasks
-    return [picture for picture in pictures if holds(arguments, picture)]
+    return [picture for picture in _of_kind(arguments, taken) if holds(arguments, picture)]
+
+
+def _of_kind(arguments: argparse.Namespace, taken: Taken) -> tuple[LivePicture, ...]:
+    return taken.snapshot.threads if arguments.threads else taken.snapshot.tasks
 
 
 def _side_by_side(arguments: argparse.Namespace, answers: Sequence[tuple[str, Counted]]) -> Iterable[str]:

@@ -12,7 +12,7 @@ from ..render.name_text import quoted, sanitize_name
 from ..render.place_text import created_by, function_text, position_text, state_text
 from ..snapshot.grouping import alike
 from ..snapshot.values import LivePicture
-from .filters import add_filters, holds
+from .filters import add_filters, holds, say_if_none
 from .fitting import fit_name, fit_path, shortest_path, terminal_width
 from .json_forms import pictures_json
 from .several import Asked
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         if len(found) > 1 and not arguments.no_headers:
             emit([f"process {taken.snapshot.process_id}\n"])
         tasks = taken.snapshot.tasks
+        say_if_none(arguments, "task", tasks)
         emit(tree_lines(tasks, lambda one: holds(arguments, one), created=arguments.created, width=width))
     return asked.exit_code
 
@@ -145,7 +146,7 @@ def _fitted(indent: str, group: list[LivePicture], width: int) -> str:
 
 
 def _what(group: list[LivePicture]) -> str:
-    return f"{len(group)} tasks like" if len(group) > 1 else "task"
+    return f"{len(group)} tasks like task" if len(group) > 1 else "task"
 
 
 def _state(group: list[LivePicture]) -> str:

@@ -36,9 +36,14 @@ class CreationSite:
     via: tuple[CodeLine, ...] = field(default=(), compare=False)
 
     def matches(self, glob: str) -> bool:
-        """Return whether a glob matches the creating function, its path, its ``path:line``, or the started function."""
-        names = (self.function, self.path, f"{self.path}:{self.line}", self.runs)
-        return any(name and fnmatchcase(name, glob) for name in names)
+        """Return whether a glob matches the creating function, its path, its ``path:line``, or the started function.
+
+        Of a path, the glob may match the last parts only: ``shop/search.py:31``, as reports and metrics write it.
+        """
+        if any(name and fnmatchcase(name, glob) for name in (self.function, self.runs)):
+            return True
+        places = (self.path, f"{self.path}:{self.line}") if self.path else ()
+        return any(fnmatchcase(place, pattern) for place in places for pattern in (glob, f"*/{glob}"))
 
 
 @dataclass(frozen=True, slots=True)
