@@ -259,8 +259,7 @@ class ProofSchedule:
         if not is_long:
             self._failed_walks = 0
         self._note_cycles(proof, row_of)
-        confirmed = _addresses(self._memory.confirm(proof))
-        stuck = _addresses(proof.stuck)
+        confirmed, stuck = _addresses(self._memory.confirm(proof)), _addresses(proof.stuck)
         self._confirm_next, self._is_unfinished = False, bool(proof.not_reached)
         states = self._results.of(columns).proof
         for row in rows:
