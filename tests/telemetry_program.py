@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.agent.peer import Peer
+from opentelemetry.instrumentation.concurrency.census import schedule
 from opentelemetry.instrumentation.concurrency.instrumentor import SCOPE, current_installation
 from opentelemetry.instrumentation.concurrency.report import blocked_loops
 
@@ -56,6 +57,24 @@ async def cancelled_once(task):
     """Ask a task to cancel once it waits."""
     await asyncio.sleep(0)
     task.cancel()
+
+
+async def some_pages():
+    yield "page"
+    yield "page"
+
+
+async def read_first_page():
+    async for _ in some_pages():
+        break
+
+
+async def audit():
+    pass
+
+
+def forget_to_await():
+    audit()
 
 
 def work(orders):
@@ -112,6 +131,8 @@ async def main(tracer, spans):
     await in_a_request(tracer, forget)
     for _ in range(60):
         await in_a_request(tracer, leak_crowd, gate)
+    await read_first_page()
+    forget_to_await()
     await asyncio.sleep(0.5)
     gc.collect()
     for name in ("asyncio.task.orphaned", "thread.orphaned", "leak.suspected", "asyncio.task.destroyed"):
@@ -142,6 +163,8 @@ def metrics_of(reader):
 
 def run():
     blocked_loops.QUIET_S = 0.0
+    # The program is idle while it waits for reports; a scan that took long would be postponed by minutes.
+    schedule._SMALL_SCAN_S = 60.0
     spans, logs, reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
     tracers, loggers = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
@@ -158,6 +181,7 @@ def run():
         growth_window=1,
         proof_interval=1,
         agent_disabled=True,
+        count_unawaited=True,
     )
     asyncio.run(main(tracers.get_tracer("shop"), spans))
     ours = [span for span in spans.get_finished_spans() if span.instrumentation_scope.name == SCOPE]

@@ -36,6 +36,7 @@ from .record.site import Site
 from .report.blocked_loops import BlockedLoops
 from .report.control import report_control
 from .report.eventloop_delay import DelayProbe
+from .report.function_series import FunctionAllocator
 from .report.metrics import Histograms, create_instruments, set_metric_source
 from .report.reporter import Reporter
 from .report.scheduler import ReportScheduler
@@ -245,11 +246,12 @@ class Installation:
         self._started_at = self._last_scan_at = time.monotonic()
         self.diagnosis = Diagnosis(settings, self.census.clock.now())
         self.census.ages_s = self.diagnosis.ages_s
-        self._series = SeriesAllocator(
-            max_sites=settings.max_sites,
-            granularity=settings.site_granularity,
-            totals_only=settings.metrics == "totals",
-        )
+        limits: dict[str, Any] = {
+            "max_sites": settings.max_sites,
+            "granularity": settings.site_granularity,
+            "totals_only": settings.metrics == "totals",
+        }
+        self._series, self.functions = SeriesAllocator(**limits), FunctionAllocator(**limits)
         sinks = self._sinks = Sinks(self._tracer, self._otel_logger, settings.reports, self._drop_report)
         self.reporter = Reporter(
             sinks,
@@ -308,8 +310,7 @@ class Installation:
             recorder = self.recorder
             sites = recorder.task_sites.sites, recorder.thread_sites.sites
             self._series.publish(scan, diagnosed, {"task": sites[0], "thread": sites[1]})
-            groups = diagnosed.groups
-            self.reporter.scan(self._final_scan.groups(scan, groups), scan)
+            self.reporter.scan(self._final_scan.groups(scan, diagnosed.groups), scan)
         self._last_scan_at = time.monotonic()
         if scan.number == 1:
             warn_of_shared_identity()

@@ -157,7 +157,7 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
     SettingSpec(
         "count_unawaited",
         "false",
-        "counts coroutines that were never awaited, for `leaks`, by function and line",
+        "counts coroutines that were never awaited, for `leaks`, the live page and a metric, by function",
         BOOLEAN,
     ),
     SettingSpec("debug_address", "", "address of the debug endpoint", ADDRESS, closed=_NO_ENDPOINT),

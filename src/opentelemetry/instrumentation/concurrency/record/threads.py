@@ -48,6 +48,11 @@ _MAX_WRAPPERS: Final = 100
 Disarm = Callable[[], None]
 
 
+def is_own_site(site: Site) -> bool:
+    """Return whether a site is that of this package's own threads."""
+    return any(name == OWN_SITE or name.startswith(f"{OWN_SITE}.") for name in (site.function, site.runs))
+
+
 def thread_is_finished(thread: threading.Thread) -> bool:
     """Return whether a started thread has ended. Never blocks."""
     if thread is threading.main_thread() and not main_is_initial():

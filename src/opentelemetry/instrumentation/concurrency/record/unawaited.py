@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from types import CodeType, CoroutineType, FunctionType
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +34,19 @@ class UnawaitedPlace(NamedTuple):
     """
 
     function: CodeLine
+    dropped: CodeLine
+
+
+@dataclass(slots=True)
+class UnawaitedFunction:
+    """The coroutines of one function that were never awaited.
+
+    Attributes:
+        count: Their number.
+        dropped: The line that dropped most of them.
+    """
+
+    count: int
     dropped: CodeLine
 
 
@@ -69,6 +83,18 @@ class UnawaitedCoroutines:
         if self._original is not None and unawaited_report() is self._copy:
             set_unawaited_report(self._original)
         self._original = self._copy = None
+
+    def by_function(self) -> dict[CodeLine, UnawaitedFunction]:
+        """Return the counts by coroutine function, without `others`.
+
+        Cost: a microsecond per place, of which there are at most `MAX_PLACES`.
+        """
+        # Copied by one C call, because coroutines are finalized concurrently.
+        places = sorted(dict(self.counts).items(), key=lambda item: -item[1])
+        found: dict[CodeLine, UnawaitedFunction] = {}
+        for place, count in places:
+            found.setdefault(place.function, UnawaitedFunction(0, place.dropped)).count += count
+        return found
 
     def start_empty(self) -> None:
         """Drop the counts in a forked child."""

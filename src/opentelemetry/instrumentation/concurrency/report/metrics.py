@@ -20,6 +20,7 @@ from ..record.internals.of_asyncio import running_loop
 from ..record.recorder import Recorder
 from ..record.site import Kind
 from .attributes import MEMORY_USAGE, THREAD_DAEMON, VERDICT, Attributes
+from .function_series import FunctionAllocator
 from .series import Counter, Publication, series_of
 from .sinks import DROP_REASONS
 
@@ -57,6 +58,10 @@ class MetricSource(Protocol):
     @property
     def recorder(self) -> Recorder:
         """The recorder of this process."""
+
+    @property
+    def functions(self) -> FunctionAllocator:
+        """The series by function."""
 
 
 _source: MetricSource | None = None
@@ -176,6 +181,16 @@ def _oldest_queued(source: MetricSource) -> Iterator[Observation]:
         yield Observation(0.0 if queued_at is None else source.age_of(queued_at), attributes)
 
 
+def _unfinished(source: MetricSource) -> Iterator[Observation]:
+    for series in source.functions.unfinished(source.recorder):
+        yield Observation(series.count, series.attributes)
+
+
+def _unawaited(source: MetricSource) -> Iterator[Observation]:
+    for series in source.functions.unawaited(source.recorder):
+        yield Observation(series.count, series.attributes)
+
+
 def _suspects(source: MetricSource) -> Iterator[Observation]:
     for kind, count in source.publication().suspects.items():
         yield Observation(count, {KIND: kind})
@@ -234,6 +249,20 @@ OBSERVED: Final[tuple[tuple[str, str, str, str, Reader], ...]] = (
         "{task}",
         "Tasks whose exception was never retrieved.",
         _counted("task", "unretrieved"),
+    ),
+    (
+        _COUNTER,
+        "python.asyncio.generator.unfinished",
+        "{generator}",
+        "Asynchronous generators that were left half way and closed by the event loop.",
+        _unfinished,
+    ),
+    (
+        _COUNTER,
+        "python.asyncio.coroutine.unawaited",
+        "{coroutine}",
+        "Coroutines that were never awaited.",
+        _unawaited,
     ),
     (
         _UP_DOWN,
