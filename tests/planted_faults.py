@@ -93,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         "a task that an asynchronous generator starts counts as a generator left half way",
-        "agent/site_facts.py",
+        "record/generators.py",
         "if site.lasti >= 0 or site.code is None",
         "if site.code is None",
         "test_generators_left.py::test_generators_that_end_or_are_closed_are_not_counted",

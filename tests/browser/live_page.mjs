@@ -99,6 +99,10 @@ await picture(phone, "phone");
 
 const many = await open(manyUrl);
 seen.noLeaks = [await text(many, "#leaks"), await many.title()];
+const narrow = await open(manyUrl, { viewport: { width: 390, height: 844 }, isMobile: true });
+seen.functions = [await page.locator("#functions").innerText(), await text(many, "#functions"),
+  await narrow.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1)];
+await picture(narrow, "functions");
 const began = Date.now();
 await many.fill("#filter", "made_4999");
 await many.waitForFunction(() => document.querySelectorAll("#rows tr").length === 1);

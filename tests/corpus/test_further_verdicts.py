@@ -6,11 +6,11 @@ Each program of ``further/`` has two entries: ``main`` with the bug, and its hea
 import pytest
 from corpus import detectors, runner
 
-from opentelemetry.instrumentation.concurrency.agent.site_facts import generators_left
 from opentelemetry.instrumentation.concurrency.census.pace import no_pause
 from opentelemetry.instrumentation.concurrency.diagnose.impact import named_walk
 from opentelemetry.instrumentation.concurrency.diagnose.stale_spans import stale_spans
 from opentelemetry.instrumentation.concurrency.record.interpreter import FREE_THREADED
+from opentelemetry.instrumentation.concurrency.snapshot.functions import generators_left
 
 WANTED = {"finished", "stale span", "generators"}
 
@@ -25,7 +25,7 @@ def found_by(installation):
         return {
             *(("finished", each.held_by) for each in installation.live.finished_tasks()),
             *(("stale span", function.partition(".")[2]) for function in stale),
-            *(("generators", each["function"]) for each in generators_left(installation.live)),
+            *(("generators", each["function"]) for each in generators_left(installation.live.recorder).shown),
         }
 
 

@@ -9,8 +9,8 @@ from corpus.detectors import DETECTORS, VERDICTS, orphaned
 from corpus.lines import marked_lines
 from corpus.park import SCAN_STEP_S, Park
 
-from opentelemetry.instrumentation.concurrency.agent.site_facts import generators_left
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+from opentelemetry.instrumentation.concurrency.snapshot.functions import generators_left
 
 PROGRAMS = runner.programs("healthy")
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
@@ -49,7 +49,9 @@ def ever_flagged(monkeypatch):
         with live.census.locked():
             found.update(("span of an ended request", each.site.function) for each in live.stale_spans())
             found.update(("finished tasks", each.held_by, each.count) for each in live.finished_tasks())
-            found.update(("generators left half way", each["function"]) for each in generators_left(live))
+            found.update(
+                ("generators left half way", each["function"]) for each in generators_left(live.recorder).shown
+            )
 
     monkeypatch.setattr(Park, "_pass", pass_and_note)
     return found

@@ -14,7 +14,19 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 MANY = """
 import asyncio, textwrap
 held = set()
+class VeryLongNamedRepositoryForTheOrdersOfAllCustomers:
+    async def pages_of_the_whole_catalogue(self):
+        yield "page"
+        yield "page"
+async def audit():
+    pass
+def handle():
+    audit()
 async def main():
+    for number in range(120):
+        async for page in VeryLongNamedRepositoryForTheOrdersOfAllCustomers().pages_of_the_whole_catalogue():
+            break
+        handle()
     places = {"asyncio": asyncio, "held": held}
     made = "def made_{}(waker): held.add(asyncio.create_task(waker.wait()))\\n"
     source = "".join(made.format(number) for number in range(5000))
@@ -37,7 +49,7 @@ def seen(tmp_path_factory):
     folder = os.environ.get("PICTURES") or str(tmp_path_factory.mktemp("pictures"))
     with (
         service(debug_address=f"127.0.0.1:{ports[0]}"),
-        service(MANY, debug_address=f"127.0.0.1:{ports[1]}"),
+        service(MANY, debug_address=f"127.0.0.1:{ports[1]}", count_unawaited="true"),
     ):
         wait_for(lambda: json.loads(get(f"{first}overview.json")[2])["totals"]["unwakeable"] == 43)
         wait_for(lambda: len(json.loads(get(f"{many}overview.json")[2])["sites"]) >= 5000, 60)
@@ -119,6 +131,14 @@ def test_page_without_leaks_says_so_and_since_when(seen):
     shown, title = seen["noLeaks"]
     assert shown.startswith("No leaks found") and "Watched since" in shown
     assert title.endswith(": no leaks")
+
+
+def test_generators_left_and_coroutines_never_awaited_are_shown(seen):
+    hidden, shown, phone_overflows = seen["functions"]
+    assert hidden == "" and not phone_overflows
+    assert shown.startswith("120 asynchronous generators left half way") and "contextlib.aclosing()" in shown
+    assert "120 \u00d7 __main__.VeryLongNamedRepositoryForTheOrdersOfAllCustomers.pages_of_the_whole_catalogue" in shown
+    assert "120 coroutines never awaited" in shown and "most of them dropped in __main__.handle" in shown
 
 
 def test_five_thousand_lines_stay_usable(seen):

@@ -189,7 +189,7 @@ def test_rows_put_the_longest_queue_first(instrumented):
     few = ThreadPoolExecutor(1)
     many = ThreadPoolExecutor(1)
     with calls_in(few, 1, 1), calls_in(many, 1, 5):
-        rows = executor_rows(uses.scan(instrumented.census, 10.0, no_pause), 12.0)
+        rows = executor_rows(uses.scan(instrumented.census, 10.0, no_pause), 12.0).rows
     assert [row["queued"] for row in rows] == [5, 1]
     assert {row["function"] for row in rows} == {f"{__name__}.test_rows_put_the_longest_queue_first"}
     assert {row["oldest_queued_s"] for row in rows} == ({0.0} if FREE_THREADED else {2.0})

@@ -2,15 +2,24 @@
 
 import asyncio
 import gc
+import io
+import json
 import sys
 from contextlib import aclosing
+from types import SimpleNamespace
 
 import pytest
 from pictured import snapshot
 
-from opentelemetry.instrumentation.concurrency.agent.site_facts import LEAST_GENERATORS, generators_left
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import GENERATORS, check_facts
+from opentelemetry.instrumentation.concurrency.agent.answers import Answers
+from opentelemetry.instrumentation.concurrency.agent.protocol import Reply
 from opentelemetry.instrumentation.concurrency.cli.leaks import leak_lines
 from opentelemetry.instrumentation.concurrency.cli.taken import Taken
+from opentelemetry.instrumentation.concurrency.record.generators import LEAST_GENERATORS
+from opentelemetry.instrumentation.concurrency.serve.live_source import LiveSource
+from opentelemetry.instrumentation.concurrency.snapshot import functions
+from opentelemetry.instrumentation.concurrency.snapshot.functions import generators_left
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 
 MANY = 2 * LEAST_GENERATORS
@@ -60,7 +69,7 @@ def left_after(instrumented, use, make, count):
             await asyncio.sleep(0)
 
     asyncio.run(main())
-    return {each["function"]: each["count"] for each in generators_left(instrumented.live)}
+    return {each["function"]: each["count"] for each in generators_left(instrumented.live.recorder).shown}
 
 
 @pytest.fixture
@@ -83,6 +92,26 @@ def test_generators_left_half_way_are_counted_by_function(instrumented, pages_of
 @pytest.mark.parametrize("make", [pages, rows])
 def test_generators_that_end_or_are_closed_are_not_counted(instrumented, use, make):
     assert left_after(instrumented, use, make, MANY) == {}
+
+
+def test_functions_beyond_the_limit_of_the_list_are_counted(instrumented, monkeypatch):
+    monkeypatch.setattr(functions, "MAX_FUNCTIONS", 1)
+    left_after(instrumented, leave, pages, MANY)
+    left_after(instrumented, leave, rows, MANY + 1)
+    found = generators_left(instrumented.live.recorder)
+    assert [each["function"] for each in found.shown] == [f"{__name__}.rows"] and found.left_out == 1
+
+
+def test_live_page_and_stats_show_the_functions(instrumented):
+    left_after(instrumented, leave, pages, MANY)
+    stream = io.StringIO()
+    LiveSource(instrumented).write_overview(stream)
+    (row,) = json.loads(stream.getvalue())["generators_left"]
+    assert (row["function"], row["path"], row["count"]) == (f"{__name__}.pages", __file__, MANY)
+    reply = Reply()
+    Answers(instrumented).answer(SimpleNamespace(request={"request": "stats"}), reply, lambda: None)
+    assert reply.facts["generators_left"] == [row] and reply.facts["left_out"][GENERATORS] == 0
+    check_facts("stats", json.loads(json.dumps(reply.facts)))
 
 
 def test_few_generators_left_half_way_are_not_listed(instrumented):

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from opentelemetry.instrumentation.concurrency.agent import leaks as agent_leaks
-from opentelemetry.instrumentation.concurrency.cli.leak_blocks import Form
-from opentelemetry.instrumentation.concurrency.cli.leaks import _left_out
-from opentelemetry.instrumentation.concurrency.cli.stats import _more, _tables
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import EXECUTORS, GENERATORS
+from opentelemetry.instrumentation.concurrency.cli import stats
+from opentelemetry.instrumentation.concurrency.cli.left_out import left_out_lines, more_rows
+from opentelemetry.instrumentation.concurrency.cli.stats import _tables
 from opentelemetry.instrumentation.concurrency.diagnose.verdict.group import Group
 from opentelemetry.instrumentation.concurrency.record.site import Site
+from opentelemetry.instrumentation.concurrency.snapshot.functions import Functions
 
 
 @pytest.fixture
@@ -46,20 +48,29 @@ def test_sites_with_young_threads_beyond_the_limit_are_counted(live):
 def test_entries_beyond_each_limit_are_counted(monkeypatch):
     monkeypatch.setattr(agent_leaks, "_MOST_GROWING", 1)
     monkeypatch.setattr(agent_leaks, "ENDED_BADLY_LIMIT", 2)
-    monkeypatch.setattr(agent_leaks, "GENERATORS_LIMIT", 3)
     some, none = agent_leaks._Described([], 7), agent_leaks._Described([], 0)
-    found = agent_leaks._left_out(some, none, range(5), range(5), range(4), range(4))
-    assert list(found.values()) == [7, 0, 3, 4, 3, 1]
-    assert set(agent_leaks._left_out(none, none, (), (), (), ()).values()) == {0}
+    found = agent_leaks._left_out(some, none, range(5), range(5), range(4), Functions([], 6))
+    assert list(found.values()) == [7, 0, 3, 4, 3, 6]
+    assert set(agent_leaks._left_out(none, none, (), (), (), Functions([], 0)).values()) == {0}
 
 
 def test_leaks_says_what_the_answer_left_out():
     facts = {"left_out": {"growing sites": 3, "functions with generators left half way": 0, "kept \x1b[2J": 1}}
-    text = "".join(_left_out(facts, Form()))
+    text = "".join(left_out_lines(facts, 0))
     assert text.startswith("Not shown: 3 more growing sites, 1 more kept ")
     assert "\x1b" not in text and "generators" not in text
-    assert list(_left_out({"left_out": {"growing sites": 0}}, Form())) == []
-    assert list(_left_out({}, Form())) == []
+    assert list(left_out_lines({"left_out": {"growing sites": 0}}, 0)) == []
+    assert list(left_out_lines({}, 0)) == []
+
+
+def test_stats_says_what_the_answer_left_out_of_the_lists_that_it_prints(monkeypatch, capsys):
+    """The answer also has functions with generators, for the live page."""
+    facts = {"left_out": {EXECUTORS: 3, GENERATORS: 5}, "sites": []}
+    monkeypatch.setattr(stats, "sources", lambda _: [SimpleNamespace(label="4711")])
+    monkeypatch.setattr(stats, "_measured", lambda *_: facts)
+    monkeypatch.setattr(stats, "_lines", lambda _: [])
+    stats.run(argparse.Namespace(interval="1s", output="wide", top=3, sort="live", no_headers=False))
+    assert capsys.readouterr().out.endswith("Not shown: 3 more lines that created executors.\n")
 
 
 def test_stats_says_how_many_sites_top_left_out():
@@ -67,5 +78,5 @@ def test_stats_says_how_many_sites_top_left_out():
     facts = {"sites": [{**site, "function": f"shop.start_{number}", "oldest_s": 1.0} for number in range(5)]}
     given = argparse.Namespace(top=3, sort="live", output="wide", no_headers=False)
     assert "".join(_tables(given, facts)).endswith("\n2 more sites; --top shows more.\n")
-    assert list(_more(1, "lines")) == ["1 more line; --top shows more.\n"]
-    assert list(_more(0, "lines")) == []
+    assert list(more_rows(1, "lines")) == ["1 more line; --top shows more.\n"]
+    assert list(more_rows(0, "lines")) == []

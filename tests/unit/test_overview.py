@@ -6,6 +6,7 @@ import webbrowser
 import pytest
 from pictured import QUERY, SPAWN, SPAWNED, healthy, leaked, spawned, thread
 
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS
 from opentelemetry.instrumentation.concurrency.cli.serve import open_in_browser, page_facts
 from opentelemetry.instrumentation.concurrency.record.threads import OWN_SITE
 from opentelemetry.instrumentation.concurrency.serve.overview import Facts, Selection, overview
@@ -89,6 +90,21 @@ def test_executors_are_passed_to_the_page():
     rows = [{"function": "shop.pool", "queued": 3}]
     assert document(executors=rows)["executors"] == rows
     assert document()["executors"] == []
+
+
+def test_functions_left_behind_are_passed_to_the_page():
+    generators, coroutines = [{"function": "shop.pages", "count": 30}], [{"function": "shop.audit", "count": 3}]
+    found = document(generators_left=generators, never_awaited=coroutines, left_out={"generators_left": 7, "sites": 2})
+    assert (found["generators_left"], found["never_awaited"]) == (generators, coroutines)
+    assert found["left_out"] == {"generators_left": 7, "sites": 2, "groups": 0}
+    assert document()["generators_left"] == [] == document()["never_awaited"]
+
+
+def test_page_of_an_agent_counts_what_its_lists_left_out():
+    stats = {"left_out": {ENDED_BADLY: 4, EXECUTORS: 3, GENERATORS: 2}, "generators_left": [{"count": 30}]}
+    facts = page_facts(1.0, {}, {**stats, "never_awaited": [{"count": 3}]})
+    assert facts.left_out == {"sites": 4, "executors": 3, "generators_left": 2}
+    assert (facts.generators_left, facts.never_awaited) == ([{"count": 30}], [{"count": 3}])
 
 
 def test_memory_of_a_leak_belongs_to_its_site():

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from opentelemetry.instrumentation.concurrency.agent import site_facts
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import ENDED_BADLY, LIVING
 from opentelemetry.instrumentation.concurrency.agent.site_facts import sites_ended_badly, top_sites
 from opentelemetry.instrumentation.concurrency.census.before_attach import BeforeAttach
 from opentelemetry.instrumentation.concurrency.census.scan import Scan, Tally
@@ -47,7 +48,7 @@ def test_site_description_has_function_and_spawners():
     query = site(0, "shop.query", "shop.ask", created=50, via=(SPAWN,))
     process = target([query], live=[(query, 7, 90.0)], orphans={query: SiteVerdicts(2, 3)})
     process.diagnosed.rates[query] = Rate(12.5, 300.0)
-    (row,) = top_sites(process)
+    (row,) = top_sites(process).rows
     assert row == {
         "kind": "task",
         "function": "shop.query",
@@ -80,7 +81,7 @@ def test_sites_with_one_line_that_run_the_same_are_one_row():
         orphans={other: SiteVerdicts(1, 0)},
         suspects=[one],
     )
-    rows = top_sites(found)
+    rows = top_sites(found).rows
     assert [(row["runs"], row["live"], row["created"]) for row in rows] == [("shop.run", 5, 12), ("shop.stop", 1, 1)]
     first = rows[0]
     assert (first["oldest_s"], first["orphans"], first["suspect"], first["destroyed"]) == (20.0, 1, True, 1)
@@ -91,14 +92,15 @@ def test_site_without_live_tasks_is_listed_for_bad_endings():
     """One that only ended well is not."""
     failing, healthy = site(0, "shop.fail", created=681, unretrieved=681), site(1, "shop.fine", created=10)
     found = target([failing, healthy])
-    assert [(row["function"], row["live"], row["unretrieved"]) for row in top_sites(found)] == [("shop.fail", 0, 681)]
+    rows = top_sites(found).rows
+    assert [(row["function"], row["live"], row["unretrieved"]) for row in rows] == [("shop.fail", 0, 681)]
     assert [(row["function"], row["created"]) for row in sites_ended_badly(found)] == [("shop.fail", 681)]
 
 
 def test_site_with_live_tasks_and_bad_endings_is_listed_once():
     """With all its numbers."""
     query = site(0, "shop.query", created=10, destroyed=2)
-    (row,) = top_sites(target([query], live=[(query, 1, 90.0)]))
+    (row,) = top_sites(target([query], live=[(query, 1, 90.0)])).rows
     assert (row["live"], row["destroyed"]) == (1, 2)
 
 
@@ -109,10 +111,12 @@ def test_lists_are_bounded_with_the_largest_first(monkeypatch):
     live = [site(number, f"shop.live_{number}") for number in range(4)]
     dead = [site(number, f"shop.dead_{number}", destroyed=number) for number in range(4, 7)]
     found = target([*live, *dead], live=[(each, each.number + 1, 90.0) for each in live])
-    assert [row["function"] for row in top_sites(found)] == ["shop.live_3", "shop.live_2", "shop.dead_6"]
+    assert [row["function"] for row in top_sites(found).rows] == ["shop.live_3", "shop.live_2", "shop.dead_6"]
+    assert top_sites(found).left_out == {LIVING: 2, ENDED_BADLY: 2}
     # A site that is cut from the first list for its few live tasks is in the second for its bad endings.
     live[0].destroyed = 100
-    assert [row["function"] for row in top_sites(found)] == ["shop.live_3", "shop.live_2", "shop.live_0"]
+    assert [row["function"] for row in top_sites(found).rows] == ["shop.live_3", "shop.live_2", "shop.live_0"]
+    assert top_sites(found).left_out == {LIVING: 2, ENDED_BADLY: 3}
 
 
 def test_own_sites_are_left_out():
@@ -123,11 +127,11 @@ def test_own_sites_are_left_out():
         site(1, "shop.start", f"{package}census.scan", kind="thread"),
         site(2, OWN_SITE, kind="thread"),
     ]
-    assert top_sites(target(threads=ours, live=[(each, 1, 90.0) for each in ours])) == []
+    assert top_sites(target(threads=ours, live=[(each, 1, 90.0) for each in ours])).rows == []
 
 
 def test_before_the_first_scan_nothing_is_live():
     """And nothing fails."""
     found = target([site(0, "shop.query", created=3)])
     found.census.last_scan = None
-    assert top_sites(found) == []
+    assert top_sites(found).rows == []

@@ -93,7 +93,11 @@ def test_long_answer_is_cut_and_the_cut_said(processes, monkeypatch):
     monkeypatch.setattr(tool_answers, "TEXT_LIMIT", 300)
     processes["shop"] = [leaked(number) for number in range(100)]
     text = tool_answers.stack_text("shop", full=True)
-    assert len(text) < 450 and text.splitlines()[-1].startswith("… (only the first 300 characters are shown")
+    monkeypatch.setattr(tool_answers, "TEXT_LIMIT", 10**6)
+    whole = tool_answers.stack_text("shop", full=True).split("\n")
+    *shown, cut = text.split("\n")
+    assert len(text) < 450 and shown == whole[: len(shown)]
+    assert cut == f"… ({len(whole) - len(shown)} more lines beyond 300 characters; narrow with site, wait or verdict)"
 
 
 def test_nothing_that_matches_is_said(processes):

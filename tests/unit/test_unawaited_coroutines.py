@@ -11,13 +11,14 @@ import pytest
 from pictured import snapshot
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
-from opentelemetry.instrumentation.concurrency.agent.site_facts import never_awaited
 from opentelemetry.instrumentation.concurrency.cli.leaks import leak_lines
 from opentelemetry.instrumentation.concurrency.cli.taken import Taken
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record import unawaited as module
 from opentelemetry.instrumentation.concurrency.record.internals import of_warnings
 from opentelemetry.instrumentation.concurrency.record.unawaited import UnawaitedCoroutines
+from opentelemetry.instrumentation.concurrency.snapshot import functions
+from opentelemetry.instrumentation.concurrency.snapshot.functions import never_awaited
 from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 
 PROGRAM = """
@@ -208,17 +209,41 @@ def test_setting_counts_and_uninstrument_restores():
     try:
         with pytest.warns(RuntimeWarning, match="never awaited"):
             forget_to_await()
-        (found,) = never_awaited(current_installation().live)
+        (found,) = never_awaited(current_installation().live.recorder)
     finally:
         ConcurrencyInstrumentor().uninstrument()
     assert of_warnings.unawaited_report() is original
     assert found["function"] == f"{__name__}.audit" and found["count"] == 1
 
 
+def test_functions_beyond_the_limit_of_the_list_are_summed_as_other(counter, monkeypatch):
+    async def restock():
+        pass
+
+    monkeypatch.setattr(functions, "MAX_FUNCTIONS", 1)
+    for _ in range(2):
+        forget_to_await()
+    restock()
+    found = never_awaited(SimpleNamespace(unawaited=counter))
+    assert [(each["function"], each["count"]) for each in found] == [(f"{__name__}.audit", 2), ("_OTHER", 1)]
+
+
+def test_line_that_dropped_most_coroutines_of_a_function_is_named(counter):
+    def forget_once():
+        audit()
+
+    forget_once()
+    for _ in range(3):
+        forget_to_await()
+    ((function, found),) = counter.by_function().items()
+    assert function.function == f"{__name__}.audit" and found.count == 4
+    assert found.dropped.function == f"{__name__}.forget_to_await"
+
+
 def test_default_counts_nothing(instrumented):
     with pytest.warns(RuntimeWarning, match="never awaited"):
         forget_to_await()
-    assert never_awaited(instrumented.live) == []
+    assert never_awaited(instrumented.live.recorder) == []
 
 
 def test_interpreter_that_cannot_count_is_logged_once(monkeypatch, caplog):
@@ -246,7 +271,7 @@ def test_leaks_shows_function_number_and_line():
 def test_coroutines_beyond_the_limits_are_summed_as_other(counter):
     forget_to_await()
     counter.others = 7
-    (first, rest) = never_awaited(SimpleNamespace(recorder=SimpleNamespace(unawaited=counter)))
+    (first, rest) = never_awaited(SimpleNamespace(unawaited=counter))
     assert first["count"] == 1 and (rest["function"], rest["count"]) == ("_OTHER", 7)
     text = "".join(leak_lines(Taken(snapshot([]), ProcessInfo(4711)), {"never_awaited": [first, rest]}))
     assert "7 coroutines never awaited: _OTHER" in text

@@ -34,11 +34,19 @@ class Values:
         self.shape = shape
 
 
+ENDED_BADLY: Final = "sites with tasks that were destroyed or failed unseen"
+EXECUTORS: Final = "lines that created executors"
+GENERATORS: Final = "functions with generators left half way"
+LIVING: Final = "sites with live tasks or threads"
+"""Names in ``left_out``: what a list of the answer has no room for."""
+
 _FRAME: Final = {"function": str, "path": str, "line": int}
 _CODE_LINE: Final = (str, str, int)
 _SITE: Final = {"kind": str, **_FRAME, "runs?": str, "via?": [_FRAME]}
 _LOOP: Final = {"silent_s": float, "thread?": str, "waiting_at?": str, "stack?": [_CODE_LINE]}
 _VERDICTS: Final = {"orphans": int, "unwakeable": int, "suspects": int}
+_GENERATORS: Final = [{**_SITE, "count": int}]
+_UNAWAITED: Final = [{"kind": str, **_FRAME, "dropped": _FRAME, "count": int}]
 _HELLO: Final = {
     "pid": int,
     "python": str,
@@ -91,6 +99,9 @@ _STATS: Final = {
     "scan_age_s?": float,
     "scan_duration_s?": float,
     "reports_dropped?": Values(int),
+    "generators_left?": _GENERATORS,
+    "never_awaited?": _UNAWAITED,
+    "left_out?": Values(int),
 }
 _GROUP: Final = {
     **_SITE,
@@ -119,8 +130,8 @@ _LEAKS: Final = {
     "impacts?": [_IMPACT],
     "finished_kept?": [{**_FRAME, "held_by": str, "count": int, "before": int, "over_s": float}],
     "stale_spans?": [{**_SITE, "count": int, "span": str, "ended_s": float}],
-    "generators_left?": [{**_SITE, "count": int}],
-    "never_awaited?": [{"kind": str, **_FRAME, "dropped": _FRAME, "count": int}],
+    "generators_left?": _GENERATORS,
+    "never_awaited?": _UNAWAITED,
     "rates?": [{**_SITE, "per_hour": float, "over_s": float}],
     "memory_note?": str,
     "examined?": int,

@@ -10,17 +10,20 @@ from typing import Any, Final
 from ..diagnose.diagnosis import Diagnosed
 from ..diagnose.executor_use import executor_rows
 from ..record.site import Kind, Site
+from ..record.threads import is_own_site
 from ..report.silent_loops import SilentLoop
 from ..snapshot.as_json import SnapshotWriter
+from ..snapshot.functions import generators_left, never_awaited
 from ..snapshot.process_info import this_process
 from ..version import __version__
+from .answer_shapes import EXECUTORS, GENERATORS
 from .cancelling import answer_cancel
 from .conversation import Conversation
 from .counted import answer_counted
 from .leaks import answer_leaks
 from .planted_leak import answer_control
 from .protocol import Reply, RequestError
-from .site_facts import is_ours, top_sites
+from .site_facts import top_sites
 from .socket_paths import start_of
 from .status import status
 from .target import Target
@@ -138,10 +141,20 @@ class Answers:
                 {"type": f"{type(loop).__module__}.{type(loop).__qualname__}", "state": _state_of(loop, silent)}
                 for loop in census.loops
             ]
+        sites = top_sites(target.live)
+        executors = executor_rows(target.live.diagnosed.executors, census.clock.now())
+        generators = generators_left(target.live.recorder)
         reply.facts.update(self._hello())
         reply.facts.update(
-            sites=top_sites(target.live),
-            executors=executor_rows(target.live.diagnosed.executors, census.clock.now()),
+            sites=sites.rows,
+            executors=executors.rows,
+            generators_left=generators.shown,
+            never_awaited=never_awaited(target.live.recorder),
+            left_out={
+                **sites.left_out,
+                EXECUTORS: executors.left_out,
+                GENERATORS: generators.left_out,
+            },
             tasks=counts.tasks,
             threads=counts.threads,
             created=created,
@@ -188,7 +201,7 @@ def _verdicts(diagnosed: Diagnosed, kind: Kind) -> dict[str, int]:
 
 
 def _created(sites: Iterable[Site]) -> int:
-    return sum(site.created for site in list(sites) if not is_ours(site))
+    return sum(site.created for site in list(sites) if not is_own_site(site))
 
 
 def _state_of(loop: Any, silent: Iterable[SilentLoop]) -> str:

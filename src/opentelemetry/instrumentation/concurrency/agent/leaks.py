@@ -15,16 +15,14 @@ from ..live_process import LiveProcess
 from ..record.interpreter import FREE_THREADED_BUILD
 from ..record.site import Kind
 from ..snapshot.as_json import SnapshotWriter
+from ..snapshot.functions import Functions, generators_left, line_facts, never_awaited
+from .answer_shapes import ENDED_BADLY, GENERATORS
 from .protocol import Reply
 from .site_facts import (
     ENDED_BADLY_LIMIT,
-    GENERATORS_LIMIT,
     SiteKey,
     described,
-    generators_left,
     key_of,
-    line_facts,
-    never_awaited,
     sites_ended_badly,
 )
 from .target import Target
@@ -69,7 +67,7 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         young_groups = live.diagnosis.young_threads(census, scan)
         live.measure_impact(pause, young_groups)
         young = _young(live, young_groups, target.settings.resident_limit)
-    generators, ended_badly = generators_left(live), sites_ended_badly(live)
+    generators, ended_badly = generators_left(live.recorder), sites_ended_badly(live)
     reply.facts.update(
         examined=proven.examined,
         threads=live.counts().threads,
@@ -82,8 +80,8 @@ def answer_leaks(target: Target, reply: Reply, pause: Callable[[], None]) -> Non
         ],
         rates=_rates(live),
         stale_spans=[_stale(each) for each in stale[:_MOST_GROWING]],
-        generators_left=generators[:GENERATORS_LIMIT],
-        never_awaited=never_awaited(live),
+        generators_left=generators.shown,
+        never_awaited=never_awaited(live.recorder),
         finished_kept=[asdict(each) for each in kept[:_MOST_GROWING]],
         memory_note=NOT_MEASURED if FREE_THREADED_BUILD else "",
         ended_badly=ended_badly[:ENDED_BADLY_LIMIT],
@@ -99,16 +97,16 @@ def _left_out(
     ended_badly: Sequence[Any],
     kept: Sequence[Any],
     stale: Sequence[Any],
-    generators: Sequence[Any],
+    generators: Functions,
 ) -> dict[str, int]:
     """Return how many entries of each list have no room in the answer, by what they are."""
     return {
         "growing sites": growing.left_out,
         "sites with young threads": young.left_out,
-        "sites with tasks that were destroyed or failed unseen": max(0, len(ended_badly) - ENDED_BADLY_LIMIT),
+        ENDED_BADLY: max(0, len(ended_badly) - ENDED_BADLY_LIMIT),
         "functions with finished tasks that are kept": max(0, len(kept) - _MOST_GROWING),
         "sites whose tasks carry the span of an ended request": max(0, len(stale) - _MOST_GROWING),
-        "functions with generators left half way": max(0, len(generators) - GENERATORS_LIMIT),
+        GENERATORS: generators.left_out,
     }
 
 

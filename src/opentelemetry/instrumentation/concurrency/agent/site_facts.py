@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from inspect import CO_ASYNC_GENERATOR
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..census.scan import Tally
 from ..live_process import LiveProcess
-from ..record.naming import CodeLine
 from ..record.recorder import Recorder
 from ..record.site import Kind, Site
-from ..record.threads import OWN_SITE
+from ..record.threads import is_own_site
+from ..snapshot.functions import line_facts
+from .answer_shapes import ENDED_BADLY, LIVING
 
 LIVE_LIMIT: Final = 200
 """Maximum number of sites with live tasks or threads in an answer."""
 ENDED_BADLY_LIMIT: Final = 50
 """Maximum number of sites in an answer with destroyed tasks or unretrieved exceptions."""
-GENERATORS_LIMIT: Final = 50
-"""Maximum number of functions in an answer whose asynchronous generators were left half way."""
-LEAST_GENERATORS: Final = 10
-"""Number of generators of one function from which on they are listed; a few are left by any `break`."""
-UNAWAITED_LIMIT: Final = 50
-"""Maximum number of functions in an answer whose coroutines were never awaited."""
-_PACKAGE: Final = f"{OWN_SITE}."
 
 SiteKey = tuple[Kind, str, str, int, str]
 
@@ -54,9 +47,11 @@ class _Counters:
         return sum(tally.live for tally in self.live)
 
 
-def is_ours(site: Site) -> bool:
-    """Return whether a site is that of this package's own threads."""
-    return site.function == OWN_SITE or site.function.startswith(_PACKAGE) or site.runs.startswith(_PACKAGE)
+class TopSites(NamedTuple):
+    """The sites that an answer has room for, and the number of others, by what they are."""
+
+    rows: list[dict[str, Any]]
+    left_out: dict[str, int]
 
 
 def key_of(site: Site) -> SiteKey:
@@ -76,65 +71,29 @@ def described(site: Site) -> dict[str, Any]:
     }
 
 
-def line_facts(line: CodeLine) -> dict[str, Any]:
-    """Return a line of code as plain values."""
-    return {"function": line.function, "path": line.path, "line": line.line}
-
-
-def top_sites(live: LiveProcess) -> list[dict[str, Any]]:
+def top_sites(live: LiveProcess) -> TopSites:
     """Return the sites with most live tasks or threads at the last scan, then those with tasks that ended badly.
 
-    At most `LIVE_LIMIT` and `ENDED_BADLY_LIMIT`; the package's own sites are omitted.
+    The package's own sites are omitted.
 
     Cost: about a microsecond per known site.
     """
     counters = _counters(live)
     now = live.census.clock.now()
-    largest = sorted((each for each in counters if each.live), key=lambda each: -each.live_count)[:LIVE_LIMIT]
-    named = {id(each) for each in largest}
-    ended_badly = [each for each in _ended_badly(counters)[:ENDED_BADLY_LIMIT] if id(each) not in named]
-    return [_row(live, each, now) for each in (*largest, *ended_badly)]
+    living = sorted((each for each in counters if each.live), key=lambda each: -each.live_count)
+    named = {id(each) for each in living[:LIVE_LIMIT]}
+    failing = [(place, each) for place, each in enumerate(_ended_badly(counters)) if id(each) not in named]
+    ended_badly = [each for place, each in failing if place < ENDED_BADLY_LIMIT]
+    left_out = {
+        LIVING: max(0, len(living) - LIVE_LIMIT),
+        ENDED_BADLY: len(failing) - len(ended_badly),
+    }
+    return TopSites([_row(live, each, now) for each in (*living[:LIVE_LIMIT], *ended_badly)], left_out)
 
 
 def sites_ended_badly(live: LiveProcess) -> list[dict[str, Any]]:
     """Return the sites with destroyed tasks or unretrieved exceptions, most first, with their counters."""
     return [{**described(each.site), **_ending(each)} for each in _ended_badly(_counters(live))]
-
-
-def generators_left(live: LiveProcess) -> list[dict[str, Any]]:
-    """Return the functions whose asynchronous generators were left half way, most first, with their number.
-
-    The event loop closes such a generator in a task that no line creates, whose site is the generator function itself.
-    """
-    found: dict[SiteKey, dict[str, Any]] = {}
-    for site in list(live.recorder.task_sites.sites):
-        if site.lasti >= 0 or site.code is None or is_ours(site):
-            continue
-        if site.code.co_flags & CO_ASYNC_GENERATOR:
-            entry = found.setdefault(key_of(site), {**described(site), "count": 0})
-            entry["count"] += site.created
-    many = [entry for entry in found.values() if entry["count"] >= LEAST_GENERATORS]
-    return sorted(many, key=lambda entry: -entry["count"])
-
-
-def never_awaited(live: LiveProcess) -> list[dict[str, Any]]:
-    """Return the functions whose coroutines were never awaited, most first, with the line that dropped most of them.
-
-    Empty unless the setting `COUNT_UNAWAITED` is on. Those beyond a limit are summed as ``_OTHER``, the last entry.
-    """
-    unawaited = live.recorder.unawaited
-    if unawaited is None:
-        return []
-    counts = dict(unawaited.counts)
-    found: dict[CodeLine, dict[str, Any]] = {}
-    for place, count in sorted(counts.items(), key=lambda item: -item[1]):
-        first = {"kind": "task", **line_facts(place.function), "dropped": line_facts(place.dropped), "count": 0}
-        found.setdefault(place.function, first)["count"] += count
-    most_first = sorted(found.values(), key=lambda entry: -entry["count"])
-    others = unawaited.others + sum(entry["count"] for entry in most_first[UNAWAITED_LIMIT:])
-    rest = line_facts(CodeLine("_OTHER", "", 0))
-    folded = [{"kind": "task", **rest, "dropped": rest, "count": others}] if others else []
-    return most_first[:UNAWAITED_LIMIT] + folded
 
 
 def _ended_badly(counters: Iterable[_Counters]) -> list[_Counters]:
@@ -148,7 +107,7 @@ def _counters(live: LiveProcess) -> list[_Counters]:
     tallies = {} if scan is None else {tally.site: tally for tally in chain(scan.tasks, scan.threads)}
     made: dict[SiteKey, _Counters] = {}
     for site in _sites(live.recorder):
-        if is_ours(site):
+        if is_own_site(site):
             continue
         key = key_of(site)
         counters = made.get(key)

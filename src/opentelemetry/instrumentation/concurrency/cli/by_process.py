@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..snapshot.values import CreationSite
+from .left_out import more_rows
 from .site_cells import SITE_COLUMNS, site_cells
 from .tables import number, table
 
@@ -59,3 +60,6 @@ def summary_by_process(
     if not arguments.no_headers:
         yield f"{len(counted)} processes, {what} by site:\n"
     yield from table_by_process(arguments, counted, most)
+    if most is not None:
+        known = {site for _, counts in counted for site, count in counts.items() if count}
+        yield from more_rows(len(known) - most, "sites")

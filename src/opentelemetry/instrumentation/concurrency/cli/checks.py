@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..agent.socket_paths import SocketPathError, directories, open_directory, runtime_directory
 from ..durations import short_duration
 from ..otlp_exporters import INSTALL
+from ..sanitize import sanitize
 from ..version import __version__
 from .connection import DIRECTORY_VARIABLE
 from .export_checks import has_exporter, of_endpoint, of_packages, protocol_of
@@ -51,7 +52,9 @@ def of_process(process: Process) -> Iterator[Finding]:
     """Yield findings about a process from outside."""
     python = process.python or "of an unknown version"
     up = short_duration(process.uptime_s)
-    yield Finding("ok", f"Process {process.process_id} has run Python {python} for {up}: {process.command[:200]}")
+    yield Finding(
+        "ok", f"Process {process.process_id} has run Python {python} for {up}: {sanitize(process.command, 200)}"
+    )
     if process.state == "T":
         yield Finding("bad", "The process is stopped.", f"kill -CONT {process.process_id}")
     if process.uid not in (os.geteuid(), -1) and os.geteuid() != 0:

@@ -1,7 +1,8 @@
 """Flame graphs as a single SVG or HTML file, without scripts, fonts or network access.
 
 The outermost frame is at the top; the width is the number of tasks. A tooltip shows the full name of a frame. Frames
-narrower than a pixel are omitted and counted.
+narrower than a pixel are omitted and counted, and so are stacks deeper than `_MAX_DEPTH`, of which the innermost frames
+are cut.
 
 Flame graphs are by Brendan Gregg: https://www.brendangregg.com/flamegraphs.html
 """
@@ -41,9 +42,12 @@ def flame_graph(stacks: Iterable[str], *, title: str, as_html: bool = False) -> 
         as_html: Whether to write an HTML page instead of an SVG image.
     """
     root = _Frame("all")
+    cut = 0
     for line in stacks:
-        names, _, count = line.rstrip("\n").rpartition(" ")
-        _add(root, names.split(";")[:_MAX_DEPTH], int(count))
+        text, _, count = line.rstrip("\n").rpartition(" ")
+        names = text.split(";")
+        cut += int(count) if len(names) > _MAX_DEPTH else 0
+        _add(root, names[:_MAX_DEPTH], int(count))
     drawn, left_out = _draw(root)
     height = _HEAD + (max((depth for _, _, depth, _ in drawn), default=0) + 1) * _ROW + _MARGIN
     if as_html:
@@ -54,8 +58,11 @@ def flame_graph(stacks: Iterable[str], *, title: str, as_html: bool = False) -> 
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>\n'
         f'<text x="{_MARGIN}" y="18" font-size="14">{escape(title)}: {root.count}</text>\n'
     )
-    if left_out:
-        yield f'<text x="{_MARGIN}" y="34" fill="#666">{left_out} frames are too narrow to show</text>\n'
+    remarks = [f"{left_out} frames are too narrow to show"] if left_out else []
+    if cut:
+        remarks.append(f"{cut} stacks are cut after their outermost {_MAX_DEPTH} frames")
+    if remarks:
+        yield f'<text x="{_MARGIN}" y="34" fill="#666">{", ".join(remarks)}</text>\n'
     for frame, x, depth, width in drawn:
         yield _box(frame, x, depth, width, root.count)
     yield "</svg>\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..durations import short_duration
+from ..sanitize import sanitize
 from .connection import has_agent
 from .export_checks import of_packages
 from .finding import Finding
@@ -23,24 +24,26 @@ def of_launched_processes() -> Iterator[Finding]:
     """Yield one finding per process of this user that should have an agent but has none, with its cause."""
     if not has_proc():
         return
-    shown = 0
+    found = 0
     for process in python_processes():
         if process.uid != os.geteuid() or process.process_id == os.getpid():
             continue
         environment = environment_of(process.process_id)
         if launched_from(environment) is None or has_agent(process):
             continue
-        shown += 1
-        if shown > _MAX_SHOWN:
-            yield Finding("note", "Further processes without an agent are not listed.")
-            return
+        found += 1
+        if found > _MAX_SHOWN:
+            continue
         cause = cause_of_missing_agent(process, environment)
         yield Finding(
             "bad" if cause.state == "bad" else "note",
-            f"Process {process.process_id} ({process.command[:_COMMAND_LIMIT]}) was started by "
+            f"Process {process.process_id} ({sanitize(process.command, _COMMAND_LIMIT)}) was started by "
             f"opentelemetry-instrument {short_duration(process.uptime_s)} ago but has no agent. {cause.what}",
             cause.remedy,
         )
+    more = found - _MAX_SHOWN
+    if more > 0:
+        yield Finding("note", f"{more} further process{'' if more == 1 else 'es'} without an agent: not listed.")
 
 
 def cause_of_missing_agent(process: Process, environment: Mapping[str, str]) -> Finding:

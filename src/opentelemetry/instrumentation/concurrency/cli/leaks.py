@@ -30,6 +30,7 @@ from .leak_blocks import (
     stale_span_block,
     unawaited_block,
 )
+from .left_out import left_out_lines
 from .rate_lines import Rates
 from .several import Asked
 from .silent_loop_lines import silent_loop_block, silent_loops_of
@@ -234,7 +235,7 @@ def leak_lines(
         yield "\n"
     for block in blocks:
         yield from block
-    yield from _left_out(facts, form)
+    yield from left_out_lines(facts, form.width)
     stacks = [stack for group in groups for stack in (group[0].stack, group[0].creation_stack)]
     if not form.full and has_hidden_frames(stacks):
         yield "Frames of libraries are hidden; --full shows them.\n"
@@ -248,13 +249,6 @@ def _further_blocks(facts: dict[str, Any], form: Form) -> Iterator[Iterator[str]
     yield from (generators_block(site, form) for site in facts.get("generators_left") or [])
     yield from (unawaited_block(each, form) for each in facts.get("never_awaited") or [])
     yield from (silent_loop_block(loop) for loop in silent_loops_of(facts))
-
-
-def _left_out(facts: dict[str, Any], form: Form) -> Iterator[str]:
-    """Yield a sentence on what the lists of the agent have no room for."""
-    more = [f"{count} more {sanitize_name(name)}" for name, count in (facts.get("left_out") or {}).items() if count]
-    if more:
-        yield from sentence_lines(f"Not shown: {', '.join(more)}.", form.width)
 
 
 def by_site(groups: Sequence[list[LivePicture]]) -> list[list[LivePicture]]:

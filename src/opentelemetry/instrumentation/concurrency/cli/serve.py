@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
-from ..serve.overview import Facts, Selection, neighbours, overview, snapshot_of
+from ..serve.overview import Facts, Selection, chosen_of, overview, snapshot_of
 from ..settings import Settings
 from ..snapshot.as_json import write_snapshot
 from ..snapshot.output import write_bytes, write_text
@@ -109,7 +110,19 @@ def page_facts(taken_at: float, process: dict[str, Any], stats: dict[str, Any]) 
         impacts={key: site["impact"] for key, site in sites.items() if site.get("impact")},
         silent_loops=silent_loops_of(stats),
         executors=stats.get("executors", []),
+        generators_left=stats.get("generators_left", []),
+        never_awaited=stats.get("never_awaited", []),
+        left_out=_left_out(stats.get("left_out") or {}),
     )
+
+
+def _left_out(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return what an agent's lists have no room for, by the names that the page reads."""
+    return {
+        "sites": counts.get(ENDED_BADLY, 0),
+        "executors": counts.get(EXECUTORS, 0),
+        "generators_left": counts.get(GENERATORS, 0),
+    }
 
 
 def _is_local(address: str) -> bool:
@@ -183,11 +196,9 @@ class AgentPages:
         """Write the JSON snapshot of the selected tasks or threads."""
         taken = self._source.take()
         found = taken.snapshot.threads if selection.kind == "thread" else taken.snapshot.tasks
-        if selection.around is None:
-            chosen = [picture for picture in found if selection.holds(picture)][: selection.limit]
-        else:
-            chosen = neighbours(found, selection.around, selection.limit)
-        write_snapshot(snapshot_of(tuple(chosen), taken.snapshot), stream, process=taken.process)
+        chosen = chosen_of(found, selection)
+        picture = snapshot_of(chosen.pictures, taken.snapshot)
+        write_snapshot(picture, stream, process=taken.process, left_out=chosen.left_out)
 
     def _count(self, name: str, *, split_loops: bool = False) -> Counted:
         if name == "taskleak":

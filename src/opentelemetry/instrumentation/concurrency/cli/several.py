@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 from .failures import FINE, UNREACHABLE, CommandError
+from .left_out import some_of
 from .sources import ProcessSource
 from .terminal import Progress, progress, say
 
@@ -76,8 +77,7 @@ class Asked(Generic[S, T]):
         began = time.monotonic()
         while open_numbers:
             labels = [str(getattr(self._found[each], "label", each)) for each in sorted(open_numbers)]
-            more = ", …" if len(labels) > _NAMED else ""
-            with progress(f"Waiting for {len(labels)} of {len(self._found)}: {', '.join(labels[:_NAMED])}{more}") as on:
+            with progress(f"Waiting for {len(labels)} of {len(self._found)}: {some_of(labels, _NAMED)}") as on:
                 number, outcome = _next(outcomes, began, on)
             open_numbers.discard(number)
             if isinstance(outcome, CommandError):

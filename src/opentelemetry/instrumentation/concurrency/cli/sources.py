@@ -17,6 +17,7 @@ from .connection import DIRECTORY_VARIABLE, MAX_ANSWER_BYTES, Answer, ask, has_a
 from .endpoint import UrlSource
 from .failures import CommandError, NotInstrumentedError, UsageError
 from .families import descendants, own_family, pointing_to_children, with_agents
+from .left_out import some_of
 from .processes import Process, has_proc, process_number, python_processes, read_process
 from .quantities import seconds, size
 from .taken import Counted, Taken, taken_from
@@ -24,6 +25,7 @@ from .terminal import progress
 
 _STOPPED: Final = ("T", "t")
 _STOPPED_LIMIT_S: Final = 2.0
+_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def one_source(arguments: argparse.Namespace, *, usual_timeout_s: float = 10.0) 
     """
     found = sources(arguments, usual_timeout_s=usual_timeout_s)
     if len(found) > 1:
-        numbers = ", ".join(source.label for source in found[:8])
+        numbers = some_of([source.label for source in found], _NAMED)
         message = f"{arguments.target!r} matches {len(found)} processes ({numbers}); this command needs exactly one."
         raise UsageError(message)
     return found[0]

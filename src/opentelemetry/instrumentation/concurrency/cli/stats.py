@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from ..agent.answer_shapes import GENERATORS
 from ..durations import short_duration
 from ..sanitize import sanitize
 from ..snapshot.values import CreationSite
 from .by_process import summary_by_process
 from .fitting import field_lines, terminal_width
+from .left_out import left_out_lines, more_rows
 from .quantities import seconds
 from .rate_lines import rate_text
 from .several import Asked
@@ -74,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         emit(["\n"] if counted else [])
         emit(_lines(facts))
         emit(_tables(arguments, facts))
+        emit(left_out_lines(facts, terminal_width(), (GENERATORS,)))
         counts = counted.setdefault(source.label, Counter())
         for site in facts.get("sites", []):
             counts[site_of(site)] += site["live"]
@@ -93,25 +96,19 @@ def _tables(arguments: argparse.Namespace, facts: dict[str, Any]) -> Iterator[st
     of_leaks = [each for each in _OF_LEAKS if any(site.get(each.fact) is not None for site in living)]
     rows = ((*(each.cell(site) for each in of_leaks), *_cells(site)) for site in living[:most])
     yield from table((*(each.column for each in of_leaks), *_COLUMNS), rows, **form)
-    yield from _more(len(living) - most, "sites")
+    yield from more_rows(len(living) - most, "sites")
     if executors:
         yield "\n"
         yield "executors:\n"
         yield from table(_COLUMNS_OF_EXECUTORS, map(_cells_of_executors, executors[:most]), **form)
-        yield from _more(len(executors) - most, "lines")
+        yield from more_rows(len(executors) - most, "lines")
     ended = [site for site in sites if site.get("destroyed") or site.get("unretrieved")]
     if ended:
         ended.sort(key=lambda site: -(site.get("destroyed", 0) + site.get("unretrieved", 0)))
         yield "\n"
         yield "tasks that were destroyed while pending, or whose exception was never retrieved:\n"
         yield from table(_COLUMNS_OF_ENDED, map(_cells_of_ended, ended[:most]), **form)
-        yield from _more(len(ended) - most, "sites")
-
-
-def _more(count: int, noun: str) -> Iterator[str]:
-    """Yield a line on how many rows ``--top`` leaves out."""
-    if count > 0:
-        yield f"{count} more {noun if count > 1 else noun[:-1]}; --top shows more.\n"
+        yield from more_rows(len(ended) - most, "sites")
 
 
 def _rate_cell(site: dict[str, Any]) -> str:

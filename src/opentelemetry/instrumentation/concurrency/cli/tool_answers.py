@@ -155,14 +155,20 @@ def _of_processes(target: str, timeout_s: float, lines: Callable[[ProcessSource]
 
 
 def _text(lines: Iterable[str]) -> str:
-    """Return lines as one text, each sanitised; the rest beyond `TEXT_LIMIT` is omitted and the omission said."""
+    """Return lines as one text, each sanitised; the lines beyond `TEXT_LIMIT` are omitted and counted."""
     made: list[str] = []
-    size = 0
+    size = left_out = 0
     for line in lines:
+        if left_out:
+            left_out += 1
+            continue
         text = sanitize(line.removesuffix("\n"), _LINE_LIMIT, keep="\t")
         size += len(text) + 1
         if size > TEXT_LIMIT:
-            made.append(f"… (only the first {TEXT_LIMIT} characters are shown; narrow with site, wait or verdict)")
-            break
-        made.append(text)
+            left_out = 1
+        else:
+            made.append(text)
+    if left_out:
+        more = f"{left_out} more line{'' if left_out == 1 else 's'}"
+        made.append(f"… ({more} beyond {TEXT_LIMIT} characters; narrow with site, wait or verdict)")
     return "\n".join(made)

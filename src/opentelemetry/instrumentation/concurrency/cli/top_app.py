@@ -12,10 +12,12 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
+from ..agent.answer_shapes import EXECUTORS, GENERATORS
 from ..durations import short_duration
 from ..render.grouped_text import grouped_text
 from ..sanitize import sanitize
 from .failures import CommandError
+from .left_out import left_out_text
 from .site_cells import site_key, site_of
 from .top_rows import COLUMNS, Rows
 
@@ -91,6 +93,7 @@ class TopApp(App[None]):
             return
         paused = "  PAUSED" if self._is_paused else ""
         delays = ", ".join(f"{name} {delay * 1000:.1f} ms" for name, delay in facts.get("delays", {}).items())
+        left_out = left_out_text(facts, (GENERATORS, EXECUTORS))
         self.query_one("#head", Static).update(
             sanitize(
                 f"process {facts['pid']} {facts.get('service', '')}  Python {facts['python']}  "
@@ -100,6 +103,7 @@ class TopApp(App[None]):
             + sanitize(
                 f"tasks {facts.get('tasks')}  threads {facts.get('threads')}  orphans {facts['orphans']}  "
                 f"growing {facts['suspects']}{f'  delay {delays}' if delays else ''}"
+                f"{f'  not shown: {left_out}' if left_out else ''}"
             )
         )
         table = self.query_one(DataTable)

@@ -87,17 +87,25 @@ def tree_lines(
         # In a cycle every task has an owner: without this the cycle would have no root and would not be shown.
         if not above or (picture.deadlock and picture.serial == min(picture.deadlock)):
             roots.append(picture)
-    shown_roots = [root for root in roots if any(map(chooses, _family(root, below)))]
+    shown_roots = [root for root in roots if any(map(chooses, _family([root], below)))]
     shown_roots.sort(key=lambda root: (root.verdict is None, root.serial))
     most = _LINES_PER_TASK * len(everything) + _MAX_DEPTH
-    lines = _forest(shown_roots, below, "", (), width)
+    shown: set[int] = set()
+    lines = _forest(shown_roots, below, "", (), width, shown)
     yield from islice(lines, most)
+    # Counted before the next line is made, which is not shown.
+    missing = sum(picture.serial not in shown for picture in _family(shown_roots, below))
+    left_out = f"{missing} task{'' if missing == 1 else 's'}"
     if next(lines, None) is not None:
-        yield f"… (tasks with several owners are shown below each; only the first {most} lines are shown)\n"
+        missing_text = f"{left_out} not shown" if missing else "no task is missing"
+        text = f"tasks with several owners are shown below each; only the first {most} lines are shown"
+        yield f"… ({text}: {missing_text})\n"
+    elif missing:
+        yield f"… ({left_out} below more than {_MAX_DEPTH} others not shown)\n"
 
 
-def _family(root: LivePicture, below: dict[int, list[LivePicture]]) -> Iterator[LivePicture]:
-    pending, seen = [root], set()
+def _family(roots: Iterable[LivePicture], below: dict[int, list[LivePicture]]) -> Iterator[LivePicture]:
+    pending, seen = list(roots), set()
     while pending:
         picture = pending.pop()
         if picture.serial not in seen:
@@ -107,9 +115,17 @@ def _family(root: LivePicture, below: dict[int, list[LivePicture]]) -> Iterator[
 
 
 def _forest(
-    siblings: list[LivePicture], below: dict[int, list[LivePicture]], indent: str, path: tuple[int, ...], width: int
+    siblings: list[LivePicture],
+    below: dict[int, list[LivePicture]],
+    indent: str,
+    path: tuple[int, ...],
+    width: int,
+    shown: set[int],
 ) -> Iterator[str]:
-    """Yield siblings with their descendants; similar leaves are merged into one line."""
+    """Yield siblings with their descendants; similar leaves are merged into one line.
+
+    The serial numbers of the tasks on the lines are added to ``shown``.
+    """
 
     def key(picture: LivePicture) -> object:
         is_leaf = not below.get(picture.serial) and not picture.deadlock
@@ -120,11 +136,12 @@ def _forest(
         last = number == len(groups) - 1
         branch, deeper = ("", "") if not path else ("└── " if last else "├── ", "    " if last else "│   ")
         first = group[0]
+        shown.update(one.serial for one in group)
         yield f"{_fitted(indent + branch, group, width) if width else indent + branch + _label(group)}\n"
         if first.serial in path or len(path) >= _MAX_DEPTH:
             continue
         children = [child for child in below.get(first.serial, ()) if child.serial not in (*path, first.serial)]
-        yield from _forest(children, below, indent + deeper, (*path, first.serial), width)
+        yield from _forest(children, below, indent + deeper, (*path, first.serial), width, shown)
 
 
 def _fitted(indent: str, group: list[LivePicture], width: int) -> str:

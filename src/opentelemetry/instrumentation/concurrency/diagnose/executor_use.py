@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from types import CodeType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import ReferenceType
 
 from ..census.census import Census
@@ -129,8 +129,15 @@ class ExecutorUses:
         return ExecutorUse(1, idle, len(running) - idle, limit, queued)
 
 
-def executor_rows(uses: Mapping[Site, ExecutorUse], now: float) -> list[dict[str, Any]]:
-    """Return the use of executors as plain values, the longest queue first; at most `MAX_ROWS`.
+class ExecutorRows(NamedTuple):
+    """The use of executors by site, at most `MAX_ROWS`, and the number of sites beyond that."""
+
+    rows: list[dict[str, Any]]
+    left_out: int
+
+
+def executor_rows(uses: Mapping[Site, ExecutorUse], now: float) -> ExecutorRows:
+    """Return the use of executors as plain values, the longest queue first.
 
     Args:
         uses: The use by site.
@@ -141,7 +148,8 @@ def executor_rows(uses: Mapping[Site, ExecutorUse], now: float) -> list[dict[str
         key = site.function, site.path, site.line, site.runs, tuple(site.via)
         made.setdefault(key, (site, ExecutorUse()))[1].add(use)
     largest = sorted(made.values(), key=lambda each: (-each[1].queued, -each[1].busy, each[0].function))
-    return [_row(site, use, now) for site, use in largest[:MAX_ROWS]]
+    rows = [_row(site, use, now) for site, use in largest[:MAX_ROWS]]
+    return ExecutorRows(rows, len(largest) - len(rows))
 
 
 def _row(site: Site, use: ExecutorUse, now: float) -> dict[str, Any]:

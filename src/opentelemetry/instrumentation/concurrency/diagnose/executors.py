@@ -156,7 +156,8 @@ def _live(scan: Scan, site: Site) -> Iterator[int]:
 def _evidence(calls: list[_StuckCall], stuck_s: float, queued: int) -> str:
     workers = "the only worker" if len(calls) == 1 else f"all {len(calls)} workers"
     runs = sorted({call.runs for call in calls} - {""})
-    names = "" if not runs else f" ({', '.join(runs[:_MAX_NAMES])}{', …' if len(runs) > _MAX_NAMES else ''})"
+    more = f" and {len(runs) - _MAX_NAMES} more" if len(runs) > _MAX_NAMES else ""
+    names = f" ({', '.join(runs[:_MAX_NAMES])}{more})" if runs else ""
     has = "has" if len(calls) == 1 else "have"
     their = "its call" if len(calls) == 1 else "their calls"
     waiting = "1 call waits" if queued == 1 else f"{queued} calls wait"

@@ -11,11 +11,12 @@ from ..instrumented import InstrumentedProcess
 from ..live_profile import live_pictures, live_tallies, write_difference, write_live_snapshot, write_profile
 from ..record.site import Site
 from ..snapshot.as_json import write_snapshot
+from ..snapshot.functions import generators_left, never_awaited
 from ..snapshot.output import write_text
 from ..snapshot.process_info import this_process
-from ..snapshot.values import CreationSite, LivePicture
+from ..snapshot.values import CreationSite
 from .chunks import ChunkStream
-from .overview import Facts, Selection, SiteKey, neighbours, overview, snapshot_of
+from .overview import Facts, Selection, SiteKey, chosen_of, overview, snapshot_of
 
 
 class LiveSource:
@@ -56,15 +57,8 @@ class LiveSource:
 
     def write_selection(self, stream: ChunkStream, selection: Selection) -> None:
         """Write the snapshot of the selected tasks or threads: those of a site, or neighbours in the wait graph."""
-        kind = selection.kind
-        if selection.around is None:
-            chosen: list[LivePicture] = []
-            for picture in live_pictures(self._live, kind):
-                if len(chosen) < selection.limit and selection.holds(picture):
-                    chosen.append(picture)
-        else:
-            chosen = neighbours(live_pictures(self._live, kind), selection.around, selection.limit)
-        write_snapshot(snapshot_of(tuple(chosen)), stream)
+        chosen = chosen_of(live_pictures(self._live, selection.kind), selection)
+        write_snapshot(snapshot_of(chosen.pictures), stream, left_out=chosen.left_out)
 
     def _facts(self) -> Facts:
         instrumented, live, process = self._process, self._live, this_process()
@@ -80,6 +74,8 @@ class LiveSource:
         memory: dict[SiteKey, int] = {}
         for (site, _), size in list(live.diagnosed.memory.items()):
             memory[_key(site)] = memory.get(_key(site), 0) + size
+        executors = executor_rows(live.diagnosed.executors, live.census.clock.now())
+        generators = generators_left(live.recorder)
         return Facts(
             taken_at=time.time(),
             process={
@@ -98,7 +94,10 @@ class LiveSource:
             memory=memory,
             impacts={_key(group.site): group.impact.texts for group in reversed(live.diagnosed.groups)},
             silent_loops=[each.as_facts() for each in instrumented.silent_loops(may_ask=False)],
-            executors=executor_rows(live.diagnosed.executors, live.census.clock.now()),
+            executors=executors.rows,
+            generators_left=generators.shown,
+            never_awaited=never_awaited(live.recorder),
+            left_out={"executors": executors.left_out, "generators_left": generators.left_out},
         )
 
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from ..record.naming import CodeLine
 from ..record.threads import OWN_SITE
@@ -38,6 +38,9 @@ class Facts:
         impacts: Texts on the leaks of a site, by kind and site: heading and text.
         silent_loops: The event loops that do not answer, as returned by `SilentLoop.as_facts`.
         executors: The use of executors by site, as returned by `executor_rows`.
+        generators_left: Functions whose generators were left half way, as returned by `generators_left`.
+        never_awaited: Functions whose coroutines were never awaited, as returned by `never_awaited`.
+        left_out: Numbers of entries for which these lists have no room, by the list's name in the document.
     """
 
     taken_at: float
@@ -50,6 +53,9 @@ class Facts:
     executors: list[dict[str, Any]] = field(default_factory=list)
     memory: dict[SiteKey, int] = field(default_factory=dict)
     impacts: dict[SiteKey, dict[str, str]] = field(default_factory=dict)
+    generators_left: list[dict[str, Any]] = field(default_factory=list)
+    never_awaited: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +104,7 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
     numbers = {key: at for at, (key, _) in enumerate(sites)}
     groups = []
     for tally in sorted(tallies, key=lambda one: (one.verdict is None, -one.count))[:MAX_GROUPS]:
-        group = {
-            "site": numbers.get((tally.kind, tally.site), -1),
-            "kind": tally.kind,
-            "count": tally.count,
-            "wait": tally.wait_reason,
-            "verdict": tally.verdict or "",
-            "oldest_s": round(tally.oldest_s, 3),
-            "stall_s": None if tally.longest_stall_s is None else round(tally.longest_stall_s, 3),
-            "stack": stacks.number(tally.stack),
-            "note": tally.note,
-        }
-        if tally.creation_stack:
-            group["creation"] = stacks.number(tally.creation_stack)
-            group["creation_sampled"] = tally.creation_sampled
-        groups.append(group)
+        groups.append(_group_row(tally, numbers, stacks))
     numbered = [[frames.number(entry) for entry in stack] for stack in stacks.values]
     return {
         "overview_version": OVERVIEW_VERSION,
@@ -122,16 +114,67 @@ def overview(tallies: list[Tally], facts: Facts) -> dict[str, Any]:
         "delays_s": facts.delays_s,
         "silent_loops": facts.silent_loops,
         "executors": facts.executors,
+        "generators_left": facts.generators_left,
+        "never_awaited": facts.never_awaited,
         "sites": [row for _, row in sites[:MAX_SITES]],
         "groups": groups,
         "own_site": OWN_SITE,
         "stacks": numbered,
         "frames": [[entry.function, entry.path, entry.line] for entry in frames.values],
-        "left_out": {"sites": max(0, len(sites) - MAX_SITES), "groups": max(0, len(tallies) - MAX_GROUPS)},
+        "left_out": {**facts.left_out, **_left_out(facts, len(sites), len(tallies))},
     }
 
 
-def neighbours(pictures: Iterable[LivePicture], serial: int, limit: int) -> list[LivePicture]:
+def _group_row(tally: Tally, numbers: dict[SiteKey, int], stacks: Interned[tuple[CodeLine, ...]]) -> dict[str, Any]:
+    """Return a group; sites are given by their row, and stacks by their number in ``stacks``."""
+    group = {
+        "site": numbers.get((tally.kind, tally.site), -1),
+        "kind": tally.kind,
+        "count": tally.count,
+        "wait": tally.wait_reason,
+        "verdict": tally.verdict or "",
+        "oldest_s": round(tally.oldest_s, 3),
+        "stall_s": None if tally.longest_stall_s is None else round(tally.longest_stall_s, 3),
+        "stack": stacks.number(tally.stack),
+        "note": tally.note,
+    }
+    if tally.creation_stack:
+        group["creation"] = stacks.number(tally.creation_stack)
+        group["creation_sampled"] = tally.creation_sampled
+    return group
+
+
+def _left_out(facts: Facts, sites: int, groups: int) -> dict[str, int]:
+    """Return the numbers of sites and groups that have no room in the document or in its facts."""
+    return {
+        "sites": facts.left_out.get("sites", 0) + max(0, sites - MAX_SITES),
+        "groups": max(0, groups - MAX_GROUPS),
+    }
+
+
+class Chosen(NamedTuple):
+    """The pictures that an answer has room for, and the number of further ones that were selected."""
+
+    pictures: tuple[LivePicture, ...]
+    left_out: int
+
+
+def chosen_of(pictures: Iterable[LivePicture], selection: Selection) -> Chosen:
+    """Return the selected tasks or threads among all of their kind."""
+    if selection.around is not None:
+        return neighbours(pictures, selection.around, selection.limit)
+    found: list[LivePicture] = []
+    left_out = 0
+    for picture in pictures:
+        if selection.holds(picture):
+            if len(found) < selection.limit:
+                found.append(picture)
+            else:
+                left_out += 1
+    return Chosen(tuple(found), left_out)
+
+
+def neighbours(pictures: Iterable[LivePicture], serial: int, limit: int) -> Chosen:
     """Return a task and the tasks connected with it in the wait graph, nearest first.
 
     Args:
@@ -141,18 +184,22 @@ def neighbours(pictures: Iterable[LivePicture], serial: int, limit: int) -> list
     """
     known = {one.serial: one for one in pictures if one.waits_for is not None or one.owners or one.serial == serial}
     found: list[LivePicture] = []
+    left_out = 0
     pending, seen = deque([serial]), {serial}
-    while pending and len(found) < limit:
+    while pending:
         picture = known.get(pending.popleft())
         if picture is None:
             continue
-        found.append(picture)
+        if len(found) < limit:
+            found.append(picture)
+        else:
+            left_out += 1
         ahead = () if picture.waits_for is None else (picture.waits_for,)
         for other in (*ahead, *picture.owners):
             if other not in seen:
                 seen.add(other)
                 pending.append(other)
-    return found
+    return Chosen(tuple(found), left_out)
 
 
 def snapshot_of(pictures: tuple[LivePicture, ...], whole: Snapshot | None = None) -> Snapshot:

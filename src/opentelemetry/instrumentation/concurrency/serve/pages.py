@@ -30,7 +30,18 @@ _ASSETS: Final[Mapping[str, tuple[str, str]]] = {
     "page.css": ("page.css", "text/css; charset=utf-8"),
     **{
         f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("page", "detail", "executors", "flame", "graph", "leaks", "sites", "sparklines", "show")
+        for name in (
+            "page",
+            "detail",
+            "executors",
+            "flame",
+            "functions",
+            "graph",
+            "leaks",
+            "sites",
+            "sparklines",
+            "show",
+        )
     },
 }
 

@@ -44,7 +44,7 @@ _OPTIONAL: Final = (
 )
 
 
-def write_snapshot(snapshot: Snapshot, stream: Any, *, process: ProcessInfo | None = None) -> None:
+def write_snapshot(snapshot: Snapshot, stream: Any, *, process: ProcessInfo | None = None, left_out: int = 0) -> None:
     """Write a snapshot as one JSON object.
 
     Args:
@@ -52,13 +52,14 @@ def write_snapshot(snapshot: Snapshot, stream: Any, *, process: ProcessInfo | No
         stream: A stream for text, or for bytes (ASCII).
         process: The process of the snapshot; None for this process if its number matches, otherwise only the number
             is written.
+        left_out: Number of tasks or threads that were selected but are not in the snapshot.
 
     Cost: about 5 µs per task; the text is never in memory as a whole.
     """
     if process is None:
         process = this_process()
         process = process if process.process_id == snapshot.process_id else ProcessInfo(snapshot.process_id)
-    document = _Document(snapshot.taken_at, process)
+    document = _Document(snapshot.taken_at, process, left_out)
     tasks = _listed(map(document.picture, snapshot.tasks))
     threads = _listed(map(document.picture, snapshot.threads))
     write_text(document.pieces(snapshot.by_site, snapshot.by_stack, tasks, threads), stream)
@@ -100,8 +101,9 @@ def snapshot_schema() -> dict[str, Any]:
 class _Document:
     """Numbers shared values while pictures and groups are written; the tables come last in the document."""
 
-    def __init__(self, taken_at: float, process: ProcessInfo) -> None:
+    def __init__(self, taken_at: float, process: ProcessInfo, left_out: int = 0) -> None:
         self._taken_at = taken_at
+        self._left_out = left_out
         self._process = process
         self._sites: Interned[CreationSite] = Interned()
         self._stacks: Interned[tuple[CodeLine, ...]] = Interned()
@@ -163,6 +165,7 @@ class _Document:
                 "instrumentation_version": process.instrumentation_version,
             },
             "totals": {"tasks": _totals(by_stack, "task"), "threads": _totals(by_stack, "thread")},
+            **({"left_out": self._left_out} if self._left_out else {}),
         }
         yield json.dumps(head, indent=1).removesuffix("\n}")
         yield from self._list("by_site", _listed(self._group(group, with_stack=False) for group in by_site))

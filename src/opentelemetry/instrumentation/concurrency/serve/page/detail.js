@@ -59,19 +59,19 @@ export class Detail {
       const answer = await fetch(`snapshot.json?${query}`);
       if (!answer.ok) throw new Error(await answer.text());
       const found = await answer.json();
-      place_.replaceChildren(this.taskTable(row, found[`${row.kind}s`]));
+      place_.replaceChildren(this.taskTable(row, found[`${row.kind}s`], found.left_out ?? 0));
     } catch (error) {
       place_.textContent = `Loading failed: ${error.message}`;
     }
   }
 
-  taskTable(row, tasks) {
+  taskTable(row, tasks, leftOut) {
     const head = ["Number", "Name", "Age", "Waits in", "Verdict"].map((text) => element("th", { scope: "col" }, text));
     const rows = tasks.map((task) => element("tr", {},
       element("td", {}, row.kind === "task" ? element("button", { type: "button", onclick: () => this.showTask(task.serial) }, String(task.serial)) : String(task.serial)),
       element("td", {}, task.name), element("td", { class: "number" }, age(task.age_s)), element("td", {}, task.wait_reason),
       element("td", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict ?? "")));
-    const cut = row.live > tasks.length ? element("p", { class: "quiet" }, `The first ${tasks.length} of ${number(row.live)}.`) : null;
+    const cut = leftOut ? element("p", { class: "quiet" }, `${number(tasks.length)} shown, ${number(leftOut)} more.`) : null;
     return element("div", {}, element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows))), cut);
   }
 }

@@ -2,14 +2,15 @@
 
 import { age, element, number, place } from "./show.js";
 
-export function drawExecutors(where, rows) {
+export function drawExecutors(where, rows, leftOut) {
   where.hidden = !rows.length;
   if (!rows.length) { where.replaceChildren(); return; }
   const heads = [["Created at", ""], ["Busy", "number"], ["Limit", "number"], ["Queued", "number"], ["Oldest queued", "number"], ["Executors", "number wide"]];
   where.replaceChildren(element("div", { class: "scroll" }, element("table", {},
     element("caption", {}, "Executors by the line that created them"),
     element("thead", {}, element("tr", {}, ...heads.map(([text, kind]) => element("th", { scope: "col", class: kind }, text)))),
-    element("tbody", {}, ...rows.map(drawRow)))));
+    element("tbody", {}, ...rows.map(drawRow)))),
+    ...(leftOut ? [element("p", { class: "quiet" }, `${number(leftOut)} more line${leftOut === 1 ? "" : "s"} with executors not shown.`)] : []));
 }
 
 function drawRow(row) {

@@ -35,11 +35,19 @@ export class Flame {
     // In pixels of the screen, so that the text keeps its size on a phone.
     this.width = Math.max(260, this.place.clientWidth || 1200);
     const boxes = [];
+    this.narrow = 0;
     const depth = this.box(node, 0, 1, 0, node.count, boxes, this.path);
     const what = `${this.kind.value}s`;
     const others = this.by.value === "stack" || !node.of_another ? "" : ` ${number(node.of_another)} of them are shown with the stack of another ${this.kind.value} created at the same line.`;
-    this.told.textContent = node.count ? `${number(node.count)} ${what}${this.path.length ? ` below ${this.path.at(-1)}` : ""}. Select a frame to zoom in.${others}` : `No ${what} with such a stack.`;
+    this.told.textContent = node.count ? `${number(node.count)} ${what}${this.path.length ? ` below ${this.path.at(-1)}` : ""}. Select a frame to zoom in.${others}${this.omitted()}` : `No ${what} with such a stack.`;
     this.place.replaceChildren(drawn("svg", { viewBox: `0 0 ${this.width} ${Math.max(1, depth) * HEIGHT}`, role: "group", "aria-label": `Flame graph of ${what}` }, ...boxes));
+  }
+
+  // What the picture lacks: frames of less than two pixels, and groups that the process did not send.
+  omitted() {
+    const groups = this.data.left_out.groups;
+    return (this.narrow ? ` ${number(this.narrow)} frame${this.narrow === 1 ? " is" : "s are"} too narrow to show.` : "")
+      + (groups ? ` The ${number(groups)} smallest groups are not counted.` : "");
   }
 
   tree() {
@@ -68,7 +76,8 @@ export class Flame {
   }
 
   box(node, left, width, level, whole, boxes, path) {
-    if (width * this.width < LEAST_PIXELS || !node.count) return level;
+    if (!node.count) return level;
+    if (width * this.width < LEAST_PIXELS) { this.narrow += 1; return level; }
     const text = `${node.name}, ${number(node.count)} of ${number(whole)}${node.accused ? `, ${number(node.accused)} with a verdict` : ""}`;
     const zoom = () => { this.path = path; this.draw(); };
     const fits = Math.floor(width * this.width / 7.4) - 1;

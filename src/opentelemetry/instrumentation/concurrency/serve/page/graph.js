@@ -1,6 +1,6 @@
 // The neighbours of a task in the wait graph, as a tree; deadlocks are marked.
 
-import { age, breakable, element, stackOfAnother, stackText } from "./show.js";
+import { age, breakable, element, number, stackOfAnother, stackText } from "./show.js";
 
 export class Graph {
   constructor() {
@@ -29,7 +29,7 @@ export class Graph {
       }
       const hint = element("p", { class: "quiet" }, "For another task, enter its number, or select it in the details of a site.");
       const title = cycles.size ? `${cycles.size} await cycle${cycles.size === 1 ? "" : "s"}: nothing can wake or cancel these tasks` : "No tasks await each other in a cycle";
-      this.place.replaceChildren(element("h2", {}, title), hint, ...[...cycles.values()].map((tasks) => element("ul", {}, ...tasks.map((task) => element("li", {}, this.task(task, found))))));
+      this.place.replaceChildren(element("h2", {}, title), hint, ...rest(found), ...[...cycles.values()].map((tasks) => element("ul", {}, ...tasks.map((task) => element("li", {}, this.task(task, found))))));
     } catch (error) {
       this.place.textContent = `Loading failed: ${error.message}`;
     }
@@ -62,7 +62,7 @@ export class Graph {
     const alone = above.length ? [] : [element("p", { class: "quiet" }, "It waits for no task, and no task waits for it.")];
     const reason = start.reason ? [element("p", {}, start.reason)] : [];
     const stack = element("pre", { tabindex: "0", "aria-label": "where it waits, innermost first" }, stackText(foundAsOverview(found), start.stack));
-    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, ...created(start, found), stack, ...above, ...alone);
+    this.place.replaceChildren(element("ul", {}, element("li", {}, this.task(start, found))), ...reason, ...created(start, found), stack, ...above, ...alone, ...rest(found));
   }
 
   branches(serials, next, tasks, found, seen) {
@@ -83,6 +83,10 @@ export class Graph {
       task.deadlock?.length ? element("span", { class: "bad" }, "deadlock ") : null,
       task.verdict ? element("span", { class: task.verdict === "unwakeable" ? "bad" : "warn", title: task.reason ?? "" }, task.verdict) : null);
   }
+}
+
+function rest(found) {
+  return found.left_out ? [element("p", { class: "quiet" }, `${number(found.left_out)} more tasks not shown.`)] : [];
 }
 
 function created(task, found) {

@@ -2,6 +2,7 @@
 
 import { drawExecutors } from "./executors.js";
 import { Flame } from "./flame.js";
+import { drawFunctions } from "./functions.js";
 import { Graph } from "./graph.js";
 import { Leaks } from "./leaks.js";
 import { age, element, number } from "./show.js";
@@ -46,9 +47,10 @@ function take(data) {
   part("title").textContent = name;
   part("process").textContent = `process ${process.process_id}, Python ${process.python_version}, up ${age(process.uptime_s)}${process.scan_age_s === null ? "" : `, last scan ${age(process.scan_age_s)} ago`}`;
   drawBlocked(part("blocked"), data.silent_loops ?? []);
+  drawFunctions(part("functions"), data);
   drawCards(part("cards"), data);
   sites.take(data);
-  drawExecutors(part("executors"), data.executors ?? []);
+  drawExecutors(part("executors"), data.executors ?? [], data.left_out?.executors ?? 0);
   flame.take(data);
   part("status").className = "quiet";
   part("status").textContent = paused ? "paused" : "";
