@@ -126,7 +126,7 @@ def test_overview_has_the_data_of_the_page(base):
     assert (row["live"], row["created"], row["unwakeable"]) == (40, 40, 40)
     group = next(group for group in found["groups"] if found["sites"][group["site"]] == row)
     assert found["frames"][found["stacks"][group["stack"]][-1]][0] == "__main__.wait_for_ever"
-    assert found["left_out"] == {"sites": 0, "groups": 0}
+    assert found["left_out"] == {"sites": 0, "groups": 0, "executors": 0, "generators_left": 0}
 
 
 def test_many_clients_get_an_answer_or_a_refusal(base):

@@ -170,6 +170,8 @@ def test_leak_pages_and_its_healthy_twin_stays_silent(server):
     assert {alert for alert, job in server.firing() if job == "leaking"} == {"PythonLeakGrows"}
 
 
+FROM_FIRST_OCCURRENCE = {"python_asyncio_generator_unfinished_total", "python_asyncio_coroutine_unawaited_total"}
+"""Not sent before a generator was left half way or a coroutine was not awaited, which the shop never does."""
 PROCESS = ("max by (job, instance) (process_", "sum by (job, instance) (rate(process_")
 
 
@@ -183,6 +185,8 @@ def queries():
 def test_every_query_of_the_dashboard_returns_data(server, expression):
     if server.otlp and expression.startswith(PROCESS):
         pytest.skip("the shop does not send metrics of its process by OTLP; the panel names the package that does")
+    if any(name in expression for name in FROM_FIRST_OCCURRENCE):
+        pytest.skip("the shop neither leaves generators half way nor forgets to await")
     for variable in ("job", "instance", "function"):
         expression = expression.replace(f"${variable}", ".*")
     expression = expression.replace("$__rate_interval", "15s")
@@ -205,7 +209,7 @@ def metric_names():
     """Return the names of this package's metrics that rules and dashboard use."""
     texts = [(RULES / name).read_text() for name in (RECORDING, ALERTING)]
     named = set(re.findall(r"(?<![:\w])python_\w+", " ".join([*texts, *(p.values[0] for p in queries())])))
-    return {name for name in named if name not in LABELS}
+    return {name for name in named if name not in LABELS} - FROM_FIRST_OCCURRENCE
 
 
 def unknown_names(server):
