@@ -97,6 +97,12 @@ def test_target_that_matches_many_processes_counts_those_not_named(monkeypatch):
         sources.one_source(argparse.Namespace(target="python"))
 
 
+def test_pattern_that_matches_many_processes_counts_those_not_named(monkeypatch):
+    monkeypatch.setattr(sources, "_matching", lambda _: [Process(number) for number in range(1, 11)])
+    with pytest.raises(UsageError, match=r"10 Python processes \(1, 2, 3, 4, 5, 6, 7, 8 and 2 more\)"):
+        sources.one_process("shop", "attach")
+
+
 def test_progress_over_many_processes_counts_those_not_named(monkeypatch):
     said = []
     monkeypatch.setattr(several, "progress", lambda text: said.append(text) or nullcontext(lambda *_: None))

@@ -8,6 +8,7 @@ from typing import Final
 
 from .connection import has_agent
 from .failures import NotInstrumentedError
+from .left_out import some_of
 from .processes import Process, python_processes, read_process
 from .terminal import say
 
@@ -67,5 +68,4 @@ def pointing_to_children(error: NotInstrumentedError, process: Process) -> NotIn
 
 def _named(processes: list[Process]) -> str:
     numbers = [str(each.process_id) for each in processes]
-    more = f" and {len(numbers) - _MAX_NAMED} more" if len(numbers) > _MAX_NAMED else ""
-    return f"process{'es' if len(numbers) > 1 else ''} {', '.join(numbers[:_MAX_NAMED])}{more}"
+    return f"process{'es' if len(numbers) > 1 else ''} {some_of(numbers, _MAX_NAMED)}"

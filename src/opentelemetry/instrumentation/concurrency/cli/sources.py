@@ -223,7 +223,7 @@ def one_process(target: str, command: str) -> Process:
         return process_of(number)
     found = _matching(target)
     if len(found) != 1:
-        numbers = ", ".join(str(each.process_id) for each in found[:8])
+        numbers = some_of([str(each.process_id) for each in found], _NAMED)
         what = f"{len(found)} Python processes ({numbers})" if found else "no Python process"
         message = f"{command}: expected one PID, got {target!r}, which matches {what}."
         raise UsageError(message)
