@@ -136,7 +136,7 @@ def show(receiver: OtlpReceiver, points: list[Point], seconds: float) -> bool:
     event = print_report(receiver)
     twin = receiver.total("python.asyncio.task.orphan.count", code__function__name="shop.search.query_fixed") or 0
     print(f"\nThe fixed handler (/query-fixed, {REQUESTS['/query-fixed']} requests): {twin:.0f} orphans.")
-    print("In your own service:  pip install opentelemetry-instrumentation-concurrency")
+    print("In your own service:  pip install 'opentelemetry-instrumentation-concurrency[otlp]'")
     print("                      opentelemetry-instrument python app.py")
     return leaking_lines == 1 and event["python.leak.count"] == REQUESTS["/query"] and twin == 0
 

@@ -94,13 +94,15 @@ def test_pattern_does_not_match_own_ancestors(machine):
 
 
 def test_one_process_by_pattern_is_the_only_match(machine):
-    """For doctor, attach and detach; with or without an agent."""
+    """For doctor, with or without an agent; not for commands that change the process."""
     machine(WORKERS, set())
-    assert sources.one_process("shop:app", "doctor").process_id == 10
+    assert sources.one_process("shop:app", "doctor", by_pattern=True).process_id == 10
     with pytest.raises(UsageError, match=r"doctor: expected one PID, got 'spawn', which matches 2 .* \(11, 12\)"):
-        sources.one_process("spawn", "doctor")
+        sources.one_process("spawn", "doctor", by_pattern=True)
     with pytest.raises(UsageError, match="which matches no Python process"):
-        sources.one_process("nothing", "doctor")
+        sources.one_process("nothing", "doctor", by_pattern=True)
+    with pytest.raises(UsageError, match=r"attach: expected one PID, got 'shop:app'\.$"):
+        sources.one_process("shop:app", "attach")
 
 
 def test_named_processes_are_limited():

@@ -219,7 +219,7 @@ class TestMain:
             (["profile", "4194303"], 3, "There is no process"),
             (["attach", "x"], 2, "expected one PID"),
             (["detach", "x"], 2, "expected one PID"),
-            (["doctor", "x"], 2, "expected one PID"),
+            (["doctor", "no such command line anywhere"], 2, "expected one PID"),
         ],
     )
     def test_each_failure_is_one_paragraph(self, arguments, code, said, capsys):

@@ -33,7 +33,12 @@ class TestSecurity:
         """A token that can not be read must not leave an endpoint that asks for none."""
         settings, (warning,) = load({name: 42, "debug_address": "127.0.0.1:6080"})
         assert settings == Settings()
-        assert warning.endswith("Using debug_address=unset.")
+        assert warning.endswith(". The debug endpoint stays closed.")
+
+    def test_closed_state_is_named_by_its_variable(self):
+        """As the reader would set it."""
+        _, (warning,) = load({}, ALLOW_CANCEL="si")
+        assert warning.endswith(". Using OTEL_PYTHON_CONCURRENCY_ALLOW_CANCEL=false.")
 
     def test_bad_keyword_of_security_setting_stays_closed(self):
         """The closed state is final, whatever the other sources say."""

@@ -206,7 +206,8 @@ def _signal(value: Any, _from_code: bool) -> str:
 
 
 BOOLEAN: Final = Kind("boolean", "true or false (1/0, yes/no, on/off)", _boolean)
-GLOBS: Final = Kind("list", "a comma list of globs or fingerprints", _globs, empty=())
+GLOBS: Final = Kind("list", "a comma list of globs", _globs, empty=())
+GLOBS_OR_FINGERPRINTS: Final = Kind("list", "a comma list of globs or fingerprints", _globs, empty=())
 TEXT: Final = Kind("text", "a text", lambda value, _from_code: _text(value))
 PATH: Final = Kind("path", "a path", _path)
 ABSOLUTE_PATH: Final = Kind("path", "an absolute path", _absolute_path)

@@ -18,6 +18,7 @@ from .setting_values import (
     ADDRESS,
     BOOLEAN,
     GLOBS,
+    GLOBS_OR_FINGERPRINTS,
     PATH,
     SIGNAL,
     TEXT,
@@ -142,7 +143,7 @@ SETTING_SPECS: Final[tuple[SettingSpec, ...]] = (
         "ignore",
         "",
         "comma-separated fingerprints, or globs on module.function (creating or run) or file path: never orphans",
-        GLOBS,
+        GLOBS_OR_FINGERPRINTS,
     ),
     SettingSpec("reports", "auto", "auto, span, log or none", choice("auto", "span", "log", "none")),
     SettingSpec("report_limit", "10", "maximum number of reports per scan", integer(0, 1000)),
@@ -367,11 +368,13 @@ def _is_true(value: Any) -> bool:
 def _complaint(spec: SettingSpec, given: _Given, error: Exception) -> str:
     what = "<secret>" if spec.is_secret else value_text(given.value)
     hint = f" ({given.name}={error})" if type(error) is InvalidSetting and error.args else ""
-    if spec.closed:
-        stands = " and ".join(f"{name}={str(value).lower() or 'unset'}" for name, value in spec.closed)
+    if spec.closed == _NO_ENDPOINT:
+        stands = "The debug endpoint stays closed"
+    elif spec.closed:
+        stands = "Using " + " and ".join(f"{PREFIX}{name.upper()}={str(value).lower()}" for name, value in spec.closed)
     else:
-        stands = f"the default, {spec.default_text or 'unset'}"
-    return f"{given.name}={what} is invalid: expected {spec.kind.expected}{hint}. Using {stands}."
+        stands = f"Using the default, {spec.default_text or 'unset'}"
+    return f"{given.name}={what} is invalid: expected {spec.kind.expected}{hint}. {stands}."
 
 
 def _warn_about_unknown(names: Iterable[Any], known: set[str], what: str, warn: Callable[[str], None]) -> None:

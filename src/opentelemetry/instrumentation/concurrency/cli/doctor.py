@@ -28,7 +28,9 @@ _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("target", nargs="?", metavar="PID", help="the process; default: this environment")
+    parser.add_argument(
+        "target", nargs="?", metavar="TARGET", help="PID, or a glob on the command; default: this environment"
+    )
     parser.add_argument(
         "--control",
         action="store_true",
@@ -46,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(message)
     if arguments.target is None:
         return _shown(arguments, of_environment(), FINE)
-    process = one_process(arguments.target, "doctor")
+    process = one_process(arguments.target, "doctor", by_pattern=not arguments.control)
     try:
         facts = ask(process, "status", timeout_s=timeout_s).facts
     except NotInstrumentedError as error:

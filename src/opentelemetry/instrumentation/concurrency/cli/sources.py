@@ -211,8 +211,14 @@ def _none_has_an_agent(target: str, candidates: list[Process]) -> NotInstrumente
     return error
 
 
-def one_process(target: str, command: str) -> Process:
-    """Return the process with the number that a text gives, or the only Python process that a pattern matches.
+def one_process(target: str, command: str, *, by_pattern: bool = False) -> Process:
+    """Return the process with the number that a text gives.
+
+    Args:
+        target: The text.
+        command: The command, for the message.
+        by_pattern: Whether a pattern that matches a single Python process is accepted too. A command that changes the
+            process requires its number.
 
     Raises:
         UsageError: If the text is neither.
@@ -221,6 +227,9 @@ def one_process(target: str, command: str) -> Process:
     number = process_number(target)
     if number is not None:
         return process_of(number)
+    if not by_pattern:
+        message = f"{command}: expected one PID, got {target!r}."
+        raise UsageError(message)
     found = _matching(target)
     if len(found) != 1:
         numbers = some_of([str(each.process_id) for each in found], _NAMED)

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
             "top needs the extra cli: pip install 'opentelemetry-instrumentation-concurrency[cli]'. "
             f"Without it: {in_a_pipe}"
         )
-        raise CommandError(message) from None
+        raise UsageError(message) from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         message = f"top needs a terminal; in a pipe: {in_a_pipe}"
         raise UsageError(message)
