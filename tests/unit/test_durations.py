@@ -46,6 +46,16 @@ def test_command_line_seconds_without_a_unit_is_refused():
     with pytest.raises(UsageError, match="'2' has no unit: write 2s for seconds or 2ms for milliseconds"):
         seconds("2")
     assert seconds("2", bare=True) == 2.0
+    with pytest.raises(UsageError, match="'0' is not a duration"):
+        seconds("0")
+
+
+def test_command_line_bad_quantity_names_its_option():
+    """A command has several."""
+    with pytest.raises(UsageError, match=r"^--timeout '2' has no unit"):
+        seconds("2", "--timeout")
+    with pytest.raises(UsageError, match=r"^--max-answer 'x' is not a size"):
+        size("x", "--max-answer")
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1s", "0s", "nan", "inf", "ms", "1 s s", "999999d"])

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    timeout_s = seconds(arguments.timeout)
+    timeout_s = seconds(arguments.timeout, "--timeout")
     process = one_process(arguments.target, "attach")
     if has_agent(process):
         message = f"Process {process.process_id} already has an agent: otel-concurrency stack {process.process_id}"

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    wait_s = seconds(arguments.wait)
+    wait_s = seconds(arguments.wait, "--wait")
     source = one_source(arguments, usual_timeout_s=10.0 + wait_s)
     order = {"site": arguments.site, "verdict": arguments.verdict or "", "limit": arguments.limit, "wait_s": wait_s}
     taken, facts = _asked(source, {**order, "dry_run": True})

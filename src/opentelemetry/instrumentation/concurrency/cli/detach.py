@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     process = one_process(arguments.target, "detach")
     failure = f"The instrumentation of process {process.process_id} was not removed"
-    call_in_process(process, "detach_here", failure=failure, timeout_s=seconds(arguments.timeout))
+    call_in_process(process, "detach_here", failure=failure, timeout_s=seconds(arguments.timeout, "--timeout"))
     if arguments.output == "json":
         emit_json({"pid": process.process_id, "detached": True})
     else:

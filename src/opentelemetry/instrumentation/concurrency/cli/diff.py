@@ -51,8 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    timeout_s = seconds(arguments.timeout) if arguments.timeout else 10.0
-    max_bytes = size(arguments.max_answer) if arguments.max_answer else MAX_ANSWER_BYTES
+    timeout_s = seconds(arguments.timeout, "--timeout") if arguments.timeout else 10.0
+    max_bytes = size(arguments.max_answer, "--max-answer") if arguments.max_answer else MAX_ANSWER_BYTES
     before, after = (_taken(name, timeout_s, max_bytes) for name in (arguments.before, arguments.after))
     changes = changes_by_site(before.snapshot, after.snapshot)
     if arguments.output == "json":

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    timeout_s = seconds(arguments.timeout)
+    timeout_s = seconds(arguments.timeout, "--timeout")
     if arguments.target is None and arguments.control:
         message = "doctor --control needs the PID of a process: otel-concurrency doctor --control 4711."
         raise UsageError(message)

@@ -119,7 +119,7 @@ def _indented(text: str) -> str:
 
 
 def _watched(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    interval_s = seconds(arguments.watch)
+    interval_s = seconds(arguments.watch, "--watch")
     while True:
         clear_screen()
         run(arguments)

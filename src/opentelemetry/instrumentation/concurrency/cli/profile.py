@@ -118,7 +118,7 @@ def _write_difference(arguments: argparse.Namespace, source: Source, form: str) 
     if form not in ("pprof", "text"):
         message = f"--seconds: expected --format pprof or text, got {form}."
         raise UsageError(message)
-    interval_s = seconds(arguments.seconds, bare=True)
+    interval_s = seconds(arguments.seconds, "--seconds", bare=True)
     if form == "text":
         earlier = _take(arguments, source)
         _wait(interval_s)

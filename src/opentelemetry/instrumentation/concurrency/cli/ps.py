@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    rows = process_rows(seconds(getattr(arguments, "timeout", "2s")), only_agents=arguments.agents)
+    rows = process_rows(seconds(getattr(arguments, "timeout", "2s"), "--timeout"), only_agents=arguments.agents)
     if arguments.output == "json":
         emit_json(rows)
         return FINE

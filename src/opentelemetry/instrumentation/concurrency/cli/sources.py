@@ -133,8 +133,8 @@ def sources(arguments: argparse.Namespace, *, usual_timeout_s: float = 10.0) -> 
         UsageError: If the arguments select no target, both a target and a URL, or a URL where none is accepted.
         CommandError: If there is no such process.
     """
-    timeout_s = seconds(arguments.timeout) if arguments.timeout else usual_timeout_s
-    max_bytes = size(arguments.max_answer) if arguments.max_answer else MAX_ANSWER_BYTES
+    timeout_s = seconds(arguments.timeout, "--timeout") if arguments.timeout else usual_timeout_s
+    max_bytes = size(arguments.max_answer, "--max-answer") if arguments.max_answer else MAX_ANSWER_BYTES
     if arguments.url:
         if arguments.without_url:
             raise UsageError(arguments.without_url)

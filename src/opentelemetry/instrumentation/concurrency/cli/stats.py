@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = sources(arguments)
-    interval_s = seconds(arguments.interval)
+    interval_s = seconds(arguments.interval, "--interval")
     asked = Asked(found, lambda source: _measured(source, interval_s))
     if arguments.output == "json":
         emit_json([facts for _, facts in asked.in_order()])

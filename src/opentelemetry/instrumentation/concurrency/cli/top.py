@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    interval_s = seconds(arguments.interval)
+    interval_s = seconds(arguments.interval, "--interval")
     source = one_source(arguments)
     target = f"--url {arguments.url}" if arguments.url else source.label
     in_a_pipe = f"otel-concurrency stats {target} --watch 2s"
