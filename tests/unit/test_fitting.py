@@ -66,6 +66,7 @@ def test_place_is_one_line_or_two():
 def test_sentence_is_wrapped_at_words():
     lines = list(sentence_lines("  one two three four five six seven eight", 20))
     assert lines == ["  one two three four\n", "    five six seven\n", "    eight\n"]
+    assert list(sentence_lines("ok    one two three four", 20, 6)) == ["ok    one two three\n", "      four\n"]
 
 
 def test_empty_and_dropped_columns_leave_no_gap(monkeypatch):

@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Iterable
 from typing import Final
 
+from ..sanitize import sanitize
 from .checks import of_agent, of_environment, of_process
 from .connection import ask
 from .control import control
 from .failures import FINE, UNREACHABLE, CommandError, NotInstrumentedError, UsageError
 from .finding import Finding
+from .fitting import sentence_lines, terminal_width
 from .launched_processes import cause_of_missing_agent
 from .processes import environment_of
 from .quantities import seconds
@@ -24,6 +26,7 @@ FORMS: Final = ("table", "json")
 REPEATS: Final = True
 
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+_INDENT: Final = 6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +72,8 @@ def _shown(arguments: argparse.Namespace, findings: Iterable[Finding], code: int
         emit_json([{"state": each.state, "what": each.what, "remedy": each.remedy} for each in findings])
         return code
     for each in findings:
-        emit([f"{_MARKS[each.state]}  {each.what}\n"])
+        emit(sentence_lines(f"{_MARKS[each.state]}  {sanitize(each.what)}", terminal_width(), _INDENT))
+        # A remedy may contain a command, which must stay one line to be copied.
         if each.remedy:
             emit([f"      → {each.remedy}\n"])
     return code

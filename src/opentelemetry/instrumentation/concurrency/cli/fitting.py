@@ -115,12 +115,12 @@ def field_lines(fields: Sequence[str], width: int) -> Iterator[str]:
     yield f"{line}\n"
 
 
-def sentence_lines(text: str, width: int) -> Iterator[str]:
-    """Yield a sentence, wrapped at words; continuation lines are indented by two more columns."""
+def sentence_lines(text: str, width: int, further: int = 2) -> Iterator[str]:
+    """Yield a sentence, wrapped at words; continuation lines are indented by some further columns."""
     if not width or len(text) <= width:
         yield f"{text}\n"
         return
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    indent = " " * (len(text) - len(text.lstrip()) + further)
     wrapped = textwrap.wrap(
         text,
         max(width, 20),
