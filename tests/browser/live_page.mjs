@@ -112,6 +112,10 @@ seen.manyShown = await many.locator("#rows tr").count();
 await many.click("#more");
 seen.manyShownMore = await many.locator("#rows tr").count();
 
+await many.click("#tab-flame");
+await many.selectOption("#flame-by", "creation");
+seen.narrow = await text(many, "#flame-told");
+
 seen.foreign = seen.requests.filter((each) => !each.startsWith(new URL(url).origin) && !each.startsWith(new URL(manyUrl).origin) && !each.startsWith("data:"));
 console.log(JSON.stringify(seen));
 await browser.close();

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,6 +140,11 @@ def test_generators_left_and_coroutines_never_awaited_are_shown(seen):
     assert shown.startswith("120 asynchronous generators left half way") and "contextlib.aclosing()" in shown
     assert "120 \u00d7 __main__.VeryLongNamedRepositoryForTheOrdersOfAllCustomers.pages_of_the_whole_catalogue" in shown
     assert "120 coroutines never awaited" in shown and "most of them dropped in __main__.handle" in shown
+
+
+def test_flame_graph_counts_frames_that_are_too_narrow(seen):
+    """5,000 sites, of which 5,000 groups are sent, on 1,280 pixels."""
+    assert re.search(r" [1-9][\d,]* frames are too narrow to show\.", seen["narrow"]), seen["narrow"]
 
 
 def test_five_thousand_lines_stay_usable(seen):

@@ -9,7 +9,7 @@ from io import StringIO
 from types import SimpleNamespace
 
 import pytest
-from pictured import healthy, leaked, spawned
+from pictured import healthy, leaked, snapshot, spawned
 
 from opentelemetry.instrumentation.concurrency.cli import flame_graph as flame_module
 from opentelemetry.instrumentation.concurrency.cli import launched_processes, several, sources
@@ -17,13 +17,17 @@ from opentelemetry.instrumentation.concurrency.cli.by_process import summary_by_
 from opentelemetry.instrumentation.concurrency.cli.failures import UsageError
 from opentelemetry.instrumentation.concurrency.cli.flame_graph import flame_graph
 from opentelemetry.instrumentation.concurrency.cli.processes import Process
+from opentelemetry.instrumentation.concurrency.cli.serve import AgentPages
+from opentelemetry.instrumentation.concurrency.cli.taken import Taken
 from opentelemetry.instrumentation.concurrency.cli.tree import tree_lines
 from opentelemetry.instrumentation.concurrency.diagnose import executor_use
 from opentelemetry.instrumentation.concurrency.diagnose.executor_use import ExecutorUse, executor_rows
 from opentelemetry.instrumentation.concurrency.diagnose.executors import _evidence
 from opentelemetry.instrumentation.concurrency.record.site import Site
+from opentelemetry.instrumentation.concurrency.serve import live_source
 from opentelemetry.instrumentation.concurrency.serve.overview import Selection, chosen_of, neighbours, snapshot_of
 from opentelemetry.instrumentation.concurrency.snapshot.as_json import read_snapshot, snapshot_schema, write_snapshot
+from opentelemetry.instrumentation.concurrency.snapshot.process_info import ProcessInfo
 from opentelemetry.instrumentation.concurrency.snapshot.values import CreationSite
 
 
@@ -147,6 +151,19 @@ def test_neighbours_beyond_the_limit_are_counted():
     assert len(chosen.pictures) == 3 and chosen.left_out == 7
     assert chosen_of(chain, Selection("task", around=5, limit=3)) == chosen
     assert neighbours(chain, 5, 10).left_out == 0
+
+
+def test_debug_page_and_agent_page_count_what_a_selection_lacks(monkeypatch):
+    pictures = [spawned(serial) for serial in range(1, 8)]
+    selection = Selection("task", "shop.search.query", line=31, limit=3)
+    monkeypatch.setattr(live_source, "live_pictures", lambda *_: iter(pictures))
+    process = SimpleNamespace(live=SimpleNamespace(load=lambda: None))
+    taken = Taken(snapshot(pictures), ProcessInfo(4711))
+    for pages in (live_source.LiveSource(process), AgentPages(SimpleNamespace(take=lambda: taken))):
+        stream = StringIO()
+        pages.write_selection(stream, selection)
+        document = json.loads(stream.getvalue())
+        assert (len(document["tasks"]), document["left_out"]) == (3, 4)
 
 
 @pytest.mark.parametrize("left_out", [0, 4])

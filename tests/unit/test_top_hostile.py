@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from hostile_agent import ESCAPES, with_hostile_texts
 
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import ENDED_BADLY, EXECUTORS, LIVING
 from opentelemetry.instrumentation.concurrency.cli.connection import Answer
 from opentelemetry.instrumentation.concurrency.cli.failures import CommandError
 from opentelemetry.instrumentation.concurrency.cli.taken import Counted
@@ -91,3 +92,29 @@ def test_top_given_escapes_in_every_text_shows_none(source):
     for text in asyncio.run(scan()):
         assert {each for each in text if not each.isprintable()} <= {"\n"}
         assert not any(line.startswith("FORGED") for line in text.splitlines())
+
+
+class Cut(Source):
+    """An agent whose lists have no room for some sites."""
+
+    def ask(self, _request, **_options):
+        return Answer({**FACTS, "left_out": {LIVING: 12, ENDED_BADLY: 0, EXECUTORS: 3}}, b"")
+
+
+def test_top_says_how_many_sites_it_does_not_show():
+    """On a terminal of 80 columns, too."""
+    from textual.widgets import Static
+
+    from opentelemetry.instrumentation.concurrency.cli.top_app import TopApp
+
+    async def head():
+        app = TopApp(Cut(), 60.0)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            static = app.query_one("#head", Static)
+            return str(static.render()), static.size.height
+
+    text, height = asyncio.run(head())
+    assert text.endswith("  not shown: 12 more sites with live tasks or threads")
+    assert height >= 3

@@ -36,7 +36,12 @@ class TopApp(App[None]):
         failure: Reason for the end if the process became unreachable; empty if the user quit.
     """
 
-    CSS = "#head { height: 2; } Input { display: none; } Input.open { display: block; } DataTable { height: 1fr; }"
+    CSS = """
+    #head { height: auto; max-height: 5; }
+    Input { display: none; }
+    Input.open { display: block; }
+    DataTable { height: 1fr; }
+    """
     BINDINGS: ClassVar[Any] = [
         Binding("q", "quit", "Quit"),
         Binding("s", "sort", "Sort"),
