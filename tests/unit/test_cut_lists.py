@@ -104,7 +104,7 @@ def test_target_that_matches_many_processes_counts_those_not_named(monkeypatch):
 def test_pattern_that_matches_many_processes_counts_those_not_named(monkeypatch):
     monkeypatch.setattr(sources, "_matching", lambda _: [Process(number) for number in range(1, 11)])
     with pytest.raises(UsageError, match=r"10 Python processes \(1, 2, 3, 4, 5, 6, 7, 8 and 2 more\)"):
-        sources.one_process("shop", "attach")
+        sources.one_process("shop", "doctor", by_pattern=True)
 
 
 def test_progress_over_many_processes_counts_those_not_named(monkeypatch):
