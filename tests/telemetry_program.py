@@ -19,7 +19,6 @@ from opentelemetry.trace import SpanKind
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
 from opentelemetry.instrumentation.concurrency.agent.peer import Peer
-from opentelemetry.instrumentation.concurrency.census import schedule
 from opentelemetry.instrumentation.concurrency.instrumentor import SCOPE, current_installation
 from opentelemetry.instrumentation.concurrency.report import blocked_loops
 
@@ -163,8 +162,6 @@ def metrics_of(reader):
 
 def run():
     blocked_loops.QUIET_S = 0.0
-    # The program is idle while it waits for reports; a scan that took long would be postponed by minutes.
-    schedule._SMALL_SCAN_S = 60.0
     spans, logs, reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
     tracers, loggers = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))

@@ -379,7 +379,8 @@ class Census:
                 return
             except Exception as error:  # noqa: BLE001 (logged; the next scan may succeed)
                 self._scan_failure.note(error)
-            schedule.scanned(time.thread_time() - before - self.not_counted_s, self.not_counted_s)
+            spent_s, live = time.thread_time() - before - self.not_counted_s, len(self.tasks) + len(self.threads)
+            schedule.scanned(spent_s, self.not_counted_s, live=live)
 
     def _wait(self, wake: threading.Event) -> bool:
         """Wait until the next scan is due; return True if the thread must end."""

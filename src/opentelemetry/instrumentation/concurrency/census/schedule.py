@@ -3,7 +3,8 @@
 - A due scan remains due while the scan thread is suspended for a fork, however often that happens.
 - Scanning uses at most one per cent of one core. Once the process has been idle for so long that age changes no
   verdict, a scan would find the same as the one before: scans and proofs together then use a twentieth of that. The gap
-  between two scans never exceeds half an hour, nor five minutes if something was created or a number is said to rise.
+  between two scans never exceeds half an hour, nor five minutes if something was created, a task has ended (up to
+  3.13, where asyncio knows their number) or a number is said to rise.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from .registry import most_registered
+
 _CPU_SHARE: Final = 0.01
 _IDLE_CPU_SHARE: Final = 0.0005
 _SHARE_OF_ACTIVITY: Final = 0.1
 """CPU time that scanning may use, as a share of the CPU time of the rest of the process."""
 _SMALL_SCAN_S: Final = 0.005
 """CPU time of a scan that is never postponed: 0.1 % of the default interval."""
+_FEW_LIVE: Final = 1_000
+"""Number of live tasks and threads up to which a scan is small whatever it took: the first one runs cold code."""
 _LONGEST_IDLE_GAP_S: Final = 1_800.0
 _LONGEST_GAP_WITH_NEWS_S: Final = 300.0
 _IDLE_BELOW: Final = 0.01
@@ -42,6 +47,7 @@ class ScanSchedule:
         monotonic: A clock, in seconds.
         cpu_of_others: Returns the CPU time of the process without the calling thread, in seconds.
         has_creations: Returns whether something that may still be live was created since the last scan.
+        count_tasks: Returns the number of registered tasks; None where it is unknown.
 
     Attributes:
         expected_gap_s: Expected seconds between the last scan and the next, without the time for judging.
@@ -56,11 +62,15 @@ class ScanSchedule:
         monotonic: Callable[[], float] = time.monotonic,
         cpu_of_others: Callable[[], float] = lambda: time.process_time() - time.thread_time(),
         has_creations: Callable[[], bool] = lambda: False,
+        count_tasks: Callable[[], int | None] = most_registered,
     ) -> None:
         self._interval_s = interval_s
         self._monotonic = monotonic
         self._cpu_of_others = cpu_of_others
         self._has_creations = has_creations
+        self._count_tasks = count_tasks
+        self._tasks: int | None = 0
+        self._live = _FEW_LIVE
         self.expected_gap_s = interval_s
         self.judging_s = 0.0
         self.settle_s = 0.0
@@ -76,13 +86,15 @@ class ScanSchedule:
         if self._due_at is None:
             self._note(0.0, 0.0)
 
-    def scanned(self, spent_s: float, proofs_s: float = 0.0) -> None:
+    def scanned(self, spent_s: float, proofs_s: float = 0.0, *, live: int) -> None:
         """Note, in the scanning thread, that a scan has ended.
 
         Args:
             spent_s: The CPU time of the scan in seconds, without proofs.
             proofs_s: The CPU time of its proofs in seconds, which have a budget of their own.
+            live: Number of tasks and threads that it found.
         """
+        self._live, self._tasks = live, self._count_tasks()
         self._note(spent_s, proofs_s)
 
     @contextmanager
@@ -110,7 +122,7 @@ class ScanSchedule:
         if self._due_at is None:
             return 0.0
         left_s = self._due_at - self._monotonic()
-        if left_s > 0 or self._spent_s <= _SMALL_SCAN_S:
+        if left_s > 0 or self._spent_s <= _SMALL_SCAN_S or self._live <= _FEW_LIVE:
             return left_s
         elapsed_s = self._monotonic() - self._scanned_at
         activity_s = self._cpu_of_others() - self._others_at
@@ -127,7 +139,7 @@ class ScanSchedule:
 
     def has_news(self) -> bool:
         """Return whether the next scan may find what the last one did not, apart from what age changes."""
-        return self.has_rising or self._has_creations()
+        return self.has_rising or self._has_creations() or self._count_tasks() != self._tasks
 
     def process_is_idle(self) -> bool:
         """Return whether the process has been almost idle since the last scan, so that pauses are unnecessary."""
