@@ -6,10 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test coverage faults mutation collector prometheus chain lint workflows docs bench transparency clean
+.PHONY: help demo test test-rest coverage faults mutation collector prometheus chain lint workflows docs bench transparency clean
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
 # Only a finished environment counts: one that broke off is mended. An old pip may search for versions for ever.
 $(MADE):
@@ -33,10 +33,15 @@ demo: $(VENV)/.demo ## a leaking service, and what an operator sees; OTLP=http:/
 	@$(BIN)/python examples/demo.py
 
 # The tests mostly wait, so more of them run at once than there are cores.
-test: $(VENV)/.dev ## the test suite
-	@$(BIN)/python -m pytest -q -n 3 tests/unit; units=$$?; \
+test: $(VENV)/.dev ## the unit tests, in five minutes; `make test-rest` has the others
+	@$(BIN)/python -m pytest -q -n 3 -m "not large" tests/unit; code=$$?; \
+	echo "Not run: large unit tests, leaking and healthy programs, servers and backends. 'make test-rest' runs them, in half an hour."; \
+	exit $$code
+
+test-rest: $(VENV)/.dev ## what `make test` leaves out: large unit tests, programs, servers, backends; half an hour
+	@$(BIN)/python -m pytest -q -n 3 -m large tests/unit; large=$$?; \
 	$(BIN)/python -m pytest -q -n 4 tests/corpus; corpus=$$?; \
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration && exit $$(( units + corpus ))
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration && exit $$(( large + corpus ))
 
 faults: $(VENV)/.dev ## plant known faults, and see that a unit test finds each; ONLY=patch are some of them
 	@$(BIN)/python tests/planted_faults.py $(ONLY)

@@ -21,7 +21,7 @@ NEWEST = "3.14"
 BETWEEN = ("3.12", "3.13")
 """What these could show alone is in how creations and waits are read: no simulated services, no corpus."""
 ONCE = ("--ignore=tests/corpus/test_more_leaks.py", "--ignore=tests/corpus/test_advice_of_programs.py")
-"""Second runs of the corpus, with growing counts and for the advice; `make test` has them."""
+"""Second runs of the corpus, with growing counts and for the advice; `make test-rest` has them."""
 
 
 def parts(version: str) -> Iterator[tuple[str, ...]]:
@@ -36,7 +36,7 @@ def parts(version: str) -> Iterator[tuple[str, ...]]:
         return
     else:
         yield (*pytest, "-n", "2", *unit)
-    # Both loops and growing counts of the corpus run with `make test`.
+    # Both loops and growing counts of the corpus run with `make test-rest`.
     yield (*pytest, "-n", "2", "-k", "not uvloop", *ONCE, "tests/corpus")
     if version == NEWEST:
         yield (*pytest, "-n", "2", "--dist", "loadfile", "-m", "every_python", "tests/integration")
