@@ -6,7 +6,7 @@ import webbrowser
 import pytest
 from pictured import QUERY, SPAWN, SPAWNED, healthy, leaked, spawned, thread
 
-from opentelemetry.instrumentation.concurrency.agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS
+from opentelemetry.instrumentation.concurrency.agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS, LIVING
 from opentelemetry.instrumentation.concurrency.cli.serve import open_in_browser, page_facts
 from opentelemetry.instrumentation.concurrency.record.threads import OWN_SITE
 from opentelemetry.instrumentation.concurrency.serve.overview import Facts, Selection, overview
@@ -101,9 +101,9 @@ def test_functions_left_behind_are_passed_to_the_page():
 
 
 def test_page_of_an_agent_counts_what_its_lists_left_out():
-    stats = {"left_out": {ENDED_BADLY: 4, EXECUTORS: 3, GENERATORS: 2}, "generators_left": [{"count": 30}]}
+    stats = {"left_out": {LIVING: 5, ENDED_BADLY: 4, EXECUTORS: 3, GENERATORS: 2}, "generators_left": [{"count": 30}]}
     facts = page_facts(1.0, {}, {**stats, "never_awaited": [{"count": 3}]})
-    assert facts.left_out == {"sites": 4, "executors": 3, "generators_left": 2}
+    assert facts.left_out == {"sites": 4, "site_numbers": 5, "executors": 3, "generators_left": 2}
     assert (facts.generators_left, facts.never_awaited) == ([{"count": 30}], [{"count": 3}])
 
 

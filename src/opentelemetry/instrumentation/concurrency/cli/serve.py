@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS
+from ..agent.answer_shapes import ENDED_BADLY, EXECUTORS, GENERATORS, LIVING
 from ..render.full_text import full_text
 from ..render.grouped_text import grouped_text
 from ..render.pprof_profile import difference, pprof_profile, samples_of
@@ -120,6 +120,7 @@ def _left_out(counts: Mapping[str, int]) -> dict[str, int]:
     """Return what an agent's lists have no room for, by the names that the page reads."""
     return {
         "sites": counts.get(ENDED_BADLY, 0),
+        "site_numbers": counts.get(LIVING, 0),
         "executors": counts.get(EXECUTORS, 0),
         "generators_left": counts.get(GENERATORS, 0),
     }

@@ -84,8 +84,10 @@ export class Sites {
     this.parts.more.hidden = rows.length <= this.shown;
     this.parts.more.textContent = `Show more (${number(rows.length - this.shown)} sites)`;
     const out = this.data.left_out;
-    this.parts["left-out"].textContent = out.sites || out.groups
-      ? `Omitted here, the smallest first: ${number(out.sites)} sites, ${number(out.groups)} groups.` : "";
+    this.parts["left-out"].textContent = [
+      out.sites || out.groups ? `Omitted here, the smallest first: ${number(out.sites)} sites, ${number(out.groups)} groups.` : "",
+      out.site_numbers ? `${number(out.site_numbers)} of the smaller sites are shown without created, memory and advice.` : "",
+    ].join(" ").trim();
   }
 
   rows(row) {
