@@ -349,3 +349,23 @@ def test_hook_without_memory_stays_installed():
     command = [sys.executable, "-W", "ignore", "-c", _WITHOUT_MEMORY]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stdout) == (0, "True 0\n"), done.stderr
+
+
+@needs_extension
+@pytest.mark.skipif(not hasattr(sys, "gettotalrefcount"), reason="a debug build of CPython counts all references")
+@pytest.mark.timeout(600)
+def test_hook_over_a_million_creations_leaks_no_reference(instrumentation):
+    """One reference too many in each creation would be a million."""
+
+    async def create(count):
+        for _ in range(count):
+            await asyncio.create_task(nothing())
+        current_installation().census.scan()
+        gc.collect()
+        return sys.gettotalrefcount()
+
+    async def main():
+        before = await create(20_000)
+        return await create(1_000_000) - before
+
+    assert abs(asyncio.run(main())) < 20_000

@@ -53,6 +53,7 @@ def test_ten_thousand_tasks_in_a_row():
     assert proven == 10_001 or undecided
 
 
+@pytest.mark.large
 def test_ten_thousand_tasks_in_a_circle():
     async def main():
         tasks = []
