@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 
-.PHONY: help demo test test-rest coverage faults mutation collector prometheus chain lint workflows docs bench transparency clean
+.PHONY: help demo test test-rest coverage faults mutation collector prometheus chain lint workflows docs bench transparency wheels clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -106,6 +106,9 @@ bench: $(VENV)/.dev build/otelcol ## all benchmark tables, an hour or two
 
 transparency: $(MADE) ## the test suites of others, bare and instrumented, an hour; ONLY="uvloop" is one of them
 	@$(BIN)/python tests/transparency/run.py $(if $(ONLY),--only "$(ONLY)") --write --verbose
+
+wheels: $(VENV)/.dev ## the sdist, the pure wheel and a compiled one per Python of this machine, each used once; in build/wheels
+	@$(BIN)/python .ci/build_wheels.py
 
 clean: ## remove what was made
 	@rm -rf $(VENV) build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,9 +1,12 @@
 """Install the only wheel of a directory into a new environment, and use it there: ``python .ci/install_wheel.py DIR``.
 
+A second argument, ``python`` or ``compiled``, names the recorder that has to run.
+
 Nothing but the wheel and its dependencies is installed, so a missing dependency or file fails here. The program is
 run on every platform, also where the test suite is not: it counts tasks, takes a snapshot and writes a profile.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,8 +14,9 @@ import venv
 from pathlib import Path
 
 PROGRAM = """
-import asyncio, io, sys
+import asyncio, io, os, sys
 from opentelemetry.instrumentation.concurrency import live_counts, take_snapshot, write_profile
+from opentelemetry.instrumentation.concurrency.record.compiled import choose_recorder
 
 assert asyncio.BaseEventLoop.create_task.__wrapped__, "not instrumented"
 
@@ -30,7 +34,9 @@ async def main():
     task.cancel()
 
 asyncio.run(main())
-print("instrumented, counted and profiled on", sys.version.split()[0], sys.platform)
+recorder = os.environ["RECORDER_OF_WHEEL"] or choose_recorder("auto").name
+assert choose_recorder("auto").name == recorder, choose_recorder("auto")
+print("instrumented, counted and profiled on", sys.version.split()[0], sys.platform, "by the recorder:", recorder)
 """
 
 
@@ -46,7 +52,8 @@ def main() -> None:
         script = Path(directory, "program.py")
         script.write_text(PROGRAM, encoding="utf-8")
         instrumented = [str(programs / "opentelemetry-instrument"), str(programs / "python"), str(script)]
-        subprocess.run(instrumented, check=True, cwd=directory)
+        environ = {**os.environ, "RECORDER_OF_WHEEL": sys.argv[2] if sys.argv[2:] else ""}
+        subprocess.run(instrumented, check=True, cwd=directory, env=environ)
         subprocess.run([str(programs / "otel-concurrency"), "--version"], check=True, cwd=directory)
 
 
