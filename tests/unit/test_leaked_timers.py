@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.concurrency.testing import (
 from opentelemetry.instrumentation.concurrency.testing.known_rules import KnownRule
 from opentelemetry.instrumentation.concurrency.testing.noted import OPTIONAL_KINDS
 from opentelemetry.instrumentation.concurrency.testing.optional_kinds import optional_kinds
+from opentelemetry.instrumentation.concurrency.testing.timers import is_scheduled
 
 SHORT = 0.05
 FAR = 60.0
@@ -108,6 +109,21 @@ class TestLeft:
 
         (leak,) = leaks_of(run, main)
         assert leak.runs.endswith(".tick")
+
+    def test_timer_whose_time_has_come_is_scheduled_until_it_runs(self):
+        """On a busy machine, one that reschedules itself may be found there at the end of a check."""
+        found = []
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            # Both are due in the same turn, and the first sees the second among the ready callbacks.
+            first = loop.call_later(0, lambda: found.append((is_scheduled(first), is_scheduled(second))))
+            second = loop.call_later(0, expire)
+            await asyncio.sleep(0.01)
+            found.append((is_scheduled(first), is_scheduled(second)))
+
+        asyncio.run(main())
+        assert found == [(False, True), (False, False)]
 
     def test_builtin_callback_of_own_line_is_reported(self, run):
         """A cache that drops an entry with ``dict.pop``: the line is the application's."""

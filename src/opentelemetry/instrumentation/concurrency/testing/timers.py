@@ -116,9 +116,12 @@ def is_scheduled(handle: Any) -> bool:
     if any(_is_method_of_done_future(referent) for referent in referents):
         return False
     if type(handle) is asyncio.TimerHandle:
-        # Fields of asyncio's own type (3.10 to 3.15). Closing a loop empties its list of timers, and leaves the flags.
-        is_waiting = getattr(handle, "_scheduled", False) and not handle.cancelled()
-        return is_waiting and not attributes_of(getattr(handle, "_loop", None)).get("_closed", False)
+        # Fields of asyncio's own types (3.10 to 3.15). Closing a loop empties its list of timers, and leaves the flags.
+        fields = attributes_of(getattr(handle, "_loop", None))
+        if handle.cancelled() or fields.get("_closed", False):
+            return False
+        # One whose time has come is no longer scheduled, and has not run before its turn among the ready callbacks.
+        return getattr(handle, "_scheduled", False) or any(each is handle for each in list(fields.get("_ready", ())))
     # uvloop exposes its C fields only to the garbage collector; a timer that has fired or was cancelled has no UVTimer.
     return any(type_name(type(referent)) == "UVTimer" for referent in referents)
 
