@@ -4,10 +4,11 @@ import asyncio
 import gc
 import sys
 import types
+from weakref import ref
 
 import pytest
 
-from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import proof_on_demand
+from opentelemetry.instrumentation.concurrency.diagnose.proof.wakeability import alive, proof_on_demand
 
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
 registry = types.SimpleNamespace()
@@ -42,12 +43,14 @@ def forget_registry():
     registry.__dict__.clear()
 
 
-async def prove_then_wake(wait, *, collect=True):
+async def prove_then_wake(wait, *, collect=True, one_by_one=False, decides=True):
     """Start a wait, prove over all tasks, wake it for real, and return what was proven.
 
     Args:
         wait: The wait.
         collect: Whether the collector ends, before the proof, what nobody holds.
+        one_by_one: Whether each task has a proof of its own, as if the others had not been chosen.
+        decides: Whether the proof must be able to decide about all.
     """
     tasks = []
 
@@ -60,16 +63,22 @@ async def prove_then_wake(wait, *, collect=True):
         await asyncio.sleep(0)
     if collect:
         gc.collect()
-    proof = proof_on_demand(iter(asyncio.all_tasks()))
-    proven = [reference().get_coro().__qualname__ for reference in proof.unwakeable]
+    proofs = list(_proofs_over_each() if one_by_one else [proof_on_demand(iter(asyncio.all_tasks()))])
+    proven = [reference().get_coro().__qualname__ for proof in proofs for reference in proof.unwakeable]
     if wake is not None:
         woken = wake()
         if asyncio.iscoroutine(woken):
             await woken
     # That it wakes is the control: a wait that never ends would be no healthy one.
     await asyncio.wait_for(asyncio.gather(*tasks), 10)
-    assert proof.undecided == ""
+    assert not decides or all(proof.undecided == "" for proof in proofs)
     return proven
+
+
+def _proofs_over_each():
+    # No variable may hold a task.
+    references = list(map(ref, asyncio.all_tasks()))
+    return (proof_on_demand(alive([reference])) for reference in references)
 
 
 def run_on(kind, coro):

@@ -11,17 +11,17 @@ from opentelemetry.instrumentation.concurrency.diagnose.proof.cancelling import 
 
 def test_cancellers_in_batch_are_positions_others_minus_one():
     batch = [object(), object()]
-    cancellers = Cancellers({id(batch[0]): [id(batch[1]), 7]}, frozenset())
+    cancellers = Cancellers({id(batch[0]): [id(batch[1]), 7]}, frozenset(), {})
     assert cancellers.in_batch(batch) == {0: [1, -1]}
 
 
 def test_tasks_ended_by_awake_ones_are_awake_and_so_on():
-    cancellers = Cancellers({2: [1], 3: [2], 5: [4]}, frozenset())
+    cancellers = Cancellers({2: [1], 3: [2], 5: [4]}, frozenset(), {})
     assert cancellers.reached_from({1}, {1, 2, 3, 4, 5}) == {1, 2, 3}
 
 
 def test_canceller_that_is_not_examined_counts_as_awake():
-    cancellers = Cancellers({2: [1]}, frozenset())
+    cancellers = Cancellers({2: [1]}, frozenset(), {})
     assert cancellers.reached_from(set(), {2}) == {2}
 
 

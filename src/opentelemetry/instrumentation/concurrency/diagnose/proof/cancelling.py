@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...record.internals.of_futures import has_waiting_thread
+from ...record.internals.of_futures import has_waiting_thread, is_concurrent_future
 from ...record.raw_fields import type_name
 from ..introspection.fields import attribute_of, is_a
 from ..introspection.known_waits import is_pending
@@ -26,19 +26,27 @@ class Cancellers:
     Attributes:
         by_task: By address of a task, the addresses of the tasks that end it when they run.
         immune: Addresses of tasks whose cancellation fails.
+        awaited_by: By address of another task, the addresses of the tasks that await it.
     """
 
     by_task: Mapping[int, Sequence[int]]
     immune: frozenset[int]
+    awaited_by: Mapping[int, Sequence[int]]
 
     def in_batch(self, batch: Sequence[Any]) -> dict[int, list[int]]:
-        """Return both sides as positions in a batch; -1 for a canceller of another batch, which counts as running."""
+        """Return both sides as positions in a batch; -1 for a canceller of another batch, which counts as running.
+
+        So does a task of another batch that awaits one of this batch: what ends the former is found only beside it.
+        """
         places = {id(task): place for place, task in enumerate(batch)}
-        return {
-            place: [places.get(canceller, -1) for canceller in self.by_task[address]]
-            for address, place in places.items()
-            if address in self.by_task
-        }
+        found: dict[int, list[int]] = {}
+        for address, place in places.items():
+            cancellers = [places.get(canceller, -1) for canceller in self.by_task.get(address, ())]
+            if any(awaiting not in places for awaiting in self.awaited_by.get(address, ())):
+                cancellers.append(-1)
+            if cancellers:
+                found[place] = cancellers
+        return found
 
     def reached_from(self, awake: set[int], examined: set[int]) -> set[int]:
         """Return ``awake`` with all tasks that those, or cancellers that are not examined, end."""
@@ -70,12 +78,16 @@ def cancellers_among(tasks: Sequence[Any], left_behind: Callable[[Any], bool]) -
     }
     immune = {number for cycle in deadlocks(awaits) for number in cycle}
     by_task: dict[int, list[int]] = {}
+    awaited_by: dict[int, list[int]] = {}
     for number, task in enumerate(tasks):
+        for awaited in awaits[number]:
+            if awaited not in immune:
+                awaited_by.setdefault(id(tasks[awaited]), []).append(id(task))
         hosts = group_hosts(task)
         if hosts and number not in immune and not left_behind(task):
             by_task.setdefault(id(task), []).extend(map(id, hosts))
             _add_awaited(number, tasks, awaits, immune, by_task)
-    return Cancellers(by_task, frozenset(id(tasks[number]) for number in immune))
+    return Cancellers(by_task, frozenset(id(tasks[number]) for number in immune), awaited_by)
 
 
 def _add_awaited(
@@ -129,6 +141,11 @@ def cancelling_objects(
         if future is not None and id(future) in index and has_waiting_thread(future):
             found.append((index[id(future)], position))
     return found
+
+
+def ends_tasks(found: Any) -> bool:
+    """Return whether running code can end a task through an object, which every closure must therefore contain."""
+    return type_name(type(found)) == "TaskGroup" or is_concurrent_future(type(found))
 
 
 def ended_with(

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ..introspection.known_waits import children_of, is_gather, is_pending, is_task, shielded_by, waiter_of
+from ..introspection.known_waits import children_of, is_future, is_gather, is_pending, is_task, shielded_by, waiter_of
+from ..ownership.owners import owners_of
 
 _MAX_FUTURES: Final = 10_000
 """Maximum number of futures followed per task; a wider gather is cut there."""
@@ -43,6 +44,27 @@ def awaited_tasks(task: object, *, behind_shields: bool = True) -> list[Any]:
                 pending.append(shielded_by(future))
     except Exception:  # noqa: BLE001, S110 (inspection must not fail, whatever the inspected objects do)
         pass
+    return found
+
+
+def awaiting_tasks(task: object) -> list[Any]:
+    """Return the pending tasks that await a task, directly or through gathers, shields and other futures.
+
+    Cost: proportional to the number of its done callbacks.
+    """
+    found: list[Any] = []
+    seen, pending = {id(task)}, [task]
+    while pending:
+        awaited = pending.pop()
+        for owner in owners_of(awaited):
+            if id(owner) in seen or not is_future(owner):
+                continue
+            seen.add(id(owner))
+            if not is_task(owner):
+                pending.append(owner)
+            elif waiter_of(owner) is awaited:
+                # Not so the host of a task group.
+                found.append(owner)
     return found
 
 

@@ -41,11 +41,11 @@ from ..introspection.known_waits import is_pending, is_task, known_asyncio, wait
 from ..introspection.loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
 from ..introspection.stalls import StallMark
 from .batches import Batches
-from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with
+from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with, ends_tasks
 from .closure import Closure, Cut, Pace, TooMuchWorkError, account
 from .propagation import Propagation, woken_by_collector
 from .roots import hung_on_tasks, kept_by_objects, roots
-from .wait_graph import awaited_tasks, deadlocks
+from .wait_graph import awaited_tasks, awaiting_tasks, deadlocks
 from .woken_by_handles import tasks_woken_by
 
 _ATTEMPTS: Final = 3
@@ -220,7 +220,7 @@ def _prove(
 ) -> Proof:
     tasks = [task for task in suspects if _can_be_read(task) and is_pending(waiter_of(task))]
     asked = set(map(id, tasks))
-    tasks = _with_awaited(tasks)
+    tasks = _with_related(tasks)
     loops = {id(loop): loop for task in tasks if (loop := loop_of(task)) is not None}
     reasons: set[str] = set()
     handles = _handles_of_all(loops, reasons)
@@ -306,14 +306,17 @@ def _handles_of_all(loops: dict[int, Any], reasons: set[str]) -> dict[int, Handl
     return handles
 
 
-def _with_awaited(tasks: list[Any]) -> list[Any]:
-    """Return the tasks and all tasks that they await, directly or indirectly."""
+def _with_related(tasks: list[Any]) -> list[Any]:
+    """Return the tasks, all that they await and all that await them, directly or indirectly.
+
+    What ends a task ends those that it awaits, so that no proof of one may lack the other.
+    """
     found, seen = list(tasks), set(map(id, tasks))
     for task in found:
-        for awaited in awaited_tasks(task):
-            if id(awaited) not in seen and is_pending(waiter_of(awaited)):
-                seen.add(id(awaited))
-                found.append(awaited)
+        for related in (*awaited_tasks(task), *awaiting_tasks(task)):
+            if id(related) not in seen and is_pending(waiter_of(related)):
+                seen.add(id(related))
+                found.append(related)
     return found
 
 
@@ -346,7 +349,7 @@ def _judge(
             live.spread(hung_on_tasks(batch, index))
             live.spread(kept_by_objects(objects, accounts, index))
             live.wake(woken_by_collector(accounts, held, len(batch)))
-            cut.add_live(objects[place] for place in live.places())
+            cut.add_live(found for place in live.places() if not ends_tasks(found := objects[place]))
             if not closure.is_whole:
                 return None
             return [task for place, task in enumerate(batch) if not live.is_awake[place]]
