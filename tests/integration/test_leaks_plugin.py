@@ -99,7 +99,10 @@ class TestModes:
             ("leaks = loud", "*leaks = 'loud': expected one of error, warn, off*"),
             ("leaks = error\nleaks_ignore = nonsense", "*leaks_ignore: 'nonsense': expected creator:PATTERN*"),
             ("leaks = error\nleaks_timeout = soon", "*could not convert string to float: 'soon'*"),
-            ("leaks = error\nleaks_baseline = gone.json", "*No such file*gone.json*"),
+            (
+                "leaks = error\nleaks_baseline = gone.json",
+                "*there is no baseline file*gone.json*--leaks-write-baseline*",
+            ),
         ],
     )
     def test_settings_that_cannot_work(self, suite, ini, message):  # noqa: F811
