@@ -309,7 +309,7 @@ def _handles_of_all(loops: dict[int, Any], reasons: set[str]) -> dict[int, Handl
 def _with_related(tasks: list[Any]) -> list[Any]:
     """Return the tasks, all that they await and all that await them, directly or indirectly.
 
-    What ends a task ends those that it awaits, so that no proof of one may lack the other.
+    A task ends those that it awaits when it is cancelled, so no proof of one may lack the other.
     """
     found, seen = list(tasks), set(map(id, tasks))
     for task in found:
