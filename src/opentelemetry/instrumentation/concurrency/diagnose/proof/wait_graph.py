@@ -52,20 +52,17 @@ def awaiting_tasks(task: object) -> list[Any]:
 
     Cost: proportional to the number of its done callbacks.
     """
-    found: list[Any] = []
-    seen, pending = {id(task)}, [task]
+    owners: dict[int, Any] = {}
+    awaited, pending = {id(task): task}, [task]
     while pending:
-        awaited = pending.pop()
-        for owner in owners_of(awaited):
-            if id(owner) in seen or not is_future(owner):
-                continue
-            seen.add(id(owner))
-            if not is_task(owner):
+        for owner in owners_of(pending.pop()):
+            if is_task(owner):
+                owners[id(owner)] = owner
+            elif is_future(owner) and id(owner) not in awaited:
+                awaited[id(owner)] = owner
                 pending.append(owner)
-            elif waiter_of(owner) is awaited:
-                # Not so the host of a task group.
-                found.append(owner)
-    return found
+    # Not so the host of a task group, which waits for a future of the group. From 3.14 on, an owner may be told at once.
+    return [owner for owner in owners.values() if id(waiter_of(owner)) in awaited]
 
 
 def awaits_itself(task: object) -> bool:
