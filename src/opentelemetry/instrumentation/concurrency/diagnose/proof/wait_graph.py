@@ -61,7 +61,7 @@ def awaiting_tasks(task: object) -> list[Any]:
             elif is_future(owner) and id(owner) not in awaited:
                 awaited[id(owner)] = owner
                 pending.append(owner)
-    # Not so the host of a task group, which waits for a future of the group. From 3.14 on, an owner may be told at once.
+    # The host of a task group waits for a future of the group. From 3.14 on, owners behind futures come directly too.
     return [owner for owner in owners.values() if id(waiter_of(owner)) in awaited]
 
 
