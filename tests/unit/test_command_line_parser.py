@@ -39,6 +39,11 @@ def test_usage_error_of_an_unquoted_pattern_says_so(tmp_path, monkeypatch, capsy
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     assert "quote it, as in 'shop.*'" in refused(["cancel", "1", "--site", "shop.py", "shop.txt"], capsys)
+
+
+@pytest.mark.parametrize("word", ["9" * 5_000, "null\0byte"])
+def test_unknown_argument_that_no_file_can_have_as_its_name_is_named(word, capsys):
+    assert "unrecognized arguments: " in refused(["cancel", "1", "--site", "shop.py", word], capsys)
     assert "quote" not in refused(["cancel", "1", "--site", "shop.py", "nothing"], capsys)
 
 

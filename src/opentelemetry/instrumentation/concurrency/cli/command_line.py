@@ -80,6 +80,14 @@ def _unknown_command(name: str, commands: list[str]) -> str:
 
 def _unknown_arguments(unknown: list[str]) -> str:
     message = f"unrecognized arguments: {' '.join(unknown)}"
-    if any(not each.startswith("-") and Path(each).exists() for each in unknown):
+    if any(not each.startswith("-") and _is_there(each) for each in unknown):
         return f"{message}. The shell replaces an unquoted pattern by file names; quote it, as in 'shop.*'"
     return message
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        # No name of a file: too long, or with a null byte.
+        return False
