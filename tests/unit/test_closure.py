@@ -231,7 +231,7 @@ def test_closure_set_of_many_scopes_relates_nothing(pace, count, is_split):
 
 @pytest.mark.parametrize(("others", "is_split"), [(0, True), (200, False)])
 def test_closure_asks_only_the_first_of_a_collection_whether_it_holds_tasks(pace, others, is_split):
-    """Collections of a million other objects are met again and again."""
+    """Walks come by the same collection of a million other objects often."""
     loop = asyncio.new_event_loop()
     tasks = [loop.create_task(asyncio.sleep(0)) for _ in range(17)]
     # The garbage collector visits lists from their end.
