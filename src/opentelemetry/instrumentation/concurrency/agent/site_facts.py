@@ -48,7 +48,7 @@ class _Counters:
 
 
 class TopSites(NamedTuple):
-    """The sites that an answer has room for, and the number of others, by what they are."""
+    """The sites that an answer has room for, and the numbers of the others, by the name of their kind."""
 
     rows: list[dict[str, Any]]
     left_out: dict[str, int]

@@ -4,7 +4,7 @@
 - Scanning uses at most one per cent of one core. Once the process has been idle for so long that age changes no
   verdict, a scan would find the same as the one before: scans and proofs together then use a twentieth of that. The gap
   between two scans never exceeds half an hour, nor five minutes if something was created, a task has ended (up to
-  3.13, where asyncio knows their number) or a number is said to rise.
+  3.13, where asyncio knows their number) or a site is reported as rising.
 """
 
 from __future__ import annotations
