@@ -20,6 +20,8 @@ NEWEST = "3.14"
 """The newest final one, with the coverage, and the integration tests that are marked for every Python."""
 BETWEEN = ("3.12", "3.13")
 """What these could show alone is in how creations and waits are read: no simulated services, no corpus."""
+HALVES = {"3.10": "tests/corpus/test_leaking.py", "3.15": "tests/corpus/test_healthy.py"}
+"""The oldest and the next have half of the corpus each: what both get wrong, the two between them show, too."""
 ONCE = ("--ignore=tests/corpus/test_more_leaks.py", "--ignore=tests/corpus/test_advice_of_programs.py")
 """Second runs of the corpus, with growing counts and for the advice; `make test-rest` has them."""
 
@@ -37,7 +39,7 @@ def parts(version: str) -> Iterator[tuple[str, ...]]:
     else:
         yield (*pytest, "-n", "2", *unit)
     # Both loops and growing counts of the corpus run with `make test-rest`.
-    yield (*pytest, "-n", "2", "-k", "not uvloop", *ONCE, "tests/corpus")
+    yield (*pytest, "-n", "2", "-k", "not uvloop", *ONCE, HALVES.get(version, "tests/corpus"))
     if version == NEWEST:
         yield (*pytest, "-n", "2", "--dist", "loadfile", "-m", "every_python", "tests/integration")
 

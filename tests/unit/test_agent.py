@@ -147,7 +147,11 @@ def test_client_that_says_nothing_is_given_up(agent, monkeypatch):
     with connect(agent) as silent:
         silent.sendall(b'{"protocol": 1, ')
         assert asked(agent, "hello")[0]["ok"]
-        assert silent.recv(1) == b""
+        head, _ = received(silent)
+        assert (head["error"], head["message"]) == (
+            "protocol",
+            "The process received no complete request within 5 s of the connection.",
+        )
 
 
 def test_client_that_sends_byte_by_byte_has_no_more_time(agent, monkeypatch):
@@ -169,8 +173,46 @@ def test_silent_clients_give_way_to_one_that_asks(agent, monkeypatch):
         for _ in range(MAX_CLIENTS):
             silent.enter_context(connect(agent))
         wait_until(lambda: len(agent._conversations) == MAX_CLIENTS)
-        time.sleep(0.02)
+        wait_until(lambda: all(one.gives_way(time.monotonic()) for one in agent._conversations))
         assert asked(agent, "hello")[0]["facts"] == {"said": "hello"}
+
+
+def test_client_that_gives_way_hears_why(agent, monkeypatch):
+    """It may be about to send its request, and must not wait for an answer."""
+    monkeypatch.setattr(conversation_module, "GIVE_WAY_S", 0)
+    with contextlib.ExitStack() as silent:
+        clients = [silent.enter_context(connect(agent)) for _ in range(MAX_CLIENTS)]
+        wait_until(lambda: len(agent._conversations) == MAX_CLIENTS)
+        assert asked(agent, "hello")[0]["ok"]
+        head, _ = received(clients[0])
+        assert head["error"] == "busy" and head["message"].startswith("The process already serves 16 clients")
+
+
+def test_client_whose_request_has_arrived_is_not_dropped(agent, answers, monkeypatch):
+    """Not even if the agent was kept from reading it."""
+    monkeypatch.setattr(conversation_module, "GIVE_WAY_S", 0)
+    reads = conversation_module.Conversation.read
+    answers.go.set()
+    with contextlib.ExitStack() as places:
+        clients = [places.enter_context(connect(agent)) for _ in range(MAX_CLIENTS)]
+        wait_until(lambda: len(agent._conversations) == MAX_CLIENTS)
+        kept, held = threading.Event(), threading.Event()
+
+        def late(conversation):
+            kept.set()
+            held.wait(10)
+            reads(conversation)
+
+        monkeypatch.setattr(conversation_module.Conversation, "read", late)
+        send(clients[0], "wait")
+        assert kept.wait(10)
+        for client in clients[1:]:
+            send(client, "wait")
+        with connect(agent) as last:
+            send(last, "wait")
+            held.set()
+            ends = [received(client)[0]["ok"] for client in clients]
+            assert ends == [True] * MAX_CLIENTS
 
 
 def test_slow_reader_delays_no_other_client(agent):

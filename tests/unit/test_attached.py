@@ -1,6 +1,7 @@
 """Tasks and threads of a process that was running before it was instrumented, and what is left after ``detach``."""
 
 import asyncio
+import gc
 import sys
 import threading
 
@@ -237,3 +238,23 @@ def test_snapshot_keeps_the_mark_through_json(tmp_path):
         write_snapshot(snapshot([leaked(before_attach=True), leaked(serial=2)], ()), stream)
     read = read_snapshot((tmp_path / "snapshot.json").read_text())
     assert [task.before_attach for task in read.tasks] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_attach_finds_the_loop_of_a_service_that_froze_its_objects(kind, attached):
+    """``gc.freeze`` at the end of the start hides the loop from every search by the garbage collector."""
+    loop = pytest.importorskip("uvloop").new_event_loop() if kind == "uvloop" else asyncio.new_event_loop()
+
+    async def main():
+        await started(3)
+        gc.freeze()
+        census = attached()
+        scan(census, 2)
+        counted = tasks_by_site("ask")
+        for task in held:
+            task.cancel()
+        await asyncio.wait(held)
+        return loop in list(census.loops), counted
+
+    assert loop.run_until_complete(main()) == (True, ({BEFORE_ATTACH: 3}, 3))
+    loop.close()

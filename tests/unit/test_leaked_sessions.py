@@ -213,8 +213,9 @@ class TestNotOpen:
 
         assert leaks_of(ask) == ()
 
+    @pytest.mark.parametrize("frozen", [False, True], ids=["", "frozen"])
     @pytest.mark.parametrize("holder", ["module", "class", "lru_cache", "cache"])
-    def test_session_for_the_process_is_no_leak(self, monkeypatch, holder):
+    def test_session_for_the_process_is_no_leak(self, monkeypatch, holder, frozen):
         """Held by a variable of a module, a class or a cache; without the rule it is reported."""
 
         class Holder:
@@ -230,6 +231,7 @@ class TestNotOpen:
             return clients.pop()
 
         clients = []
+        monkeypatch.setattr(sys.modules[ME], "CACHE", cached, raising=False)
 
         async def ask(address):
             client = await connected(address)
@@ -240,6 +242,8 @@ class TestNotOpen:
                 Holder.client = clients.pop()
             else:
                 cached(1)
+            if frozen:
+                gc.freeze()
             return client
 
         assert leaks_of(ask) == ()

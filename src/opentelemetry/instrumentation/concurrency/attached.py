@@ -5,9 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 from .agent.peer import Peer
+from .census.registry import registered_tasks
+from .diagnose.introspection.fields import loop_of
+from .record.raw_fields import attributes_of
+
+_RUNNERS: Final = frozenset({"asyncio.base_events", "asyncio.runners"})
+"""Modules whose frames hold the loop that a thread runs."""
 
 _attached: tuple[Any, Sequence[str]] | None = None
 """The installation that ``attach`` made, and the entries that it added to ``sys.path``; None without one."""
@@ -79,4 +86,23 @@ def _loops() -> list[object]:
         return []
     base = events.AbstractEventLoop
     # Uses type(), because the __class__ of an instance may be a property that the application defines.
-    return [found for found in gc.get_objects() if issubclass(type(found), base)]
+    loops = [found for found in gc.get_objects() if issubclass(type(found), base)]
+    if gc.get_freeze_count():
+        # The garbage collector does not list what was frozen, for example at the end of a service's start.
+        known = {id(loop) for loop in loops}
+        loops += [loop for key, loop in _loops_in_use(base).items() if key not in known]
+    return loops
+
+
+def _loops_in_use(base: type) -> dict[int, object]:
+    """Return the loops of registered tasks, and of threads that run one, by address."""
+    found = {id(loop): loop for loop in map(loop_of, registered_tasks(()))}
+    for frame in sys._current_frames().values():
+        at: FrameType | None = frame
+        while at is not None:
+            if at.f_globals.get("__name__") in _RUNNERS:
+                for each in (at.f_locals.get("self"), at.f_locals.get("loop")):
+                    loop = attributes_of(each).get("_loop", each)
+                    found[id(loop)] = loop
+            at = at.f_back
+    return {key: loop for key, loop in found.items() if issubclass(type(loop), base)}

@@ -19,7 +19,7 @@ from typing import Final
 from ..own_log import own_logger
 from ..record.own_thread import enduring, join_before_fork, start_own_thread
 from ..record.repeated_failure import RepeatedFailure
-from .conversation import Conversation
+from .conversation import READ_LIMIT_S, Conversation
 from .peer import peer_of
 from .protocol import Reply, RequestError, error_line
 from .socket_file import SocketFile
@@ -36,6 +36,13 @@ _REFUSED_PAUSE_S: Final = 0.1
 _IDLE_S: Final = 300.0
 _PAUSE_S: Final = 0.0005
 _SCAN_AGAIN_S: Final = 60.0
+
+_BUSY: Final = error_line(
+    RequestError("busy", f"The process already serves {MAX_CLIENTS} clients; try again in a moment.")
+)
+_LATE: Final = error_line(
+    RequestError("protocol", f"The process received no complete request within {READ_LIMIT_S:g} s of the connection.")
+)
 
 Answer = Callable[[Conversation, Reply, Callable[[], None]], None]
 
@@ -192,19 +199,23 @@ class Agent:
         if file is None or wake_out is None:
             return
         self._register(selector, file.listener, wake_out)
+        is_asked = False
         for key, _events in selector.select(_TICK_S if self._conversations else None):
             if key.fileobj is file.listener:
-                self._accept(file.listener)
+                is_asked = True
             elif key.fileobj is wake_out:
                 _drain(wake_out)
             else:
                 self._attend(key.data)
+        if is_asked:
+            # Last: a client whose request has arrived is read before it can be dropped.
+            self._accept(file.listener)
         now = time.monotonic()
         while self._done:
             conversation, pieces = self._done.popleft()
             conversation.reply(pieces, now)
         for conversation in self._conversations:
-            conversation.expire(now)
+            self._end_overdue(conversation, now)
         self._conversations = [one for one in self._conversations if one.state != "closed"]
 
     def _register(self, selector: selectors.BaseSelector, *always: socket.socket) -> None:
@@ -239,17 +250,30 @@ class Agent:
             return
         now = time.monotonic()
         conversation = Conversation(connection, peer, now)
-        silent = next((one for one in self._conversations if one.gives_way(now)), None)
-        if silent is not None and len(self._conversations) >= MAX_CLIENTS:
-            silent.close()
-            self._conversations.remove(silent)
-        if len(self._conversations) >= MAX_CLIENTS:
-            message = f"The process already serves {MAX_CLIENTS} clients; try again in a moment."
-            conversation.reply([error_line(RequestError("busy", message))], now)
-            conversation.write(now)
-            conversation.close()
+        if len(self._conversations) >= MAX_CLIENTS and not self._one_gave_way(now):
+            conversation.refuse(_BUSY, now)
             return
         self._conversations.append(conversation)
+
+    def _one_gave_way(self, now: float) -> bool:
+        """Drop a client that is slow to send its request, and return whether there was one."""
+        for conversation in self._conversations:
+            if conversation.gives_way(now):
+                # Its request may have arrived since the poll.
+                self._attend(conversation)
+            if conversation.gives_way(now):
+                conversation.refuse(_BUSY, now)
+            if conversation.state == "closed":
+                self._conversations.remove(conversation)
+                return True
+        return False
+
+    def _end_overdue(self, conversation: Conversation, now: float) -> None:
+        if not conversation.is_overdue(now):
+            return
+        if conversation.state == "reading":
+            conversation.refuse(_LATE, now)
+        conversation.close()
 
     def _attend(self, conversation: Conversation) -> None:
         now = time.monotonic()

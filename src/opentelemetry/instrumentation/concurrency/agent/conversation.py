@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from typing import Any, Final, Literal
@@ -108,11 +109,19 @@ class Conversation:
             pass
         self.close()
 
-    def expire(self, now: float) -> None:
-        """Close the connection if the client has exceeded its time limit."""
+    def is_overdue(self, now: float) -> bool:
+        """Return whether the client has exceeded its time limit."""
         limit = {"reading": READ_LIMIT_S, "writing": STALL_LIMIT_S}.get(self.state)
-        if limit is not None and now - self._moved_at > limit:
-            self.close()
+        return limit is not None and now - self._moved_at > limit
+
+    def refuse(self, piece: bytes, now: float) -> None:
+        """Send as much of a short reply as the client accepts now, and close."""
+        with contextlib.suppress(OSError):
+            # A request left unread would make the close a reset.
+            self._connection.recv(_CHUNK)
+        self.reply([piece], now)
+        self.write(now)
+        self.close()
 
     def gives_way(self, now: float) -> bool:
         """Return whether another client may take the place of this one, because it has not sent a request in time."""

@@ -87,7 +87,7 @@ def ask(
     deadline = time.monotonic() + timeout_s
     with contextlib.closing(_connect(process, timeout_s)) as connection:
         try:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 # An agent with too many clients refuses before it reads: the reason can still be received.
                 connection.sendall(request_line(request, options or {}))
             connection.settimeout(_TICK_S)

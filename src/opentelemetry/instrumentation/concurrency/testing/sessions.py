@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -128,6 +128,33 @@ def is_kept_for_the_process(session: Any) -> bool:
         if type(holder) is _CACHE or id(holder) in modules:
             return True
         if type(holder) is dict and any(_is_class_or_cache(outer) for outer in gc.get_referrers(holder)):
+            return True
+    # The garbage collector does not search what was frozen with `gc.freeze`.
+    return gc.get_freeze_count() > 0 and any(_holds(each, session) for each in _variables())
+
+
+def _variables() -> Iterator[object]:
+    """Yield the values of all module variables and class attributes."""
+    for module in list(sys.modules.values()):
+        yield from list(attributes_of(module).values())
+    classes: list[type] = [object]
+    met: set[type] = {object}
+    while classes:
+        found = classes.pop()
+        yield from list(type_dict(found).values())
+        new: set[type] = set(type.__subclasses__(found)) - met
+        met |= new
+        classes += new
+
+
+def _holds(variable: object, session: object) -> bool:
+    if variable is session:
+        return True
+    if type(variable) is not _CACHE:
+        return False
+    # With a limit of size, a cache tells of its values itself; without one, its dictionary has them.
+    for held in gc.get_referents(variable):
+        if held is session or (type(held) is dict and any(value is session for value in held.values())):
             return True
     return False
 
