@@ -44,6 +44,8 @@ def test_run_counts_the_parts_that_nox_runs():
     nox, run = (ROOT / "noxfile.py").read_text(), (ROOT / ".ci" / "run").read_text()
     assert re.search(r'^NEWEST = "(.*)"', nox, re.M)[1] == re.search(r"^NEWEST=(.*)$", run, re.M)[1]
     assert pythons_of(nox, r"^BETWEEN = \((.*?)\)") == pythons_of(run, r"is_between\(\) \{(.*?)\}")
+    halves = dict(re.findall(r'"(3\.\d+)": "tests/corpus/test_(\w+)\.py"', nox))
+    assert halves == dict(re.findall(r'^    (3\.\d+)\) ran\+=", (\w+) programs', run, re.M)) != {}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
