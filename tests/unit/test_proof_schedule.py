@@ -141,8 +141,11 @@ def test_proof_of_many_new_tasks_leaves_time_to_confirm(old):
     tasks.cost_s, tasks.finds_stuck = 0.0008, True
     for at in (100.0, 105.0):
         tasks.scan(at)
-    assert tasks.proven() == {"session": 1_000, "reader": 1_000}
-    assert tasks.schedule.unexamined == 6_000
+    assert tasks.proven() == {"session": 150, "reader": 150}
+    for at in (110.0, 115.0):
+        tasks.scan(at)
+    assert tasks.proven() == {"session": 878, "reader": 878}
+    assert tasks.schedule.unexamined == 8_000 - 2 * 878
 
 
 def test_proof_of_new_tasks_examines_as_many_known_ones(old, monkeypatch):
@@ -176,7 +179,7 @@ def test_proof_over_budget_is_followed_by_smaller_ones(old):
     tasks.cost_s = 0.001
     tasks.scan(100.0)
     tasks.scan(105.0)
-    assert list(map(len, tasks.judged)) == [2_000, 524]
+    assert list(map(len, tasks.judged)) == [300, 1_375]
 
 
 def test_scan_beside_a_proof_on_request_runs_no_proof(old, monkeypatch):
@@ -204,6 +207,43 @@ def test_proof_walks_a_short_way_first_and_a_long_one_at_the_third_attempt(old):
     for at in range(13):
         tasks.scan(at)
     assert tasks.reaches == [SHORT, SHORT, LONG, *[SHORT] * 9, LONG]
+
+
+def test_proof_whose_short_ways_led_to_results_walks_a_long_one_at_the_tenth_attempt(old):
+    """Under load a long walk fails as a short one does, and costs much more."""
+    tasks = old(10, a=3)
+    tasks.finds_stuck = True
+    tasks.scan(0)
+    tasks.is_busy = True
+    for at in range(1, 21):
+        tasks.scan(at)
+    assert tasks.reaches[1:] == [*[SHORT] * 9, LONG, *[SHORT] * 9, LONG]
+
+
+def test_proofs_without_results_leave_time_for_one_with_results(old):
+    """The allowance of the start lasts until a moment at which no request leads to everything."""
+    tasks = old(1_000, a=300)
+    tasks.is_busy, tasks.finds_stuck, tasks.cost_s = True, True, 0.001
+    for at in range(60):
+        tasks.scan(at)
+    assert 0.4 < tasks.schedule._left_s(60) < 0.9
+    tasks.is_busy = False
+    for at in (90, 95):
+        tasks.scan(at)
+    assert tasks.proven() == {"a": 300}
+
+
+def test_scan_that_can_confirm_a_proof_is_announced(old):
+    tasks = old(10, a=3)
+    assert not tasks.schedule.can_confirm(0.0)
+    tasks.finds_stuck = True
+    tasks.scan(0)
+    assert tasks.schedule.can_confirm(1.0)
+    tasks.schedule.spent_s = 10.0
+    assert not tasks.schedule.can_confirm(1.0)
+    tasks.schedule.spent_s = 0.0
+    tasks.scan(2)
+    assert not tasks.schedule.can_confirm(3.0)
 
 
 def test_proof_keeps_to_the_way_that_led_to_results(old):

@@ -50,6 +50,24 @@ def test_cost_of_a_scan_stretches_the_gap_to_one_per_cent(time):
     assert schedule.left_s() == schedule.expected_gap_s == 20
 
 
+def test_scan_that_can_confirm_a_proof_is_early_and_the_next_one_pays_for_both(time):
+    """Not two in succession, so that scans keep to their share of a core under a leak that goes on."""
+    schedule = time.schedule()
+    schedule.awaits_proof = True
+    gaps = []
+    for _ in range(4):
+        schedule.scanned(0.2, live=MANY)
+        gaps.append(schedule.left_s())
+    assert gaps == [5, 40, 5, 40]
+
+
+def test_scan_that_can_confirm_a_proof_is_early_in_an_idle_process_too(time):
+    schedule = time.schedule()
+    schedule.awaits_proof = True
+    schedule.scanned(1.0, live=MANY)
+    assert time.pass_until_due(schedule) == 5
+
+
 def test_scan_in_an_idle_process_is_postponed_to_a_twentieth_of_that(time):
     schedule = time.schedule()
     schedule.scanned(0.055, live=MANY)

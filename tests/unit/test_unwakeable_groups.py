@@ -222,6 +222,53 @@ def task_of_another_thread_that_gives_up(start):
     return gives_up.set
 
 
+@healthy
+def task_of_another_thread_that_works_before_it_gives_up(start):
+    """It holds the future of the task in a variable and does not wait for it yet."""
+    loop = asyncio.get_running_loop()
+    submitted, gives_up = threading.Event(), threading.Event()
+
+    def submit():
+        future = asyncio.run_coroutine_threadsafe(stuck(), loop)
+        submitted.set()
+        gives_up.wait()
+        future.cancel()
+
+    async def watch_thread():
+        await loop.run_in_executor(None, submit)
+
+    async def wake():
+        # The coroutine has become a task.
+        await asyncio.to_thread(submitted.wait)
+        gives_up.set()
+
+    start(watch_thread())
+    return wake
+
+
+@healthy
+def task_of_another_thread_whose_helper_submits(start):
+    """The name that tells is in another function than the variable."""
+    loop = asyncio.get_running_loop()
+    gives_up = threading.Event()
+
+    def helper(coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+    def submit():
+        future = helper(stuck())
+        gives_up.wait()
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            future.result(0)
+        future.cancel()
+
+    async def watch_thread():
+        await loop.run_in_executor(None, submit)
+
+    start(watch_thread())
+    return gives_up.set
+
+
 @pytest.mark.parametrize("kind", LOOPS)
 @pytest.mark.parametrize("name", sorted(WAITS))
 def test_healthy_wait_is_not_proven(name, kind):

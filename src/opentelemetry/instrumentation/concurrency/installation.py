@@ -306,6 +306,7 @@ class Installation:
         diagnosed = self.live.diagnosed = self.diagnosis.scan(self.census, scan, pause)
         self.census.not_counted_s += self.diagnosis.proofs.spent_s - proofs
         self.census.schedule.has_rising = diagnosed.has_rising
+        self.census.schedule.awaits_proof = self.diagnosis.proofs.can_confirm(scan.at)
         if not scan.after_gap:
             recorder = self.recorder
             sites = recorder.task_sites.sites, recorder.thread_sites.sites

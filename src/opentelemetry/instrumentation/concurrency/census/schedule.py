@@ -54,6 +54,8 @@ class ScanSchedule:
         judging_s: Seconds that judging the last scan took, as far as its CPU time explains them.
         settle_s: Seconds of idleness after which scans are postponed: until everything live has been judged.
         has_rising: Whether a site is reported as rising, which further scans may refute.
+        awaits_proof: Whether the next scan can confirm what a proof found. It is then early, and the one after it is
+            late by as much.
     """
 
     def __init__(
@@ -75,6 +77,9 @@ class ScanSchedule:
         self.judging_s = 0.0
         self.settle_s = 0.0
         self.has_rising = False
+        self.awaits_proof = False
+        self._is_early = False
+        self._owed_s = 0.0
         self._active_at = 0.0
         self._due_at: float | None = None
         self._scanned_at = 0.0
@@ -114,7 +119,11 @@ class ScanSchedule:
         if self._due_at is None or others - self._others_at > _ACTIVE_ABOVE * (now - self._scanned_at):
             self._active_at = now
         self._scanned_at, self._others_at = now, others
-        self.expected_gap_s = max(self._interval_s, spent_s / _CPU_SHARE)
+        self._owed_s += spent_s
+        self._is_early = self.awaits_proof and not self._is_early
+        self.expected_gap_s = self._interval_s if self._is_early else max(self._interval_s, self._owed_s / _CPU_SHARE)
+        if not self._is_early:
+            self._owed_s = 0.0
         self._due_at = self._scanned_at + self.expected_gap_s
 
     def left_s(self) -> float:
@@ -122,7 +131,7 @@ class ScanSchedule:
         if self._due_at is None:
             return 0.0
         left_s = self._due_at - self._monotonic()
-        if left_s > 0 or self._spent_s <= _SMALL_SCAN_S or self._live <= _FEW_LIVE:
+        if left_s > 0 or self._is_early or self._spent_s <= _SMALL_SCAN_S or self._live <= _FEW_LIVE:
             return left_s
         elapsed_s = self._monotonic() - self._scanned_at
         activity_s = self._cpu_of_others() - self._others_at

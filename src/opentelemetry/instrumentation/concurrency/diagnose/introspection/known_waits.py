@@ -158,7 +158,12 @@ def _read(kind: Any, name: str, future: object) -> Any:
 
 def is_task(candidate: object) -> bool:
     """Return whether an object is an asyncio task, in C or in Python, whatever its ``__class__``."""
-    known, kind = _asyncio or known_asyncio(), type(candidate)
+    return is_task_type(type(candidate))
+
+
+def is_task_type(kind: type) -> bool:
+    """Return whether the instances of a type are asyncio tasks, in C or in Python."""
+    known = _asyncio or known_asyncio()
     return known is not None and (issubclass(kind, known.c_task) or issubclass(kind, known.py_task))
 
 

@@ -110,18 +110,24 @@ def _add_awaited(
 
 
 def cancelling_objects(
-    objects: Sequence[Any], index: Mapping[int, int], batch: Sequence[Any], cancellers: Cancellers
+    objects: Sequence[Any],
+    index: Mapping[int, int],
+    batch: Sequence[Any],
+    cancellers: Cancellers,
+    in_variables: Callable[[int], bool],
 ) -> list[tuple[int, int]]:
     """Return the positions of objects through which running code ends a task, each with the position of that task.
 
     These are task groups, whose failing members cancel the host, and the futures of ``run_coroutine_threadsafe`` that
-    a thread waits for, as it may cancel them after a time. A future that is merely kept is like a task that is kept.
+    a thread waits for, or is about to wait for, as it may cancel them after a time. A future that is merely kept is
+    like a task that is kept.
 
     Args:
         objects: The closure, which begins with the batch.
         index: Positions of the closure, by address.
         batch: The examined tasks.
         cancellers: Provides the tasks whose cancellation fails.
+        in_variables: Returns whether the object at a position may be in a variable of a thread that handles futures.
     """
     named: dict[int, bool] = {}
     found = []
@@ -138,8 +144,9 @@ def cancelling_objects(
                 found.append((place, position))
     for position, task in enumerate(batch):
         future = linked_concurrent_future(task)
-        if future is not None and id(future) in index and has_waiting_thread(future):
-            found.append((index[id(future)], position))
+        place = -1 if future is None else index.get(id(future), -1)
+        if place >= 0 and (in_variables(place) or has_waiting_thread(future)):
+            found.append((place, position))
     return found
 
 

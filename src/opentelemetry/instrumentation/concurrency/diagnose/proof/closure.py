@@ -28,10 +28,10 @@ from types import (
     MemberDescriptorType,
     ModuleType,
 )
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ...record.raw_fields import type_name
-from ..introspection.known_waits import is_pending, is_task, type_module
+from ..introspection.known_waits import is_pending, is_task_type, type_module
 
 MAX_OBJECTS: Final = 50_000
 """Maximum number of objects of a closure; the C call takes about 10 ms for them."""
@@ -43,6 +43,9 @@ _ASKED_OF_CROWD: Final = 200
 _COLLECTIONS: Final = (set, frozenset, list, tuple, dict, deque)
 _SLICE: Final = 500
 _PAUSE_AFTER: Final = 5_000
+_MAY_BE_TRACKED: Final = 1 << 14
+"""The flag of types whose instances the garbage collector may track."""
+_flags_of: Final[Any] = type.__dict__["__flags__"].__get__
 _CUT: Final = (type, ModuleType, CodeType, GetSetDescriptorType, MemberDescriptorType)
 
 
@@ -53,6 +56,10 @@ DICTIONARIES_HIDE_VALUES: Final = sys.version_info[:2] == (3, 13)
 _MOST_LIVE: Final = 200_000
 BORROWS: Final = (GeneratorType, AsyncGeneratorType) if sys.version_info >= (3, 14) else ()
 """Types that, suspended within an expression, report objects borrowed from a variable as an additional reference."""
+
+
+_MEMBERS: Final = frozenset({"task", "scope"})
+Role = Literal["cut", "leaf", "builtin", "task", "scope", "collection", "other"]
 
 
 class TooMuchWorkError(Exception):
@@ -96,9 +103,15 @@ class Cut:
 
     Args:
         loops: Event loops; objects that they hold are held from outside.
+
+    Attributes:
+        roles: By address of a type, what its instances are to a walk; `role_of` adds the types that it lacks.
     """
 
     def __init__(self, loops: Iterable[object]) -> None:
+        self.roles: dict[int, Role] = {}
+        # The address of a type that ends could become that of another.
+        self._types: list[type] = []
         modules = [module for module in list(sys.modules.values()) if issubclass(type(module), ModuleType)]
         self._ids = {id(dictionary_of(module)) for module in modules}
         self._ids |= {id(loop) for loop in loops}
@@ -112,14 +125,38 @@ class Cut:
         if len(self._ids) < _MOST_LIVE:
             self._ids.update(id(item) for item in objects if not (DICTIONARIES_HIDE_VALUES and type(item) is dict))
 
+    def add_crowd(self, collection: object) -> None:
+        """Stop at a collection that only holds tasks and scopes, so that later walks need not read all of it again."""
+        self._ids.add(id(collection))
+
     def stops_at(self, found: object) -> bool:
         """Return whether an object must not be expanded."""
-        kind = type(found)
-        if issubclass(kind, _CUT) or id(found) in self._ids:
+        role = self.roles.get(id(type(found))) or self.role_of(type(found))
+        if role == "cut" or id(found) in self._ids:
             return True
         # A builtin bound to a module leads only to that module; one bound to another object is always expanded.
-        owner: Any = getattr(found, "__self__", None) if kind is BuiltinFunctionType else None
+        owner: Any = getattr(found, "__self__", None) if role == "builtin" else None
         return issubclass(type(owner), ModuleType)
+
+    def role_of(self, kind: type) -> Role:
+        """Return what the instances of a type are to a walk, and keep it in ``roles``."""
+        self._types.append(kind)
+        role = self.roles[id(kind)] = _role_of(kind)
+        return role
+
+
+def _role_of(kind: type) -> Role:
+    if issubclass(kind, _CUT):
+        return "cut"
+    if kind is weakref.ref or not _flags_of(kind) & _MAY_BE_TRACKED:
+        return "leaf"
+    if kind is BuiltinFunctionType:
+        return "builtin"
+    if is_task_type(kind):
+        return "task"
+    if type_name(kind) == "CancelScope" and type_module(kind).partition(".")[0] == "anyio":
+        return "scope"
+    return "collection" if issubclass(kind, _COLLECTIONS) else "other"
 
 
 class Closure:
@@ -192,21 +229,30 @@ class Closure:
 
     def _expand(self, objects: list[Any]) -> None:
         found, seen, cut = self.objects, self._seen, self._cut
-        holders = [item for item in objects if _is_crowd(item)] if self._splits else []
+        roles, is_tracked = cut.roles, gc.is_tracked
+        holders = [item for item in objects if self._is_crowd(item)] if self._splits else []
         if holders:
             left_out = set(map(id, holders))
             objects = [each for each in objects if id(each) not in left_out]
         reached = gc.get_referents(*objects)
         joining = len(reached)
-        reached += gc.get_referents(*holders)
+        for holder in holders:
+            members = gc.get_referents(holder)
+            if all((roles.get(id(type(each))) or cut.role_of(type(each))) in _MEMBERS for each in members):
+                cut.add_crowd(holder)
+            else:
+                reached += members
         for place, each in enumerate(reached):
             address = id(each)
-            if address in seen or type(each) is weakref.ref or not gc.is_tracked(each) or cut.stops_at(each):
+            if address in seen:
                 continue
-            if is_task(each):
+            role = roles.get(id(type(each))) or cut.role_of(type(each))
+            if role == "leaf" or not is_tracked(each) or cut.stops_at(each):
+                continue
+            if role == "task":
                 if is_pending(each) and (place >= joining or address not in self._may_join):
                     continue
-            elif place >= joining and _is_scope(each):
+            elif role == "scope" and place >= joining:
                 continue
             seen.add(address)
             found.append(each)
@@ -214,27 +260,22 @@ class Closure:
                 break
         self._pace.work(len(reached))
 
+    def _is_crowd(self, found: object) -> bool:
+        """Return whether an object is a collection of more tasks, or scopes of anyio, than `MOST_TASKS_THAT_JOIN`.
 
-def _is_crowd(found: object) -> bool:
-    """Return whether an object is a collection with more tasks, or scopes of anyio, than `MOST_TASKS_THAT_JOIN`.
-
-    Only its first referents are examined: walks come by the same collection of a million other objects often.
-    """
-    kind = type(found)
-    if not issubclass(kind, _COLLECTIONS):
+        Only its first referents are examined: walks come by the same collection of a million other objects often.
+        """
+        cut = self._cut
+        if (cut.roles.get(id(type(found))) or cut.role_of(type(found))) != "collection":
+            return False
+        seen = 0
+        for referent in islice(gc.get_referents(found), _ASKED_OF_CROWD):
+            role = cut.roles.get(id(type(referent))) or cut.role_of(type(referent))
+            if role in _MEMBERS:
+                seen += 1
+                if seen > MOST_TASKS_THAT_JOIN:
+                    return True
         return False
-    seen = 0
-    for referent in islice(gc.get_referents(found), _ASKED_OF_CROWD):
-        if is_task(referent) or _is_scope(referent):
-            seen += 1
-            if seen > MOST_TASKS_THAT_JOIN:
-                return True
-    return False
-
-
-def _is_scope(found: object) -> bool:
-    kind = type(found)
-    return type_name(kind) == "CancelScope" and type_module(kind).partition(".")[0] == "anyio"
 
 
 @dataclass(slots=True)
@@ -254,6 +295,10 @@ class Accounts:
     edges: array[int]
     starts: array[int]
     waiters: list[int]
+
+    def is_held(self, place: int) -> bool:
+        """Return whether an object has more references than the closure accounts for."""
+        return bool(self.held[place])
 
     def referents(self, place: int) -> Sequence[int]:
         """Return the positions that an object refers to."""

@@ -33,18 +33,21 @@ MAX_SUSPECTS: Final = 10_000
 MAX_WORK: Final = 4_000_000
 """Maximum number of references that one proof inspects: about two seconds of CPU time."""
 FEW: Final = 2_000
-"""Number of old tasks up to which every proof examines all, because related tasks decide about each other. The first
-proof, which shows how much CPU time a task takes, examines no more."""
+"""Number of old tasks up to which every proof examines all, because related tasks decide about each other."""
 
 _CPU_SHARE: Final = 0.01
 _ALLOWANCE_S: Final = 3.0
 _FAILED_WALKS_BEFORE_LONG: Final = 2
+"""As long as no short walk has had a result; afterwards `_WALKS_IN_TURN` less one."""
 _WALKS_IN_TURN: Final = 10
 """Of so many proofs in succession that got no result because timers and connections lead too far, all but one walk a
 short way: the next moment may have no request that leads to everything, and a long walk costs the CPU time of minutes.
 """
+_KEPT_FOR_RESULTS_S: Final = 0.8
+"""Part of the allowance that proofs without results leave over: about what a first proof and its confirmation cost."""
 _LEAST: Final = 300
-"""Number of tasks that one proof may examine however little CPU time is left, so that it has a result at all."""
+"""Number of tasks that one proof may examine however little CPU time is left, so that it has a result at all. The first
+proof, which shows how much CPU time a task takes, examines no more."""
 _PATIENCE: Final = 2
 """Number of intervals after which a proof of all tasks no longer waits for those of new ones."""
 _WITHOUT_VERDICT: Final = (ProofState.NEW, ProofState.SEEN_STUCK, ProofState.UNDECIDED)
@@ -78,6 +81,7 @@ class ProofSchedule:
         self._confirm_next = False
         self._is_unfinished = False
         self._failed_walks = 0
+        self._short_walks = _FAILED_WALKS_BEFORE_LONG
         self.cycles: tuple[tuple[Any, ...], ...] = ()
         self._cycle_of: dict[int, tuple[Any, ...]] = {}
         self.undecided = ""
@@ -179,7 +183,17 @@ class ProofSchedule:
 
     def can_afford(self, now: float) -> bool:
         """Return whether proofs have CPU time left."""
-        return self._left_s(now) > 0
+        return self._left_s(now) > self._kept_s()
+
+    def _kept_s(self) -> float:
+        """Return the CPU time that must be left for a proof: more if the last one ended without a result."""
+        if not self._failed_walks:
+            return 0.0
+        return _KEPT_FOR_RESULTS_S / 4 if self._confirm_next else _KEPT_FOR_RESULTS_S
+
+    def can_confirm(self, now: float) -> bool:
+        """Return whether a proof has results to confirm, and CPU time left for it."""
+        return self._confirm_next and self.can_afford(now)
 
     def _is_of_all(self, counted: Sequence[int], now: float) -> bool:
         """Return whether the next proof is the regular one of all old tasks, which waits for that of new ones."""
@@ -189,7 +203,7 @@ class ProofSchedule:
 
     def _size(self, counted: Sequence[int], now: float) -> int:
         """Return how many tasks the next proof may examine so that a second one can confirm its results."""
-        affordable = int(self._left_s(now) / 2 / self._cost_s) if self._cost_s else FEW
+        affordable = int(self._left_s(now) / 2 / self._cost_s) if self._cost_s else _LEAST
         return min(MAX_SUSPECTS, max(_LEAST, affordable, counted[ProofState.SEEN_STUCK]))
 
     def _has_news(
@@ -242,7 +256,7 @@ class ProofSchedule:
             row = row_of.get(id(task), -1)
             return row >= 0 and outlived_a_task(columns.creators[row], columns.creator_spans[row])
 
-        is_long = self._failed_walks % _WALKS_IN_TURN == _FAILED_WALKS_BEFORE_LONG
+        is_long = self._failed_walks % _WALKS_IN_TURN == self._short_walks
         proof = prove(
             alive(columns.references[row] for row in rows),
             loops=loops,
@@ -257,7 +271,7 @@ class ProofSchedule:
             self._is_unfinished = True
             return False
         if not is_long:
-            self._failed_walks = 0
+            self._failed_walks, self._short_walks = 0, _WALKS_IN_TURN - 1
         self._note_cycles(proof, row_of)
         confirmed, stuck = _addresses(self._memory.confirm(proof)), _addresses(proof.stuck)
         self._confirm_next, self._is_unfinished = False, bool(proof.not_reached)

@@ -43,6 +43,7 @@ from ..introspection.stalls import StallMark
 from .batches import Batches
 from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with, ends_tasks
 from .closure import Closure, Cut, Pace, TooMuchWorkError, account
+from .holding_threads import a_thread_handles_futures
 from .propagation import Propagation, woken_by_collector
 from .roots import hung_on_tasks, kept_by_objects, roots
 from .wait_graph import awaited_tasks, awaiting_tasks, deadlocks
@@ -124,7 +125,7 @@ def prove(
         pause: Called often between slices of work, to let the event loop run.
         left_behind: Returns whether a member of a task group outlived its creator.
         max_work: Maximum number of references to inspect; None for about ten seconds.
-        reach: Maximum number of objects that timers and connections may reach; None for 200,000.
+        reach: Maximum number of objects that timers and connections may reach; None for 100,000.
         alone: Returns a context in which no other thread of this package inspects tasks.
 
     Cost: about 100 µs per task; some 10 ms at most without letting another thread run.
@@ -334,13 +335,15 @@ def _judge(
         closure = Closure(cut, pace, bounds[0], splits=bounds[1])
         closure.add(batch)
         objects = closure.objects
+        is_handled = a_thread_handles_futures()
         accounts = account(objects, len(batch), pace, held_by_us=_LISTS_OF_OURS)
         if accounts is not None:
             index = {id(each): place for place, each in enumerate(objects)}
             chains = [[index[id(each)] for each in coroutines_of(task) if id(each) in index] for task in batch]
             exempt = set(range(len(batch))).union(*chains)
             held = roots(objects, accounts, exempt, len(batch), loops)
-            cancelling = cancelling_objects(objects, index, batch, cancellers)
+            in_variables = accounts.is_held if is_handled else _in_none
+            cancelling = cancelling_objects(objects, index, batch, cancellers, in_variables)
             ended_by = cancellers.in_batch(batch)
             for place, along in ended_with(batch, cancelling, index).items():
                 ended_by.setdefault(place, []).extend(along)
@@ -355,6 +358,10 @@ def _judge(
             return [task for place, task in enumerate(batch) if not live.is_awake[place]]
     reasons.add("the garbage collector interrupted every attempt")
     return None
+
+
+def _in_none(_place: int) -> bool:
+    return False
 
 
 def _cycles(tasks: list[Any]) -> tuple[tuple[ReferenceType[Any], ...], ...]:

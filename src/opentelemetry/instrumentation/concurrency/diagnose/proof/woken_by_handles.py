@@ -29,7 +29,7 @@ from types import (
 )
 from typing import Any, Final
 
-from ..introspection.known_waits import callbacks_of, coroutine_of, is_task, type_module, waiter_of
+from ..introspection.known_waits import callbacks_of, coroutine_of, type_module, waiter_of
 from ..introspection.loop_handles import Handles
 from .closure import Cut, Pace, dictionary_of
 from .variables import (
@@ -43,9 +43,9 @@ from .variables import (
     referent_of,
 )
 
-MAX_OBJECTS: Final = 200_000
+MAX_OBJECTS: Final = 100_000
 """Maximum number of objects, above which the walk and the proof are abandoned."""
-FEW_OBJECTS: Final = 25_000
+FEW_OBJECTS: Final = 12_500
 """Number of objects for a walk that costs little if it fails: a request that is being served may lead to all others."""
 _STEPS_FROM_TIMERS: Final = 10
 _STEPS_FROM_DESCRIPTORS: Final = 8
@@ -109,6 +109,8 @@ class _Walk:
         self._steps_from: dict[int, int] = {}
         self._holders: list[Any] = []
         self._codes_met: set[int] = set()
+        # By address of a type, with the type.
+        self._primitives: dict[int, tuple[bool, type]] = {}
         self._module_of_file: dict[str, Any] | None = None
         self.tasks: set[int] = set()
 
@@ -146,7 +148,7 @@ class _Walk:
             self._meet(self._task_of[address], steps)
         if (referent := referent_of(found)) is not None:
             self._meet(referent, steps)
-        if is_task(found):
+        if (self._cut.roles.get(id(type(found))) or self._cut.role_of(type(found))) == "task":
             self._steps[address] = sys.maxsize
             self._met.append(found)
             self.tasks.add(address)
@@ -190,7 +192,7 @@ class _Walk:
                     self._meet_variable(value, is_library)
 
     def _meet_variable(self, value: Any, is_library: bool) -> None:
-        if is_library or is_primitive(value):
+        if is_library or self._is_primitive(value):
             self._meet(value, _STEPS_IN_TASKS)
             return
         if type_module(type(value)) == "contextlib":
@@ -218,7 +220,7 @@ class _Walk:
 
     def _meet_named(self, found: Any, steps: int) -> None:
         """Visit what a variable leads to through attributes, closures and bound methods, but not in collections."""
-        if is_primitive(found):
+        if self._is_primitive(found):
             self._meet(found, _STEPS_IN_TASKS)
             return
         pending = [(found, steps)]
@@ -233,11 +235,18 @@ class _Walk:
             values = attributes_of(holder) if callees is None else callees
             self._pace.work(len(values) + 1)
             for value in values:
-                if is_primitive(value):
+                if self._is_primitive(value):
                     self._meet(value, _STEPS_IN_TASKS)
                 elif gc.is_tracked(value) and (callees is not None or left > 1):
                     # The step to a callable is none: it stands for what it calls.
                     pending.append((value, left if callees is not None else left - 1))
+
+    def _is_primitive(self, found: Any) -> bool:
+        kind = type(found)
+        known = self._primitives.get(id(kind))
+        if known is None:
+            known = self._primitives[id(kind)] = is_primitive(found), kind
+        return known[0]
 
 
 def _code_of(step: Any) -> CodeType | None:
