@@ -1,6 +1,7 @@
 """Environments of the suites of others, and where their tests lie."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +14,10 @@ from foreign_suites import Suite
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CONFIGURATIONS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "conftest.py", "README.md", "README.rst")
+WHICH_RECORDER = """
+from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
+print(current_installation().recorder.task_recorder.name)
+"""
 SDK = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 
 
@@ -23,10 +28,11 @@ class Bench:
         python: The interpreter.
         folder: Where everything is made.
         tests: Where tests of it lie that its own package ``test`` lacks.
+        recorder: The recorder of the package, ``python`` or ``compiled``.
     """
 
-    def __init__(self, python: str, folder: Path, tests: Path | None = None) -> None:
-        self.python, self.folder = python, folder
+    def __init__(self, python: str, folder: Path, tests: Path | None = None, recorder: str = "python") -> None:
+        self.python, self.folder, self.recorder = python, folder, recorder
         self._built: Path | None = None
         self.path = {} if tests is None else {"PYTHONPATH": str(self._with(tests))}
         ask = "import platform; print(platform.python_version())"
@@ -48,10 +54,11 @@ class Bench:
     def _wheel(self, interpreter: Path) -> Path:
         """Return the wheel of this package, built once."""
         if self._built is None:
-            folder = self.folder / f"wheel-{self.version}"
+            folder = self.folder / f"wheel-{self.version}-{self.recorder}"
             shutil.rmtree(folder, ignore_errors=True)
             pip = [interpreter, "-m", "pip", "-q", "wheel", "--no-deps", "-w", folder]
-            subprocess.run([*pip, ROOT], check=True)
+            native = {"OTEL_CONCURRENCY_NATIVE": "yes" if self.recorder == "compiled" else "no"}
+            subprocess.run([*pip, ROOT], env={**os.environ, **native}, check=True)
             (self._built,) = folder.glob("*.whl")
         return self._built
 
@@ -73,7 +80,14 @@ class Bench:
         shutil.copy(HERE / "hook.py", hook)
         # Of these files the last in the alphabet is the last to be read: all that is installed is found by then.
         hook.with_name("zz_transparency_hook.pth").write_text("import transparency_hook\n")
+        self._check_recorder(interpreter)
         return interpreter
+
+    def _check_recorder(self, interpreter: Path) -> None:
+        env = {**os.environ, "TRANSPARENCY_HOW": "instrumented"}
+        runs = subprocess.run([interpreter, "-c", WHICH_RECORDER], env=env, capture_output=True, text=True, check=True)
+        if runs.stdout.strip() != self.recorder:
+            raise RuntimeError(f"the recorder is {runs.stdout.strip()}, wanted: {self.recorder}")
 
     def tests_of(self, suite: Suite, interpreter: Path) -> tuple[Path, str]:
         """Return the folder that holds the tests of the very version that is installed, and that version."""

@@ -1,6 +1,6 @@
 """Runs the test suites of others bare and instrumented, and prints what differs: nothing should.
 
-``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--write]``
+``python tests/transparency/run.py [--python PYTHON] [--only NAME]... [--quick] [--recorder compiled] [--write]``
 
 Each suite runs bare and then instrumented, in the same environment: a file in its site-packages instruments every
 interpreter in it. Both runs have an SDK that exports all signals over OTLP/HTTP to this process, so that only the
@@ -8,8 +8,8 @@ package under test differs. A test that fails bare would hide a difference, and 
 threads: such tests run again with an SDK without threads, then without SDK, and are compared where they pass. A test
 that ended worse with us runs alone three times more in both ways. It counts as a difference if it did so each time;
 as wavering otherwise. Worse is: badly, not at all, skipped though it can run, or well after three times as long and
-twenty seconds more. With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, those of suites that
-did not run are kept.
+twenty seconds more. With ``--write`` the rows go to benchmarks/results/transparency-VERSION.txt, or
+transparency-compiled-VERSION.txt for that recorder; those of suites that did not run are kept.
 How each test ended, what it said and how long it took stays in build/transparency.
 """
 
@@ -306,7 +306,8 @@ def alone(name: str) -> list[str]:
 
 def write(bench: Bench, rows: dict[str, str]) -> None:
     """Put rows into the file of this Python, in the order of the suites."""
-    file = ROOT / "benchmarks" / "results" / f"transparency-{'.'.join(bench.version.split('.')[:2])}.txt"
+    kind = "compiled-" if bench.recorder == "compiled" else ""
+    file = ROOT / "benchmarks" / "results" / f"transparency-{kind}{'.'.join(bench.version.split('.')[:2])}.txt"
     file.touch()
     with file.open("r+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -320,7 +321,8 @@ def write(bench: Bench, rows: dict[str, str]) -> None:
         stream.seek(0)
         stream.truncate()
         print(
-            f"tests/transparency/run.py, Python {' and '.join(versions)}, {dt.datetime.now(tz=dt.timezone.utc).date()}",
+            f"tests/transparency/run.py, Python {' and '.join(versions)}, {bench.recorder} recorder, "
+            f"{dt.datetime.now(tz=dt.timezone.utc).date()}",
             file=stream,
         )
         print(HEADER, *(rows[suite.name] for suite in SUITES if suite.name in rows), sep="\n", file=stream)
@@ -340,13 +342,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the rows into benchmarks/results")
     parser.add_argument("--verbose", action="store_true", help="print what the differing tests said")
     parser.add_argument("--sdk", choices=SDKS, default=SDKS[0], help="of both runs; 'threads' is the default")
+    parser.add_argument("--recorder", choices=("python", "compiled"), default="python", help="of the package")
     options = parser.parse_args()
     # Jobs in the background inherit an ignored SIGINT, for which tests would wait forever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     receiver = Receiver()
-    bench = Bench(options.python, options.folder.resolve(), options.tests and options.tests.resolve())
+    bench = Bench(options.python, options.folder.resolve(), options.tests and options.tests.resolve(), options.recorder)
     wanted = options.only or (QUICK if options.quick else [suite.name for suite in SUITES])
-    print(f"Python {bench.version}; known and explained: {len(KNOWN)}")
+    print(f"Python {bench.version}, {bench.recorder} recorder; known and explained: {len(KNOWN)}")
     print(HEADER, flush=True)
     failed = False
     for suite in SUITES:
