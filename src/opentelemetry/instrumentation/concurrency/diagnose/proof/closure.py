@@ -59,6 +59,7 @@ BORROWS: Final = (GeneratorType, AsyncGeneratorType) if sys.version_info >= (3, 
 
 
 _MEMBERS: Final = frozenset({"task", "scope"})
+_NO_WAY_ON: Final = _MEMBERS | {"leaf", "cut"}
 Role = Literal["cut", "leaf", "builtin", "task", "scope", "collection", "other"]
 
 
@@ -126,7 +127,7 @@ class Cut:
             self._ids.update(id(item) for item in objects if not (DICTIONARIES_HIDE_VALUES and type(item) is dict))
 
     def add_crowd(self, collection: object) -> None:
-        """Stop at a collection that only holds tasks and scopes, so that later walks need not read all of it again."""
+        """Stop at a collection of tasks and scopes that leads nowhere else, so that later walks need not read it again."""
         self._ids.add(id(collection))
 
     def stops_at(self, found: object) -> bool:
@@ -238,7 +239,7 @@ class Closure:
         joining = len(reached)
         for holder in holders:
             members = gc.get_referents(holder)
-            if all((roles.get(id(type(each))) or cut.role_of(type(each))) in _MEMBERS for each in members):
+            if all((roles.get(id(type(each))) or cut.role_of(type(each))) in _NO_WAY_ON for each in members):
                 cut.add_crowd(holder)
             else:
                 reached += members

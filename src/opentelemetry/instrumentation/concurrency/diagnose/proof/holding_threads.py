@@ -30,7 +30,7 @@ def a_thread_handles_futures() -> bool:
 
 def _handles_futures(frame: FrameType | None) -> bool:
     while frame is not None:
-        module = frame.f_globals.get("__name__")
+        module = dict.get(frame.f_globals, "__name__")
         name = module if type(module) is str else ""
         code = frame.f_code
         if name.startswith(_LOOPS):

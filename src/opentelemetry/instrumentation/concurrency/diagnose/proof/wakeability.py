@@ -40,6 +40,7 @@ from ..introspection.fields import loop_of
 from ..introspection.known_waits import is_pending, is_task, known_asyncio, waiter_of
 from ..introspection.loop_handles import Handles, handles_of, runs_until_done, timers_of_threads
 from ..introspection.stalls import StallMark
+from ..ownership.owners import linked_concurrent_future
 from .batches import Batches
 from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with, ends_tasks
 from .closure import Closure, Cut, Pace, TooMuchWorkError, account
@@ -335,7 +336,8 @@ def _judge(
         closure = Closure(cut, pace, bounds[0], splits=bounds[1])
         closure.add(batch)
         objects = closure.objects
-        is_handled = a_thread_handles_futures()
+        has_futures = any(linked_concurrent_future(task) is not None for task in batch)
+        is_handled = has_futures and a_thread_handles_futures()
         accounts = account(objects, len(batch), pace, held_by_us=_LISTS_OF_OURS)
         if accounts is not None:
             index = {id(each): place for place, each in enumerate(objects)}
