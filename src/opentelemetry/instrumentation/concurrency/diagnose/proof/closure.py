@@ -127,7 +127,7 @@ class Cut:
             self._ids.update(id(item) for item in objects if not (DICTIONARIES_HIDE_VALUES and type(item) is dict))
 
     def add_crowd(self, collection: object) -> None:
-        """Stop at a collection of tasks and scopes that leads nowhere else, so that later walks need not read it again."""
+        """Stop at a collection that leads to tasks and scopes only, so that later walks need not read it again."""
         self._ids.add(id(collection))
 
     def stops_at(self, found: object) -> bool:
