@@ -95,8 +95,9 @@ def _loops() -> list[object]:
 
 
 def _loops_in_use(base: type) -> dict[int, object]:
-    """Return the loops of registered tasks, and of threads that run one, by address."""
-    found = {id(loop): loop for loop in map(loop_of, registered_tasks(()))}
+    """Return the loops of registered tasks, of this thread and of threads that asyncio runs one in, by address."""
+    here = sys.modules["asyncio.events"]._get_running_loop()
+    found = {id(loop): loop for loop in (here, *map(loop_of, registered_tasks(())))}
     for frame in sys._current_frames().values():
         at: FrameType | None = frame
         while at is not None:

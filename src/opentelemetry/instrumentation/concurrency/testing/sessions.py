@@ -137,14 +137,16 @@ def _variables() -> Iterator[object]:
     """Yield the values of all module variables and class attributes."""
     for module in list(sys.modules.values()):
         yield from list(attributes_of(module).values())
-    classes: list[type] = [object]
-    met: set[type] = {object}
-    while classes:
-        found = classes.pop()
+    # By address, because a metaclass may define its own hash.
+    classes: dict[int, type] = {id(object): object}
+    pending: list[type] = [object]
+    while pending:
+        found = pending.pop()
         yield from list(type_dict(found).values())
-        new: set[type] = set(type.__subclasses__(found)) - met
-        met |= new
-        classes += new
+        derived: list[type] = type.__subclasses__(found)
+        new = [each for each in derived if id(each) not in classes]
+        classes.update((id(each), each) for each in new)
+        pending += new
 
 
 def _holds(variable: object, session: object) -> bool:
