@@ -34,12 +34,12 @@ def parts(version: str) -> Iterator[tuple[str, ...]]:
         yield ("-m", "coverage", "run", *pytest, *unit)
         yield ("-m", "coverage", "report")
     elif version in BETWEEN:
-        yield (*pytest, "-n", "2", "--ignore-glob=tests/unit/test_verdicts*", *unit)
+        yield (*pytest, "-n", "3", "--ignore-glob=tests/unit/test_verdicts*", *unit)
         return
     else:
-        yield (*pytest, "-n", "2", *unit)
-    # Both loops and growing counts of the corpus run with `make test-rest`.
-    yield (*pytest, "-n", "2", "-k", "not uvloop", *ONCE, HALVES.get(version, "tests/corpus"))
+        yield (*pytest, "-n", "3", *unit)
+    # Both loops and growing counts of the corpus run with `make test-rest`. Programs mostly wait.
+    yield (*pytest, "-n", "4", "-k", "not uvloop", *ONCE, HALVES.get(version, "tests/corpus"))
     if version == NEWEST:
         yield (*pytest, "-n", "2", "--dist", "loadfile", "-m", "every_python", "tests/integration")
 
