@@ -106,6 +106,7 @@ class Cut:
         loops: Event loops; objects that they hold are held from outside.
 
     Attributes:
+        ids: Addresses of these objects.
         roles: By address of a type, what its instances are to a walk; `role_of` adds the types that it lacks.
     """
 
@@ -114,26 +115,26 @@ class Cut:
         # The address of a type that ends could become that of another.
         self._types: list[type] = []
         modules = [module for module in list(sys.modules.values()) if issubclass(type(module), ModuleType)]
-        self._ids = {id(dictionary_of(module)) for module in modules}
-        self._ids |= {id(loop) for loop in loops}
-        self._ids |= {id(sys.modules), id(gc.callbacks), id(gc.garbage)}
+        self.ids = {id(dictionary_of(module)) for module in modules}
+        self.ids |= {id(loop) for loop in loops}
+        self.ids |= {id(sys.modules), id(gc.callbacks), id(gc.garbage)}
 
     def add_live(self, objects: Iterable[object]) -> None:
         """Stop at objects known to be reachable by running code: everything behind them is live anyway.
 
         On versions where dictionaries hide their values (see `kept_by_objects`), dictionaries are read each time.
         """
-        if len(self._ids) < _MOST_LIVE:
-            self._ids.update(id(item) for item in objects if not (DICTIONARIES_HIDE_VALUES and type(item) is dict))
+        if len(self.ids) < _MOST_LIVE:
+            self.ids.update(id(item) for item in objects if not (DICTIONARIES_HIDE_VALUES and type(item) is dict))
 
     def add_crowd(self, collection: object) -> None:
         """Stop at a collection that leads to tasks and scopes only, so that later walks need not read it again."""
-        self._ids.add(id(collection))
+        self.ids.add(id(collection))
 
     def stops_at(self, found: object) -> bool:
         """Return whether an object must not be expanded."""
         role = self.roles.get(id(type(found))) or self.role_of(type(found))
-        if role == "cut" or id(found) in self._ids:
+        if role == "cut" or id(found) in self.ids:
             return True
         # A builtin bound to a module leads only to that module; one bound to another object is always expanded.
         owner: Any = getattr(found, "__self__", None) if role == "builtin" else None
@@ -248,7 +249,10 @@ class Closure:
             if address in seen:
                 continue
             role = roles.get(id(type(each))) or cut.role_of(type(each))
-            if role == "leaf" or not is_tracked(each) or cut.stops_at(each):
+            # Most of what `Cut.stops_at` does, without a call for each object.
+            if role == "leaf" or role == "cut" or address in cut.ids or not is_tracked(each):
+                continue
+            if role == "builtin" and cut.stops_at(each):
                 continue
             if role == "task":
                 if is_pending(each) and (place >= joining or address not in self._may_join):
