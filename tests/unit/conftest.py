@@ -4,8 +4,10 @@ import asyncio
 import gc
 
 import pytest
+from asked_agent import Answers
 
 from opentelemetry.instrumentation.concurrency import ConcurrencyInstrumentor
+from opentelemetry.instrumentation.concurrency.agent.agent import Agent
 from opentelemetry.instrumentation.concurrency.instrumentor import current_installation
 from opentelemetry.instrumentation.concurrency.record.compiled import choose_recorder
 
@@ -57,4 +59,20 @@ def loop():
     for task in asyncio.all_tasks(made):
         task.cancel()
     made.run_until_complete(asyncio.sleep(0))
+    made.close()
+
+
+@pytest.fixture
+def answers():
+    """The answers of `agent`."""
+    return Answers()
+
+
+@pytest.fixture
+def agent(tmp_path, answers):
+    """An agent whose answers a test controls."""
+    made = Agent(str(tmp_path / "agents"), answers.answer, answers.answer_at_once)
+    made.ensure_running()
+    yield made
+    answers.go.set()
     made.close()

@@ -9,24 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from asked_agent import Answers, asked, connect, received, send, wait_until
+from asked_agent import asked, connect, received, send, wait_until
 
 from opentelemetry.instrumentation.concurrency.agent import agent as agent_module
 from opentelemetry.instrumentation.concurrency.agent.agent import Agent
-
-
-@pytest.fixture
-def answers():
-    return Answers()
-
-
-@pytest.fixture
-def agent(tmp_path, answers):
-    made = Agent(str(tmp_path / "agents"), answers.answer, answers.answer_at_once)
-    made.ensure_running()
-    yield made
-    answers.go.set()
-    made.close()
 
 
 def test_request_is_answered(agent, answers):

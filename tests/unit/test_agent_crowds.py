@@ -4,26 +4,11 @@ import contextlib
 import threading
 import time
 
-import pytest
-from asked_agent import Answers, asked, connect, received, send, wait_until
+from asked_agent import asked, connect, received, send, wait_until
 
 from opentelemetry.instrumentation.concurrency.agent import agent as agent_module
 from opentelemetry.instrumentation.concurrency.agent import conversation as conversation_module
-from opentelemetry.instrumentation.concurrency.agent.agent import MAX_CLIENTS, Agent
-
-
-@pytest.fixture
-def answers():
-    return Answers()
-
-
-@pytest.fixture
-def agent(tmp_path, answers):
-    made = Agent(str(tmp_path / "agents"), answers.answer, answers.answer_at_once)
-    made.ensure_running()
-    yield made
-    answers.go.set()
-    made.close()
+from opentelemetry.instrumentation.concurrency.agent.agent import MAX_CLIENTS
 
 
 def test_client_that_says_nothing_is_given_up(agent, monkeypatch):
