@@ -21,7 +21,7 @@ NEWEST = "3.14"
 BETWEEN = ("3.12", "3.13")
 """What these could show alone is in how creations and waits are read: no simulated services, no corpus."""
 HALVES = {"3.10": "tests/corpus/test_leaking.py", "3.15": "tests/corpus/test_healthy.py"}
-"""The oldest and the next have half of the corpus each: what both get wrong, the two between them show, too."""
+"""The oldest Python and the next one have half of the corpus each; the newest final one and the main one have all."""
 ONCE = ("--ignore=tests/corpus/test_more_leaks.py", "--ignore=tests/corpus/test_advice_of_programs.py")
 """Second runs of the corpus, with growing counts and for the advice; `make test-rest` has them."""
 

@@ -14,7 +14,9 @@ from .diagnose.introspection.fields import loop_of
 from .record.raw_fields import attributes_of
 
 _RUNNERS: Final = frozenset({"asyncio.base_events", "asyncio.runners"})
-"""Modules whose frames hold the loop that a thread runs."""
+_RUN: Final = frozenset({"run", "run_forever"})
+"""Modules and functions whose frames hold the loop that a thread runs. Up to 3.12, reading the variables of a frame
+keeps their values until it ends; these keep theirs that long anyway."""
 
 _attached: tuple[Any, Sequence[str]] | None = None
 """The installation that ``attach`` made, and the entries that it added to ``sys.path``; None without one."""
@@ -96,12 +98,14 @@ def _loops() -> list[object]:
 
 def _loops_in_use(base: type) -> dict[int, object]:
     """Return the loops of registered tasks, of this thread and of threads that asyncio runs one in, by address."""
+    # asyncio offers this function to other loops, and names it in `__all__`.
     here = sys.modules["asyncio.events"]._get_running_loop()
     found = {id(loop): loop for loop in (here, *map(loop_of, registered_tasks(())))}
     for frame in sys._current_frames().values():
         at: FrameType | None = frame
         while at is not None:
-            if at.f_globals.get("__name__") in _RUNNERS:
+            if at.f_code.co_name in _RUN and dict.get(at.f_globals, "__name__") in _RUNNERS:
+                # A loop, or a `Runner`, which keeps its own in this field; on 3.10, `run` has it in a variable.
                 for each in (at.f_locals.get("self"), at.f_locals.get("loop")):
                     loop = attributes_of(each).get("_loop", each)
                     found[id(loop)] = loop

@@ -199,15 +199,15 @@ class Agent:
         if file is None or wake_out is None:
             return
         self._register(selector, file.listener, wake_out)
-        is_asked = False
+        has_caller = False
         for key, _events in selector.select(_TICK_S if self._conversations else None):
             if key.fileobj is file.listener:
-                is_asked = True
+                has_caller = True
             elif key.fileobj is wake_out:
                 _drain(wake_out)
             else:
                 self._attend(key.data)
-        if is_asked:
+        if has_caller:
             # Last: a client whose request has arrived is read before it can be dropped.
             self._accept(file.listener)
         now = time.monotonic()

@@ -7,7 +7,7 @@ reach the group counts. Cancelling a task of an await cycle fails, so that such 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,9 +150,16 @@ def cancelling_objects(
     return found
 
 
-def ends_tasks(found: Any) -> bool:
-    """Return whether running code can end a task through an object, which every closure must therefore contain."""
-    return type_name(type(found)) == "TaskGroup" or is_concurrent_future(type(found))
+def none_that_ends_tasks(objects: Iterable[Any]) -> Iterator[Any]:
+    """Yield objects without those through which running code can end a task: every closure must contain these."""
+    # By address, because a metaclass may define its own hash; the objects keep their types alive.
+    ends: dict[int, bool] = {}
+    for found in objects:
+        kind = type(found)
+        if id(kind) not in ends:
+            ends[id(kind)] = type_name(kind) == "TaskGroup" or is_concurrent_future(kind)
+        if not ends[id(kind)]:
+            yield found
 
 
 def ended_with(

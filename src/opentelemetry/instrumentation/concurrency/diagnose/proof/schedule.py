@@ -81,7 +81,7 @@ class ProofSchedule:
         self._confirm_next = False
         self._is_unfinished = False
         self._failed_walks = 0
-        self._short_walks = _FAILED_WALKS_BEFORE_LONG
+        self._fails_before_long = _FAILED_WALKS_BEFORE_LONG
         self.cycles: tuple[tuple[Any, ...], ...] = ()
         self._cycle_of: dict[int, tuple[Any, ...]] = {}
         self.undecided = ""
@@ -256,7 +256,7 @@ class ProofSchedule:
             row = row_of.get(id(task), -1)
             return row >= 0 and outlived_a_task(columns.creators[row], columns.creator_spans[row])
 
-        is_long = self._failed_walks % _WALKS_IN_TURN == self._short_walks
+        is_long = self._failed_walks % _WALKS_IN_TURN == self._fails_before_long
         proof = prove(
             alive(columns.references[row] for row in rows),
             loops=loops,
@@ -271,7 +271,7 @@ class ProofSchedule:
             self._is_unfinished = True
             return False
         if not is_long:
-            self._failed_walks, self._short_walks = 0, _WALKS_IN_TURN - 1
+            self._failed_walks, self._fails_before_long = 0, _WALKS_IN_TURN - 1
         self._note_cycles(proof, row_of)
         confirmed, stuck = _addresses(self._memory.confirm(proof)), _addresses(proof.stuck)
         self._confirm_next, self._is_unfinished = False, bool(proof.not_reached)

@@ -42,7 +42,7 @@ from ..introspection.loop_handles import Handles, handles_of, runs_until_done, t
 from ..introspection.stalls import StallMark
 from ..ownership.owners import linked_concurrent_future
 from .batches import Batches
-from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with, ends_tasks
+from .cancelling import Cancellers, cancellers_among, cancelling_objects, ended_with, none_that_ends_tasks
 from .closure import Closure, Cut, Pace, TooMuchWorkError, account
 from .holding_threads import a_thread_handles_futures
 from .propagation import Propagation, woken_by_collector
@@ -129,7 +129,8 @@ def prove(
         reach: Maximum number of objects that timers and connections may reach; None for 100,000.
         alone: Returns a context in which no other thread of this package inspects tasks.
 
-    Cost: about 100 µs per task; some 10 ms at most without letting another thread run.
+    Cost: about 8 µs per object that the tasks reach; some 10 ms at most without letting another thread run, up to 45 ms
+    with ten thousand tasks.
     """
     if FREE_THREADED_BUILD:
         return Proof(undecided="this interpreter has no global lock, so references cannot be counted in one instant")
@@ -354,7 +355,7 @@ def _judge(
             live.spread(hung_on_tasks(batch, index))
             live.spread(kept_by_objects(objects, accounts, index))
             live.wake(woken_by_collector(accounts, held, len(batch)))
-            cut.add_live(found for place in live.places() if not ends_tasks(found := objects[place]))
+            cut.add_live(none_that_ends_tasks(objects[place] for place in live.places()))
             if not closure.is_whole:
                 return None
             return [task for place, task in enumerate(batch) if not live.is_awake[place]]
